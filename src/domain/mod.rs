@@ -1,0 +1,9 @@
+//! What Berth decides, as pure functions: values in, decisions out. `now` is an argument; nothing here waits or asks.
+
+pub mod account;
+pub mod catalogue;
+pub mod money;
+pub mod order;
+pub mod period;
+pub mod pricing;
+pub mod username;

@@ -1,0 +1,20 @@
+//! Berth: the back end of a web-hosting company. See ARCHITECTURE.md for the map.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod dev;
+pub mod domain;
+pub mod effects;
+pub mod error;
+pub mod failpoint;
+pub mod gateways;
+pub mod handlers;
+pub mod http;
+pub mod mail;
+pub mod queue;
+pub mod secrets;
+pub mod store;
+pub mod telemetry;
+pub mod worker;
