@@ -14,6 +14,17 @@ create function berth.now() returns timestamptz
 language sql stable
 as $$ select now() + clock_offset from berth.clock $$;
 
+-- An id as the API and the command line show it: a prefix and the UUID in Crockford's base32.
+create function berth.show_id(prefix text, id uuid) returns text
+language sql immutable strict parallel safe
+as $$
+    select prefix || string_agg(
+        substr('0123456789abcdefghjkmnpqrstvwxyz', 1 + substring(b.bits from n * 5 + 1 for 5)::bit(5)::int, 1),
+        '' order by n
+    )
+    from (select B'00' || ('x' || replace(id::text, '-', ''))::bit(128) as bits) b, generate_series(0, 25) n
+$$;
+
 create table berth.jobs (
     id uuid primary key,
     kind text not null,

@@ -134,6 +134,8 @@ create table berth.mails (
     id uuid primary key,
     dedupe_key text not null unique,
     kind text not null,
+    -- The order or account that it is about.
+    about uuid not null,
     customer_id uuid not null references berth.customers (id),
     context jsonb not null,
     attempts integer not null default 0,
@@ -142,6 +144,7 @@ create table berth.mails (
     response text,
     created_at timestamptz not null default now()
 );
+create index mails_about on berth.mails (about);
 
 -- Stripe's events as they came, byte for byte.
 create table berth.stripe_events (

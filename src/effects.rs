@@ -1,1 +1,396 @@
-//! effects
+//! What a handler or a route wants to become true, as data. The committer makes it true, all or none.
+
+use berth_jobs::{
+    AnyJob,
+    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId, StripeEventId},
+};
+use jiff::Timestamp;
+
+use crate::{
+    domain::{
+        account::AccountMove,
+        money::Money,
+        order::OrderMove,
+        period::BillingCycle,
+    },
+    mail::Mail,
+};
+
+/// A closed list of what can become true. Each kind is one set-based statement in `store::effects`.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Orders that go from one version to the next.
+    pub(crate) order_moves: Vec<OrderMove>,
+    /// Accounts that go from one version to the next.
+    pub(crate) account_moves: Vec<AccountMove>,
+    /// Rows that were read and relied upon, and must not have changed.
+    pub(crate) guards: Vec<Guard>,
+    /// Orders as agreed, with their units. Refused when the order exists.
+    pub(crate) new_orders: Vec<NewOrder>,
+    /// Payments learnt of. Refused when the intent is known, or the order has been paid.
+    pub(crate) new_payments: Vec<NewPayment>,
+    /// Accounts for units. Refused when the unit has one.
+    pub(crate) new_accounts: Vec<NewAccount>,
+    /// Events of Stripe. Ignored when known.
+    pub(crate) new_events: Vec<NewStripeEvent>,
+    /// Mails, each with the job that sends it. Ignored when the same was said before.
+    pub(crate) new_mails: Vec<NewMail>,
+    /// Troubles for a person to look at. Ignored while the same one is open.
+    pub(crate) alerts: Vec<Alert>,
+    /// What was learnt outside: true even when the rest is refused.
+    pub(crate) facts: Vec<Fact>,
+    /// Orders to be looked at for completion, after everything else.
+    pub(crate) maybe_complete: Vec<OrderId>,
+    /// Jobs to enqueue.
+    pub(crate) jobs: Vec<NewJob>,
+}
+
+impl Effects {
+    /// Nothing but the job's own "done".
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn fact(mut self, fact: Fact) -> Self {
+        self.facts.push(fact);
+        self
+    }
+
+    /// Adds a job, due at once.
+    #[must_use]
+    pub fn enqueue(mut self, job: impl Into<AnyJob>) -> Self {
+        self.jobs.push(NewJob::now(job.into()));
+        self
+    }
+
+    /// Adds a mail and the job that sends it.
+    #[must_use]
+    pub fn mail(mut self, customer_id: CustomerId, mail: Mail) -> Self {
+        self.new_mails.push(NewMail { id: MailId::new(), customer_id, mail });
+        self
+    }
+
+    /// Adds an alert.
+    #[must_use]
+    pub fn alert(mut self, alert: Alert) -> Self {
+        self.alerts.push(alert);
+        self
+    }
+
+    /// Adds a guard.
+    #[must_use]
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guards.push(guard);
+        self
+    }
+
+    /// Adds a payment.
+    #[must_use]
+    pub fn payment(mut self, payment: NewPayment) -> Self {
+        self.new_payments.push(payment);
+        self
+    }
+
+    /// Adds an account.
+    #[must_use]
+    pub fn account(mut self, account: NewAccount) -> Self {
+        self.new_accounts.push(account);
+        self
+    }
+
+    /// Has the order completed if this makes its last account active.
+    #[must_use]
+    pub fn maybe_complete(mut self, order: OrderId) -> Self {
+        self.maybe_complete.push(order);
+        self
+    }
+
+    /// Only what was learnt outside.
+    pub(crate) fn into_facts(self) -> Self {
+        Self { facts: self.facts, alerts: self.alerts, ..Self::default() }
+    }
+
+    /// Only an order that was agreed, with its units.
+    #[must_use]
+    pub fn new_order(order: NewOrder) -> Self {
+        Self { new_orders: vec![order], ..Self::default() }
+    }
+
+    /// Only an event that came.
+    #[must_use]
+    pub fn new_event(event: NewStripeEvent) -> Self {
+        Self { new_events: vec![event], ..Self::default() }
+    }
+}
+
+impl From<OrderMove> for Effects {
+    fn from(step: OrderMove) -> Self {
+        Self { order_moves: vec![step], ..Self::default() }
+    }
+}
+
+impl From<AccountMove> for Effects {
+    fn from(step: AccountMove) -> Self {
+        Self { account_moves: vec![step], ..Self::default() }
+    }
+}
+
+impl From<Fact> for Effects {
+    fn from(fact: Fact) -> Self {
+        Self { facts: vec![fact], ..Self::default() }
+    }
+}
+
+/// A row that was read at a version and relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// An order at a version.
+    Order(OrderId, i32),
+    /// An account at a version.
+    Account(AccountId, i32),
+}
+
+/// An order as agreed, with its units.
+#[derive(Clone, Debug)]
+pub struct NewOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// Who buys, as their token says now.
+    pub customer: CustomerContact,
+    /// The sum before discount and tax.
+    pub subtotal: Money,
+    /// What is taken off.
+    pub discount: Money,
+    /// What is added.
+    pub tax: Money,
+    /// What is to be paid.
+    pub total: Money,
+    /// When it was agreed.
+    pub created_at: Timestamp,
+    /// Until when it can be paid.
+    pub expires_at: Timestamp,
+    /// One a unit.
+    pub items: Vec<NewOrderItem>,
+}
+
+/// How to reach a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerContact {
+    /// The subject of their token.
+    pub id: CustomerId,
+    /// Where mail goes.
+    pub email: String,
+    /// How to address them.
+    pub name: Option<String>,
+}
+
+/// One unit of an order: what an account will be made from.
+#[derive(Clone, Debug)]
+pub struct NewOrderItem {
+    /// Its id.
+    pub id: OrderItemId,
+    /// The catalogue's id of the service.
+    pub service_id: String,
+    /// The name at the time of the sale.
+    pub name: String,
+    /// shared, vps, cloud or wordpress.
+    pub service_type: &'static str,
+    /// The tier.
+    pub plan_name: String,
+    /// How long a period is.
+    pub billing_cycle: BillingCycle,
+    /// The panel's package.
+    pub package: String,
+    /// The pool of servers it goes to.
+    pub pool: String,
+    /// Before discount and tax.
+    pub price: Money,
+    /// This unit's share of the discount.
+    pub discount: Money,
+    /// This unit's tax.
+    pub tax: Money,
+    /// What this unit costs.
+    pub total: Money,
+}
+
+/// Money that came for an order.
+#[derive(Clone, Debug)]
+pub struct NewPayment {
+    /// Its id.
+    pub id: PaymentId,
+    /// What was paid for.
+    pub order_id: OrderId,
+    /// How much.
+    pub amount: Money,
+    /// Through which session.
+    pub stripe_session_id: Option<String>,
+    /// By which intent; `None` only where Stripe made none.
+    pub stripe_payment_intent_id: Option<String>,
+    /// When it was learnt of.
+    pub created_at: Timestamp,
+}
+
+/// An account for a unit of an order; everything else is copied from the unit.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// The unit that it is for.
+    pub order_item_id: OrderItemId,
+    /// When the order was paid.
+    pub created_at: Timestamp,
+}
+
+/// An event of Stripe, as it came.
+#[derive(Clone, Debug)]
+pub struct NewStripeEvent {
+    /// Stripe's id.
+    pub id: StripeEventId,
+    /// Such as `checkout.session.completed`.
+    pub kind: String,
+    /// The body, byte for byte.
+    pub payload: bytes::Bytes,
+    /// Whether a job will act on it, it is of no interest, or a person should look.
+    pub outcome: EventOutcome,
+}
+
+/// What becomes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventOutcome {
+    /// A job will act on it.
+    Pending,
+    /// A job has acted on it.
+    Applied,
+    /// Nothing is to be done.
+    Ignored,
+    /// It could not be understood, or belongs to the other mode: kept for a person.
+    Parked,
+}
+
+impl EventOutcome {
+    /// The name in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// A mail to be sent once.
+#[derive(Clone, Debug)]
+pub struct NewMail {
+    /// Its id; also its Message-ID.
+    pub id: MailId,
+    /// To whom.
+    pub customer_id: CustomerId,
+    /// What it says.
+    pub mail: Mail,
+}
+
+impl NewMail {
+    /// The order or account that it is about.
+    pub(crate) fn about(&self) -> uuid::Uuid {
+        match &self.mail {
+            Mail::OrderConfirmation(mail) => mail.order_id.0,
+            Mail::Welcome(mail) => mail.account_id.0,
+        }
+    }
+}
+
+/// A trouble for a person to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// What sort, such as `job_dead`.
+    pub kind: &'static str,
+    /// Which row.
+    pub subject: String,
+    /// What happened and what to do.
+    pub detail: String,
+}
+
+/// Something learnt outside.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// Stripe knows the customer under this id.
+    CustomerKnown {
+        /// Our customer.
+        customer_id: CustomerId,
+        /// Stripe's id.
+        stripe_customer_id: String,
+    },
+    /// A session to pay the order with was opened.
+    SessionOpened {
+        /// The order.
+        order_id: OrderId,
+        /// Stripe's id.
+        session_id: String,
+        /// Where the customer pays.
+        url: Option<String>,
+    },
+    /// An event was acted on, or found to need nothing.
+    EventSettled {
+        /// Which.
+        event_id: StripeEventId,
+        /// What became of it.
+        outcome: EventOutcome,
+        /// Why, where that is not plain.
+        note: Option<String>,
+    },
+    /// The panel says that the account exists.
+    AccountCreated {
+        /// Which.
+        account_id: AccountId,
+        /// The panel's own id.
+        remote_id: Option<String>,
+        /// Where its site answers.
+        site_url: Option<String>,
+        /// Where its control panel is.
+        control_panel_url: Option<String>,
+        /// Which name servers its domains use.
+        nameservers: Vec<String>,
+    },
+    /// A mail is about to be handed to the mail server.
+    MailAttempted {
+        /// Which.
+        mail_id: MailId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The mail server has taken a mail.
+    MailAccepted {
+        /// Which.
+        mail_id: MailId,
+        /// When.
+        at: Timestamp,
+        /// What the server said.
+        response: String,
+    },
+}
+
+/// A job to enqueue.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Its id, unless a job with its key exists already.
+    pub id: JobId,
+    /// What to run.
+    pub job: AnyJob,
+    /// A caller's own key, instead of the job's.
+    pub once_key: Option<String>,
+    /// When; `None` is at once.
+    pub run_at: Option<Timestamp>,
+}
+
+impl NewJob {
+    /// A job that is due at once, under its own keys.
+    #[must_use]
+    pub fn now(job: AnyJob) -> Self {
+        Self { id: JobId::new(), once_key: job.once_key(), job, run_at: None }
+    }
+}

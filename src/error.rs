@@ -1,1 +1,140 @@
-//! error
+//! What a failed attempt means for its job. The `From` table below is the only place that decides.
+
+use std::time::Duration;
+
+use crate::{
+    domain::{order::UnknownPhase, period::PeriodError},
+    gateways::{panels::PanelError, smtp::MailError, stripe::GatewayError},
+    queue::committer::CommitError,
+    store::StoreError,
+};
+
+/// How long a job may be snoozed because a server is broken or misconfigured.
+const BROKEN_SERVER_DEADLINE: Duration = Duration::from_secs(72 * 3600);
+/// How long a job may otherwise be snoozed.
+const SNOOZE_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+/// How soon to look again at a server that cannot be used until somebody mends it.
+const BROKEN_SERVER_WAIT: Duration = Duration::from_secs(60);
+
+/// Why an attempt did not finish its job, by what is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// Uses up an attempt; tried again after the job's backoff.
+    #[error("{0}")]
+    Retry(String),
+    /// Uses up no attempt; tried again after a while, until a deadline.
+    #[error("{reason}")]
+    Snooze {
+        /// What is waited for.
+        reason: String,
+        /// When to look again.
+        after: Duration,
+        /// How long to go on looking, from the first snooze.
+        give_up_after: Duration,
+    },
+    /// There is nothing to be done any more.
+    #[error("{0}")]
+    Cancel(String),
+}
+
+impl JobError {
+    fn snooze(reason: String, after: Duration) -> Self {
+        Self::Snooze { reason, after, give_up_after: SNOOZE_DEADLINE }
+    }
+
+    fn broken_server(reason: String) -> Self {
+        Self::Snooze { reason, after: BROKEN_SERVER_WAIT, give_up_after: BROKEN_SERVER_DEADLINE }
+    }
+}
+
+/// The error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing(_) => Self::Cancel(chain(&error)),
+            StoreError::Unreadable { .. } => Self::Retry(chain(&error)),
+            // The job did nothing wrong: the database is away or busy.
+            StoreError::Database(_) => Self::snooze(chain(&error), Duration::from_secs(1)),
+        }
+    }
+}
+
+impl From<CommitError> for JobError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            // Somebody moved the row first: look at it again, now.
+            CommitError::Refused(_) => Self::snooze(chain(&error), Duration::ZERO),
+            // Whatever is settled now is fenced out as well.
+            CommitError::ClaimLost => Self::snooze(chain(&error), Duration::ZERO),
+            CommitError::Unavailable(_) => Self::snooze(chain(&error), Duration::from_secs(1)),
+            CommitError::Failed(_) => Self::Retry(chain(&error)),
+        }
+    }
+}
+
+impl From<PanelError> for JobError {
+    fn from(error: PanelError) -> Self {
+        let text = chain(&error);
+        match error {
+            PanelError::RateLimited { retry_after, .. } => {
+                Self::snooze(text, retry_after.unwrap_or(Duration::from_secs(30)))
+            }
+            PanelError::Misconfigured { .. } => Self::broken_server(text),
+            PanelError::Transient { .. }
+            | PanelError::Ambiguous { .. }
+            | PanelError::NameTaken { .. }
+            | PanelError::Capacity { .. }
+            | PanelError::Permanent { .. } => Self::Retry(text),
+        }
+    }
+}
+
+impl From<MailError> for JobError {
+    fn from(error: MailError) -> Self {
+        match error {
+            // A mail server that is away delays mail and nothing else.
+            MailError::Transient { .. } => Self::snooze(chain(&error), Duration::from_secs(30)),
+            MailError::Ambiguous { .. } => Self::Retry(chain(&error)),
+            MailError::Refused { .. } | MailError::InvalidAddress { .. } => Self::Retry(chain(&error)),
+        }
+    }
+}
+
+impl From<GatewayError> for JobError {
+    fn from(error: GatewayError) -> Self {
+        let text = chain(&error);
+        match error {
+            GatewayError::RateLimited { retry_after, .. } => {
+                Self::snooze(text, retry_after.unwrap_or(Duration::from_secs(5)))
+            }
+            GatewayError::Transient { .. } => Self::snooze(text, Duration::from_secs(5)),
+            GatewayError::Refused { .. } if error.is_misconfigured() => Self::broken_server(text),
+            GatewayError::Refused { .. } | GatewayError::Declined { .. } | GatewayError::InDoubt { .. } => {
+                Self::Retry(text)
+            }
+        }
+    }
+}
+
+impl From<PeriodError> for JobError {
+    fn from(error: PeriodError) -> Self {
+        Self::Retry(chain(&error))
+    }
+}
+
+impl From<UnknownPhase> for JobError {
+    fn from(error: UnknownPhase) -> Self {
+        Self::Retry(chain(&error))
+    }
+}

@@ -1,1 +1,9 @@
-//! queue
+//! How jobs travel: from the ledger through Redis to a worker, and back with what became of them.
+//!
+//! Postgres holds what is owed; Redis says who is next and may be emptied at any moment.
+
+pub mod backend;
+pub mod committer;
+pub mod lease;
+pub mod redis;
+pub mod relay;

@@ -1,1 +1,111 @@
-//! store
+//! Everything that is asked of Postgres or told to it. All SQL is here.
+
+pub mod accounts;
+pub mod audit;
+pub mod customers;
+pub(crate) mod effects;
+pub mod events;
+pub mod jobs;
+pub mod leases;
+pub mod mails;
+pub mod migrations;
+pub mod orders;
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use berth_jobs::ids::InvalidId;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::config;
+
+/// How long a request or a handler waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The database, as the rest of the program sees it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) pool: PgPool,
+}
+
+/// Why a question to the database has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such row.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// The row holds something that this version cannot read.
+    #[error("{what} cannot be read: {why}")]
+    Unreadable {
+        /// Which row.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The database is away, busy or refuses.
+    #[error("the database did not answer")]
+    Database(#[from] sqlx::Error),
+}
+
+impl StoreError {
+    pub(crate) fn unreadable(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::Unreadable { what: what.to_string(), why: why.to_string() }
+    }
+}
+
+impl From<InvalidId> for StoreError {
+    fn from(error: InvalidId) -> Self {
+        Self::Missing(error.to_string())
+    }
+}
+
+impl Store {
+    /// Opens a pool; connections are made when they are needed.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn new(database: &config::Database) -> Result<Self, StoreError> {
+        let options = connect_options(&database.url, database.prepared)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(database.max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A connection that died is noticed by its next statement, which is retried: no ping before each use.
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// A store on an existing pool.
+    #[must_use]
+    pub fn on(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query_scalar!("select 1 as \"one!\"").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Berth's time: the database's clock plus the offset of the time machine.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn now(&self) -> Result<jiff::Timestamp, StoreError> {
+        let now = sqlx::query_scalar!("select berth.now() as \"now!\"").fetch_one(&self.pool).await?;
+        Ok(now.to_jiff())
+    }
+}
+
+/// Reads a database URL into options. Without `prepared`, statements are not cached on the server, so that
+/// poolers which hand a connection to another client between transactions can stand before the database.
+pub(crate) fn connect_options(url: &SecretString, prepared: bool) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name("berth");
+    Ok(if prepared { options } else { options.statement_cache_capacity(0) })
+}

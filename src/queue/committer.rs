@@ -1,0 +1,566 @@
+//! The committer: makes effects true. What gathers from all handlers and routes while one transaction commits goes
+//! into the next one; a lone unit commits at once and waits for nobody.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    time::Duration,
+};
+
+use berth_jobs::ids::JobId;
+use sqlx::{Connection, PgConnection};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    effects::{Alert, Effects, Guard},
+    error::chain,
+    failpoint,
+    store::{
+        Store,
+        effects::{self as rows, Refusal, UnitEffects},
+        jobs::{self, Dispatch, Settlements},
+    },
+};
+
+/// How many units may wait to be taken into a group before their senders wait.
+const WAITING_ROOM: usize = 4096;
+/// How long a route waits for its commit before it says that the database is away.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a group is tried again as it is after a deadlock, before it is split.
+const CONFLICT_TRIES: u32 = 3;
+/// The longest wait between tries while the database is away.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A job that lost its row this often is given to a person: something else is wrong.
+const MOST_REFUSALS: u32 = 100;
+const BEGIN: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'";
+
+/// The right to settle one run of a job.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The job.
+    pub job_id: JobId,
+    /// What the ledger knows the run by.
+    pub claim_id: Uuid,
+    /// The key of which one job runs at a time.
+    pub serial: Option<String>,
+    /// The number of this attempt.
+    pub attempt: u32,
+}
+
+/// How a run ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Its effects are true.
+    Done,
+    /// It failed and is tried again.
+    Retry {
+        /// How long from now.
+        after: Duration,
+        /// Why.
+        error: String,
+    },
+    /// It waits for something; no attempt was used.
+    Snooze {
+        /// How long from now.
+        after: Duration,
+        /// How long in all, from the first snooze.
+        give_up_after: Duration,
+        /// For what.
+        reason: String,
+    },
+    /// There is nothing to be done any more.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// It is given to a person.
+    Dead {
+        /// Why.
+        error: String,
+    },
+}
+
+/// Why effects did not become true.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// The run was given up for dead, and another one may be under way.
+    #[error("the claim on the job is lost")]
+    ClaimLost,
+    /// A row is not as it was read.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database is away.
+    #[error("the database is away: {0}")]
+    Unavailable(String),
+    /// The database refuses these effects.
+    #[error("the effects could not be written: {0}")]
+    Failed(String),
+}
+
+enum Purpose {
+    Settle(Claim, Settlement),
+    Checkpoint(Claim),
+    Write,
+}
+
+struct Unit {
+    purpose: Purpose,
+    effects: Effects,
+    reply: oneshot::Sender<Result<(), CommitError>>,
+}
+
+impl Unit {
+    fn claim(&self) -> Option<&Claim> {
+        match &self.purpose {
+            Purpose::Settle(claim, _) | Purpose::Checkpoint(claim) => Some(claim),
+            Purpose::Write => None,
+        }
+    }
+
+    fn answer(self, result: Result<(), CommitError>) {
+        // A sender that stopped waiting has its own way to find out.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The way to the committer, for handlers, routes and the backend.
+#[derive(Clone, Debug)]
+pub struct Committer {
+    units: mpsc::Sender<Unit>,
+}
+
+impl std::fmt::Debug for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unit").field("claim", &self.claim()).finish_non_exhaustive()
+    }
+}
+
+/// Where ids go after their commit.
+pub type Pushes = mpsc::UnboundedSender<Vec<Dispatch>>;
+
+impl Committer {
+    /// A committer and the loop that drives it; the loop ends when every handle is dropped.
+    pub fn new(store: Store, group_size: usize, pushes: Pushes) -> (Self, impl Future<Output = ()> + Send) {
+        let (units, inbox) = mpsc::channel(WAITING_ROOM);
+        let work = Lane { store, group_size: group_size.max(1), pushes, waiting: VecDeque::new() }.run(inbox);
+        (Self { units }, work)
+    }
+
+    /// Makes effects true that belong to no job.
+    ///
+    /// # Errors
+    /// When a row has changed meanwhile, the database is away, or it refuses.
+    pub async fn write(&self, effects: Effects) -> Result<(), CommitError> {
+        match tokio::time::timeout(WRITE_PATIENCE, self.send(Purpose::Write, effects)).await {
+            Ok(result) => result,
+            Err(_) => Err(CommitError::Unavailable("no commit within 10 s".to_owned())),
+        }
+    }
+
+    /// Makes effects true in the middle of a run, and proves that the claim still holds.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and when the claim is lost.
+    pub async fn checkpoint(&self, claim: Claim, effects: Effects) -> Result<(), CommitError> {
+        self.send(Purpose::Checkpoint(claim), effects).await
+    }
+
+    /// Ends a run: its effects and its settlement become true together.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint). After `Refused` the job is queued again already.
+    pub async fn settle(&self, claim: Claim, settlement: Settlement, effects: Effects) -> Result<(), CommitError> {
+        self.send(Purpose::Settle(claim, settlement), effects).await
+    }
+
+    async fn send(&self, purpose: Purpose, effects: Effects) -> Result<(), CommitError> {
+        let stopped = || CommitError::Unavailable("the process is stopping".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.units.send(Unit { purpose, effects, reply }).await.map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+/// One transaction at a time.
+struct Lane {
+    store: Store,
+    group_size: usize,
+    pushes: Pushes,
+    waiting: VecDeque<Unit>,
+}
+
+/// How an attempt to commit a group ended.
+enum Outcome {
+    /// It is true, but for the units whose claim was lost, by their place.
+    Committed { lost: Vec<usize>, dispatches: Vec<Dispatch> },
+    /// Nothing is true: these units must go first, by their place.
+    Refused(Vec<(usize, Refusal)>),
+}
+
+impl Lane {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Unit>) {
+        loop {
+            if self.waiting.is_empty() {
+                let Some(unit) = inbox.recv().await else { return };
+                self.waiting.push_back(unit);
+            }
+            while self.waiting.len() < self.group_size {
+                let Ok(unit) = inbox.try_recv() else { break };
+                self.waiting.push_back(unit);
+            }
+            let group = self.next_group();
+            self.commit(group).await;
+        }
+    }
+
+    /// Takes the oldest units whose rows do not meet; the others wait for the next group, in their order.
+    fn next_group(&mut self) -> Vec<Unit> {
+        let mut group = Vec::with_capacity(self.waiting.len().min(self.group_size));
+        let mut later = VecDeque::new();
+        let mut taken = TakenRows::default();
+        while let Some(unit) = self.waiting.pop_front() {
+            if group.len() < self.group_size && taken.take(&unit) {
+                group.push(unit);
+            } else {
+                later.push_back(unit);
+            }
+        }
+        self.waiting = later;
+        group
+    }
+
+    /// Commits a group, splitting it where that is needed, and answers every unit.
+    async fn commit(&mut self, group: Vec<Unit>) {
+        let mut groups = VecDeque::from([group]);
+        while let Some(group) = groups.pop_front() {
+            if let Some((first, second)) = self.commit_or_split(group).await {
+                groups.push_front(second);
+                groups.push_front(first);
+            }
+        }
+    }
+
+    /// Commits a group; answers two halves when it cannot be committed as a whole.
+    async fn commit_or_split(&mut self, mut group: Vec<Unit>) -> Option<(Vec<Unit>, Vec<Unit>)> {
+        let mut conflicts = 0;
+        let mut wait = Duration::from_millis(10);
+        loop {
+            if group.is_empty() {
+                return None;
+            }
+            match self.attempt(&group).await {
+                Ok(Outcome::Committed { lost, dispatches }) => {
+                    self.push(dispatches);
+                    failpoint::hit("committer.after_commit");
+                    for (at, unit) in group.into_iter().enumerate() {
+                        let result = if lost.contains(&at) { Err(CommitError::ClaimLost) } else { Ok(()) };
+                        unit.answer(result);
+                    }
+                    return None;
+                }
+                Ok(Outcome::Refused(refused)) => group = self.without(group, refused).await,
+                Err(error) if is_conflict(&error) && conflicts < CONFLICT_TRIES => conflicts += 1,
+                Err(error) if is_away(&error) => {
+                    group = self.outlast(group, &error, wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(error) if group.len() == 1 => {
+                    self.give_up(group, &error).await;
+                    return None;
+                }
+                Err(error) => {
+                    tracing::warn!(units = group.len(), error = chain(&error), "a group could not be committed; splitting it");
+                    let second = group.split_off(group.len() / 2);
+                    return Some((group, second));
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, group: &[Unit]) -> Result<Outcome, sqlx::Error> {
+        let mut db = self.store.pool.acquire().await?;
+        let mut tx = db.begin_with(BEGIN).await?;
+        let settled = settle(&mut tx, group).await?;
+        let mut effects = Vec::with_capacity(group.len());
+        let mut places = Vec::with_capacity(group.len());
+        let dead = Effects { alerts: settled.alerts, ..Effects::none() };
+        for (at, unit) in group.iter().enumerate() {
+            if !settled.lost.contains(&at) {
+                places.push(at);
+                effects.push(UnitEffects { effects: &unit.effects, job_id: unit.claim().map(|claim| claim.job_id) });
+            }
+        }
+        effects.push(UnitEffects { effects: &dead, job_id: None });
+        let applied = rows::apply(&mut tx, &effects).await?;
+        if !applied.refused.is_empty() {
+            let refused = applied.refused.into_iter();
+            let refused = refused.filter_map(|(at, why)| places.get(at).map(|place| (*place, why)));
+            return Ok(Outcome::Refused(refused.collect()));
+        }
+        let mut dispatches = applied.dispatches;
+        dispatches.extend(settled.dispatches);
+        if failpoint::broken("push_after_commit") {
+            self.push(std::mem::take(&mut dispatches));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        failpoint::hit("committer.before_commit");
+        tx.commit().await?;
+        Ok(Outcome::Committed { lost: settled.lost, dispatches })
+    }
+
+    /// Takes refused units out of a group. A job keeps what it learnt outside and runs again; a checkpoint or a
+    /// route is told.
+    async fn without(&self, group: Vec<Unit>, refused: Vec<(usize, Refusal)>) -> Vec<Unit> {
+        let mut refused: HashMap<usize, Refusal> = refused.into_iter().collect();
+        let mut rest = Vec::with_capacity(group.len());
+        for (at, unit) in group.into_iter().enumerate() {
+            let Some(refusal) = refused.remove(&at) else {
+                rest.push(unit);
+                continue;
+            };
+            match unit.purpose {
+                Purpose::Write | Purpose::Checkpoint(_) => unit.answer(Err(refusal.into())),
+                Purpose::Settle(claim, _) => rest.push(Unit {
+                    purpose: Purpose::Settle(claim.clone(), after_refusal(&claim, &refusal)),
+                    effects: unit.effects.into_facts(),
+                    reply: unit.reply,
+                }),
+            }
+        }
+        rest
+    }
+
+    /// The database went away, perhaps after the commit. Routes are told at once; runs wait and are looked up.
+    async fn outlast(&self, group: Vec<Unit>, error: &sqlx::Error, wait: Duration) -> Vec<Unit> {
+        tracing::warn!(units = group.len(), error = chain(error), "the database is away");
+        let mut rest = Vec::with_capacity(group.len());
+        for unit in group {
+            if matches!(unit.purpose, Purpose::Write) {
+                unit.answer(Err(CommitError::Unavailable(chain(error))));
+            } else {
+                rest.push(unit);
+            }
+        }
+        tokio::time::sleep(wait).await;
+        let claims: Vec<(JobId, Uuid)> =
+            rest.iter().filter_map(Unit::claim).map(|claim| (claim.job_id, claim.claim_id)).collect();
+        let Ok(settled) = self.store.settled_claims(&claims).await else { return rest };
+        let (done, open): (Vec<Unit>, Vec<Unit>) = rest.into_iter().partition(|unit| {
+            matches!(unit.purpose, Purpose::Settle(..)) && unit.claim().is_some_and(|claim| settled.contains(&claim.job_id))
+        });
+        for unit in done {
+            unit.answer(Ok(()));
+        }
+        open
+    }
+
+    /// A unit that the database refuses by itself: a job's attempt has failed.
+    async fn give_up(&mut self, group: Vec<Unit>, error: &sqlx::Error) {
+        let text = chain(error);
+        tracing::error!(error = text, "effects could not be written");
+        for unit in group {
+            let failed = CommitError::Failed(text.clone());
+            if let Purpose::Settle(claim, Settlement::Done) = &unit.purpose {
+                let retry = after_refusal(claim, &Refusal { row: format!("refused by the database ({text}); a row") });
+                let settlement = Unit {
+                    purpose: Purpose::Settle(claim.clone(), retry),
+                    effects: Effects::none(),
+                    reply: oneshot::channel().0,
+                };
+                if let Err(error) = self.attempt(&[settlement]).await {
+                    // The claim stays; the lease or the watchdog ends it.
+                    tracing::error!(error = chain(&error), "a failed attempt could not be settled");
+                }
+            }
+            unit.answer(Err(failed));
+        }
+    }
+
+    fn push(&self, dispatches: Vec<Dispatch>) {
+        if !dispatches.is_empty() {
+            // Without a receiver the process is stopping; the relay of another one finds the ids.
+            let _ = self.pushes.send(dispatches);
+        }
+    }
+}
+
+fn after_refusal(claim: &Claim, refusal: &Refusal) -> Settlement {
+    if claim.attempt >= MOST_REFUSALS {
+        return Settlement::Dead { error: refusal.to_string() };
+    }
+    // At first almost at once: whoever moved the row has made progress. Then ever more slowly.
+    let after = Duration::from_millis(20).saturating_mul(claim.attempt.saturating_mul(claim.attempt));
+    Settlement::Retry { after, error: refusal.to_string() }
+}
+
+struct Settled {
+    /// Units whose claim no longer holds, by their place.
+    lost: Vec<usize>,
+    dispatches: Vec<Dispatch>,
+    alerts: Vec<Alert>,
+}
+
+/// Settles and fences: locks the jobs of the group, and finds out whose claim no longer holds.
+async fn settle(db: &mut PgConnection, group: &[Unit]) -> Result<Settled, sqlx::Error> {
+    let mut done = (Vec::new(), Vec::new());
+    let mut held = (Vec::new(), Vec::new());
+    let mut others = Settlements::default();
+    let mut serials = Vec::new();
+    for unit in group {
+        match &unit.purpose {
+            Purpose::Write => {}
+            Purpose::Checkpoint(claim) => {
+                held.0.push(claim.job_id.0);
+                held.1.push(claim.claim_id);
+            }
+            Purpose::Settle(claim, settlement) => {
+                serials.extend(claim.serial.clone());
+                if *settlement == Settlement::Done {
+                    done.0.push(claim.job_id.0);
+                    done.1.push(claim.claim_id);
+                } else {
+                    push_settlement(&mut others, claim, settlement);
+                }
+            }
+        }
+    }
+    let mut holding: Vec<Uuid> = Vec::with_capacity(group.len());
+    let mut alerts = Vec::new();
+    if !done.0.is_empty() {
+        holding.extend(jobs::settle_done(db, &done.0, &done.1).await?);
+    }
+    if !others.ids.is_empty() {
+        for settled in jobs::settle(db, &others).await? {
+            holding.push(settled.id);
+            if settled.state == "dead" {
+                alerts.push(Alert {
+                    kind: "job_dead",
+                    subject: JobId(settled.id).to_string(),
+                    detail: format!(
+                        "{} is dead: {}. When its cause is mended, `berth jobs retry {}`.",
+                        settled.kind,
+                        settled.last_error.unwrap_or_default(),
+                        JobId(settled.id),
+                    ),
+                });
+            }
+        }
+    }
+    if !held.0.is_empty() {
+        holding.extend(jobs::hold_claims(db, &held.0, &held.1).await?);
+    }
+    let dispatches = if serials.is_empty() { Vec::new() } else { jobs::successors(db, &serials).await? };
+    let lost = |unit: &Unit| unit.claim().is_some_and(|claim| !holding.contains(&claim.job_id.0));
+    let lost = group.iter().enumerate().filter(|(_, unit)| lost(unit)).map(|(at, _)| at).collect();
+    Ok(Settled { lost, dispatches, alerts })
+}
+
+fn push_settlement(rows: &mut Settlements, claim: &Claim, settlement: &Settlement) {
+    let (state, due_in, error, give_up_after) = match settlement {
+        Settlement::Done => ("done", None, None, None),
+        Settlement::Retry { after, error } => ("queued", Some(*after), Some(error), None),
+        Settlement::Snooze { after, give_up_after, reason } => {
+            ("queued", Some(*after), Some(reason), Some(*give_up_after))
+        }
+        Settlement::Cancel { reason } => ("cancelled", None, Some(reason), None),
+        Settlement::Dead { error } => ("dead", None, Some(error), None),
+    };
+    rows.ids.push(claim.job_id.0);
+    rows.claim_ids.push(claim.claim_id);
+    rows.states.push(state);
+    rows.due_in.push(due_in.map(|time| time.as_secs_f64()));
+    rows.errors.push(error.cloned());
+    rows.give_up_after.push(give_up_after.map(|time| time.as_secs_f64()));
+}
+
+/// The rows that a group's units touch. One unit may have a row for itself, or several may share it.
+#[derive(Default)]
+struct TakenRows {
+    rows: HashMap<Uuid, bool>,
+}
+
+impl TakenRows {
+    /// Takes the unit's rows, all or none.
+    fn take(&mut self, unit: &Unit) -> bool {
+        let wanted = rows_of(&unit.effects);
+        let free = wanted.iter().all(|(row, alone)| match self.rows.get(row) {
+            None => true,
+            Some(taken_alone) => !alone && !taken_alone,
+        });
+        if free {
+            for (row, alone) in wanted {
+                match self.rows.entry(row) {
+                    Entry::Occupied(_) => {}
+                    Entry::Vacant(slot) => {
+                        slot.insert(alone);
+                    }
+                }
+            }
+        }
+        free
+    }
+}
+
+/// Rows that the effects need, and whether they need them for themselves.
+fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
+    let mut rows: Vec<(Uuid, bool)> = Vec::new();
+    rows.extend(effects.order_moves.iter().map(|step| (step.id().0, true)));
+    rows.extend(effects.account_moves.iter().map(|step| (step.id().0, true)));
+    rows.extend(effects.new_orders.iter().map(|order| (order.id.0, true)));
+    rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
+    rows.extend(effects.new_accounts.iter().map(|account| (account.order_item_id.0, true)));
+    rows.extend(effects.guards.iter().map(|guard| match guard {
+        Guard::Order(id, _) => (id.0, true),
+        Guard::Account(id, _) => (id.0, true),
+    }));
+    rows.extend(effects.maybe_complete.iter().map(|order| (order.0, false)));
+    rows
+}
+
+/// Deadlocks, serialization failures and lock timeouts: the same again may well succeed.
+fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("40P01" | "40001" | "55P03"))
+}
+
+/// The server is gone, going or not letting anybody in: nothing is wrong with the group.
+pub(crate) fn is_away(error: &sqlx::Error) -> bool {
+    if let Some(error) = error.as_database_error() {
+        // 57P01..57P03: shutting down or starting up; 53300: too many connections; 08: connection errors;
+        // 25006: read-only after a failover.
+        let code = error.code().unwrap_or_default();
+        return code.starts_with("57P") || code.starts_with("08") || code.starts_with("53") || code == "25006";
+    }
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
+}
+
+/// Gives committed ids to Redis, in the order of their commits, until `stop`.
+pub(crate) async fn push_ids(
+    mut batches: mpsc::UnboundedReceiver<Vec<Dispatch>>,
+    redis: super::redis::RedisQueues,
+    stop: CancellationToken,
+) {
+    loop {
+        let first = tokio::select! {
+            batch = batches.recv() => batch,
+            () = stop.cancelled() => return,
+        };
+        let Some(mut ids) = first else { return };
+        while let Ok(more) = batches.try_recv() {
+            ids.extend(more);
+        }
+        if let Err(error) = redis.push(&ids).await {
+            // The ledger knows that they were to be given; the relay looks for them and gives them again.
+            tracing::warn!(ids = ids.len(), error = chain(&error), "ids could not be given to Redis");
+        }
+    }
+}

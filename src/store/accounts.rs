@@ -1,0 +1,247 @@
+//! Hosting accounts, as they are read.
+
+use berth_jobs::ids::{AccountId, CustomerId, OrderId};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError,
+    orders::{HistoryStep, Page},
+};
+use crate::{
+    domain::account::{AccountPhase, AccountState, Intent},
+    effects::CustomerContact,
+};
+
+/// A hosting account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Which, where it stands, and at which version.
+    pub state: AccountState,
+    /// Whose it is.
+    pub customer: CustomerContact,
+    /// The order that it was bought with.
+    pub order_id: OrderId,
+    /// The catalogue's id of the service.
+    pub service_id: String,
+    /// The name at the time of the sale.
+    pub service_name: String,
+    /// shared, vps, cloud or wordpress.
+    pub service_type: String,
+    /// The tier.
+    pub plan_name: String,
+    /// The panel's package.
+    pub package: String,
+    /// The pool of servers it belongs to.
+    pub pool: String,
+    /// How it is to be created; `None` before that was decided.
+    pub intent: Option<Intent>,
+    /// Its login on the panel.
+    pub username: Option<String>,
+    /// The panel that it is on.
+    pub server: Option<String>,
+    /// Names that were found taken.
+    pub username_salt: i32,
+    /// The panel's own id.
+    pub remote_id: Option<String>,
+    /// Where its site answers.
+    pub site_url: Option<String>,
+    /// Where its control panel is.
+    pub control_panel_url: Option<String>,
+    /// Which name servers its domains use.
+    pub nameservers: Vec<String>,
+    /// Whether it is renewed.
+    pub auto_renew: bool,
+    /// Whether its first password can still be revealed.
+    pub password_waits: bool,
+    /// When it was paid for.
+    pub created_at: Timestamp,
+    /// Since when it has been active.
+    pub activated_at: Option<Timestamp>,
+    /// The end of the period that is paid for.
+    pub expires_at: Option<Timestamp>,
+    /// Why it is suspended.
+    pub suspension_reason: Option<String>,
+    /// Why it could not be made.
+    pub failure: Option<String>,
+}
+
+struct AccountRow {
+    id: Uuid,
+    customer_id: Uuid,
+    email: String,
+    customer_name: Option<String>,
+    order_id: Uuid,
+    phase: String,
+    version: i32,
+    service_id: String,
+    service_name: String,
+    service_type: String,
+    plan_name: String,
+    billing_cycle: String,
+    package: String,
+    pool: String,
+    server: Option<String>,
+    username: Option<String>,
+    sealed_password: Option<String>,
+    username_salt: i32,
+    intended_at: Option<jiff_sqlx::Timestamp>,
+    remote_id: Option<String>,
+    site_url: Option<String>,
+    control_panel_url: Option<String>,
+    nameservers: Vec<String>,
+    auto_renew: bool,
+    created_at: jiff_sqlx::Timestamp,
+    activated_at: Option<jiff_sqlx::Timestamp>,
+    expires_at: Option<jiff_sqlx::Timestamp>,
+    suspension_reason: Option<String>,
+    failure: Option<String>,
+}
+
+impl Store {
+    /// An account.
+    ///
+    /// # Errors
+    /// When there is none, or the database does not answer.
+    pub async fn account(&self, id: AccountId) -> Result<Account, StoreError> {
+        let row = sqlx::query_file_as!(AccountRow, "src/store/queries/account.sql", id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| StoreError::Missing(format!("account {id}")))?;
+        account_from(row)
+    }
+
+    /// A customer's accounts in every state, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn accounts_of(&self, customer: CustomerId, page: Page<'_>) -> Result<Vec<Account>, StoreError> {
+        let rows = sqlx::query_file_as!(
+            AccountRow,
+            "src/store/queries/accounts_of.sql",
+            customer.0,
+            page.before,
+            page.phases,
+            page.limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(account_from).collect()
+    }
+
+    /// The account's history, oldest step first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn account_history(&self, id: AccountId) -> Result<Vec<HistoryStep>, StoreError> {
+        let rows = sqlx::query!(
+            "select from_phase, to_phase, reason, at
+             from berth.account_history
+             where account_id = $1
+             order by version",
+            id.0,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| HistoryStep {
+                from: row.from_phase,
+                to: row.to_phase,
+                reason: row.reason,
+                at: row.at.to_jiff(),
+            })
+            .collect())
+    }
+
+    /// Whether another account of that server has the name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn username_taken(&self, server: &str, username: &str, by_other: AccountId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                   select from berth.hosting_accounts where server = $1 and username = $2 and id <> $3
+               ) as "taken!""#,
+            server,
+            username,
+            by_other.0,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Takes the sealed first password away for good, to be shown this once; `None` when it was taken before.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn take_sealed_password(
+        &self,
+        id: AccountId,
+        customer: CustomerId,
+    ) -> Result<Option<SecretString>, StoreError> {
+        let sealed = sqlx::query_scalar!(
+            r#"with old as (
+                   select id, sealed_password
+                   from berth.hosting_accounts
+                   where id = $1 and customer_id = $2 and phase = 'active' and sealed_password is not null
+                   for no key update
+               )
+               update berth.hosting_accounts a
+               set sealed_password = null, password_revealed_at = berth.now()
+               from old
+               where a.id = old.id
+               returning old.sealed_password as "sealed!""#,
+            id.0,
+            customer.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(sealed.map(SecretString::from).filter(|text| !text.expose_secret().is_empty()))
+    }
+}
+
+fn account_from(row: AccountRow) -> Result<Account, StoreError> {
+    let id = AccountId(row.id);
+    let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("account {id}"), why);
+    let phase: AccountPhase = row.phase.parse().map_err(|error| unreadable(&error))?;
+    let cycle = row.billing_cycle.parse().map_err(|error| unreadable(&error))?;
+    let password_waits = row.sealed_password.is_some() && phase == AccountPhase::Active;
+    let intent = match (&row.server, &row.username, row.sealed_password, row.intended_at) {
+        (Some(server), Some(username), Some(sealed_password), Some(intended_at)) => Some(Intent {
+            server: server.clone(),
+            username: username.parse().map_err(|error| unreadable(&error))?,
+            username_salt: row.username_salt,
+            sealed_password,
+            intended_at: intended_at.to_jiff(),
+        }),
+        _ => None,
+    };
+    Ok(Account {
+        state: AccountState { id, phase, version: row.version, cycle },
+        customer: CustomerContact { id: CustomerId(row.customer_id), email: row.email, name: row.customer_name },
+        order_id: OrderId(row.order_id),
+        service_id: row.service_id,
+        service_name: row.service_name,
+        service_type: row.service_type,
+        plan_name: row.plan_name,
+        package: row.package,
+        pool: row.pool,
+        intent,
+        username: row.username,
+        server: row.server,
+        username_salt: row.username_salt,
+        remote_id: row.remote_id,
+        site_url: row.site_url,
+        control_panel_url: row.control_panel_url,
+        nameservers: row.nameservers,
+        auto_renew: row.auto_renew,
+        password_waits,
+        created_at: row.created_at.to_jiff(),
+        activated_at: row.activated_at.map(|at| at.to_jiff()),
+        expires_at: row.expires_at.map(|at| at.to_jiff()),
+        suspension_reason: row.suspension_reason,
+        failure: row.failure,
+    })
+}

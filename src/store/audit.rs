@@ -1,0 +1,70 @@
+//! The audit: questions whose answers must all be empty. Each is one SQL file which selects the rows that are wrong.
+
+use super::{Store, StoreError};
+
+/// A question of the audit, and the rows that are wrong.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Finding {
+    /// What must hold.
+    pub rule: &'static str,
+    /// One line a row that breaks it; at most [`MOST_ROWS`].
+    pub rows: Vec<String>,
+}
+
+/// So many rows are named for a rule that is broken.
+pub const MOST_ROWS: i64 = 100;
+
+/// How long after it was due a job may still be unfinished, in seconds.
+const OVERDUE_SECONDS: f64 = 60.0;
+
+macro_rules! rules {
+    ($store:ident, $($rule:literal => $file:literal),* $(,)?) => {
+        vec![$(Finding {
+            rule: $rule,
+            rows: sqlx::query_file_scalar!($file, MOST_ROWS).fetch_all(&$store.pool).await?,
+        }),*]
+    };
+}
+
+impl Store {
+    /// Asks every question; a finding without rows is a rule that holds.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn audit(&self) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = rules! { self,
+            "every paid event has led to one paid order" => "src/store/queries/audit_paid_events.sql",
+            "every paid order has one payment, over its total" => "src/store/queries/audit_payments.sql",
+            "every unit of a paid order has its account" => "src/store/queries/audit_accounts.sql",
+            "every completed order has only active accounts" => "src/store/queries/audit_completed.sql",
+            "an order's units sum to its totals" => "src/store/queries/audit_sums.sql",
+            "every paid order and active account has its mail" => "src/store/queries/audit_mails.sql",
+            "history and phase agree" => "src/store/queries/audit_history.sql",
+            "no job is dead" => "src/store/queries/audit_dead.sql",
+        };
+        findings.push(Finding {
+            rule: "no job is overdue",
+            rows: sqlx::query_file_scalar!("src/store/queries/audit_overdue.sql", MOST_ROWS, OVERDUE_SECONDS)
+                .fetch_all(&self.pool)
+                .await?,
+        });
+        Ok(findings)
+    }
+
+    /// The open alerts, oldest first, as `kind subject: detail`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn open_alerts(&self) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select kind || ' ' || subject || ': ' || detail as "line!"
+               from berth.alerts
+               where resolved_at is null
+               order by created_at
+               limit $1"#,
+            MOST_ROWS,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}

@@ -1,0 +1,652 @@
+//! How effects become rows: one set-based statement a kind, for all units of a group together.
+//!
+//! Every transaction locks in this order: jobs, orders, accounts, then the rows that it inserts, each sorted by id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use berth_jobs::ids::JobId;
+use jiff_sqlx::ToSqlx;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::jobs::{self, Dispatch, NewJobs};
+use crate::{
+    domain::account::{AccountMove, Change, Intent},
+    effects::{Effects, EventOutcome, Fact, Guard, NewJob, NewOrderItem},
+};
+
+/// One unit's effects, and the job whose run brought them about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnitEffects<'a> {
+    pub(crate) effects: &'a Effects,
+    pub(crate) job_id: Option<JobId>,
+}
+
+/// Why a unit's effects cannot become true any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{row} has changed meanwhile")]
+pub struct Refusal {
+    /// The row that stands in the way.
+    pub row: String,
+}
+
+/// What came of a group.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// The units that were refused, by their place in the group. If there are any, the transaction is of no use.
+    pub(crate) refused: BTreeMap<usize, Refusal>,
+    /// The ids to be given to Redis after the commit.
+    pub(crate) dispatches: Vec<Dispatch>,
+}
+
+impl Applied {
+    fn refuse(&mut self, unit: usize, row: String) {
+        self.refused.entry(unit).or_insert(Refusal { row });
+    }
+}
+
+/// Makes the effects of all units true within the transaction that `db` is in.
+pub(crate) async fn apply(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<Applied, sqlx::Error> {
+    let mut applied = Applied::default();
+    lock_parents(db, units).await?;
+    check_guards(db, units, &mut applied).await?;
+    move_orders(db, units, &mut applied).await?;
+    move_accounts(db, units, &mut applied).await?;
+    insert_orders(db, units, &mut applied).await?;
+    insert_payments(db, units, &mut applied).await?;
+    insert_accounts(db, units, &mut applied).await?;
+    if !applied.refused.is_empty() {
+        return Ok(applied);
+    }
+    insert_events(db, units).await?;
+    let mails = insert_mails(db, units).await?;
+    insert_alerts(db, units).await?;
+    learn(db, units).await?;
+    complete_orders(db, units).await?;
+    applied.dispatches = insert_jobs(db, units, mails).await?;
+    Ok(applied)
+}
+
+/// The items of one kind in all units, each with the place of its unit.
+fn gather<'a, T>(units: &[UnitEffects<'a>], kind: impl Fn(&'a Effects) -> &'a [T]) -> Vec<(usize, &'a T)> {
+    units
+        .iter()
+        .enumerate()
+        .flat_map(|(at, unit)| kind(unit.effects).iter().map(move |item| (at, item)))
+        .collect()
+}
+
+fn job_of(units: &[UnitEffects<'_>], at: usize) -> Option<Uuid> {
+    units.get(at).and_then(|unit| unit.job_id).map(|id| id.0)
+}
+
+/// Orders whose completion will be looked at are locked before their accounts move, so that of several
+/// transactions which make the last accounts active one sees them all.
+async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let ids: BTreeSet<Uuid> = gather(units, |e| &e.maybe_complete).into_iter().map(|(_, id)| id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    sqlx::query!("select id from berth.orders where id = any ($1) order by id for no key update", &ids)
+        .fetch_all(db)
+        .await?;
+    Ok(())
+}
+
+async fn check_guards(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let guards = gather(units, |e| &e.guards);
+    if guards.is_empty() {
+        return Ok(());
+    }
+    let (mut orders, mut accounts) = (Vec::new(), Vec::new());
+    for (_, guard) in &guards {
+        match guard {
+            Guard::Order(id, _) => orders.push(id.0),
+            Guard::Account(id, _) => accounts.push(id.0),
+        }
+    }
+    let mut versions: BTreeMap<Uuid, i32> = BTreeMap::new();
+    let rows = sqlx::query!(
+        "select id, version from berth.orders where id = any ($1) order by id for no key update",
+        &orders
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    versions.extend(rows.into_iter().map(|row| (row.id, row.version)));
+    let rows = sqlx::query!(
+        "select id, version from berth.hosting_accounts where id = any ($1) order by id for no key update",
+        &accounts
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    versions.extend(rows.into_iter().map(|row| (row.id, row.version)));
+    for (unit, guard) in guards {
+        let (id, version, name) = match guard {
+            Guard::Order(id, version) => (id.0, *version, id.to_string()),
+            Guard::Account(id, version) => (id.0, *version, id.to_string()),
+        };
+        if versions.get(&id) != Some(&version) {
+            applied.refuse(unit, name);
+        }
+    }
+    Ok(())
+}
+
+async fn move_orders(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let mut moves = gather(units, |e| &e.order_moves);
+    if moves.is_empty() {
+        return Ok(());
+    }
+    moves.sort_by_key(|(_, step)| step.id());
+    let ids: Vec<Uuid> = moves.iter().map(|(_, step)| step.id().0).collect();
+    let versions: Vec<i32> = moves.iter().map(|(_, step)| step.version()).collect();
+    let from: Vec<String> = moves.iter().map(|(_, step)| step.from().to_string()).collect();
+    let to: Vec<String> = moves.iter().map(|(_, step)| step.to().to_string()).collect();
+    let reasons: Vec<String> = moves.iter().map(|(_, step)| step.reason().to_owned()).collect();
+    let by: Vec<Option<Uuid>> = moves.iter().map(|(unit, _)| job_of(units, *unit)).collect();
+    let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
+        "src/store/queries/move_orders.sql",
+        &ids,
+        &versions,
+        &from,
+        &to,
+        &reasons,
+        &by as &[Option<Uuid>],
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .collect();
+    for (unit, step) in moves {
+        if !moved.contains(&step.id().0) {
+            applied.refuse(unit, step.id().to_string());
+        }
+    }
+    Ok(())
+}
+
+/// The columns of account moves. Arrays of one row a move.
+#[derive(Default)]
+struct AccountColumns {
+    ids: Vec<Uuid>,
+    versions: Vec<i32>,
+    from: Vec<String>,
+    to: Vec<String>,
+    reasons: Vec<String>,
+    by: Vec<Option<Uuid>>,
+    servers: Vec<Option<String>>,
+    usernames: Vec<Option<String>>,
+    salts: Vec<Option<i32>>,
+    passwords: Vec<Option<String>>,
+    intended_at: Vec<Option<jiff_sqlx::Timestamp>>,
+    activated_at: Vec<Option<jiff_sqlx::Timestamp>>,
+    expires_at: Vec<Option<jiff_sqlx::Timestamp>>,
+    failures: Vec<Option<String>>,
+}
+
+impl AccountColumns {
+    fn push(&mut self, step: &AccountMove, by: Option<Uuid>) {
+        self.ids.push(step.id().0);
+        self.versions.push(step.version());
+        self.from.push(step.from().to_string());
+        self.to.push(step.to().to_string());
+        self.reasons.push(step.reason().to_owned());
+        self.by.push(by);
+        let intent: Option<&Intent> = match step.change() {
+            Change::Intended(intent) => Some(intent),
+            Change::Activated { .. } | Change::Failed(_) => None,
+        };
+        self.servers.push(intent.map(|i| i.server.clone()));
+        self.usernames.push(intent.map(|i| i.username.to_string()));
+        self.salts.push(intent.map(|i| i.username_salt));
+        self.passwords.push(intent.map(|i| i.sealed_password.clone()));
+        self.intended_at.push(intent.map(|i| i.intended_at.to_sqlx()));
+        let period = match step.change() {
+            Change::Activated { at, expires_at } => Some((at.to_sqlx(), expires_at.to_sqlx())),
+            Change::Intended(_) | Change::Failed(_) => None,
+        };
+        self.activated_at.push(period.map(|(at, _)| at));
+        self.expires_at.push(period.map(|(_, until)| until));
+        self.failures.push(match step.change() {
+            Change::Failed(failure) => Some(failure.clone()),
+            Change::Intended(_) | Change::Activated { .. } => None,
+        });
+    }
+}
+
+async fn move_accounts(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let mut moves = gather(units, |e| &e.account_moves);
+    if moves.is_empty() {
+        return Ok(());
+    }
+    moves.sort_by_key(|(_, step)| step.id());
+    let mut c = AccountColumns::default();
+    for (unit, step) in &moves {
+        c.push(step, job_of(units, *unit));
+    }
+    let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
+        "src/store/queries/move_accounts.sql",
+        &c.ids,
+        &c.versions,
+        &c.from,
+        &c.to,
+        &c.reasons,
+        &c.by as &[Option<Uuid>],
+        &c.servers as &[Option<String>],
+        &c.usernames as &[Option<String>],
+        &c.salts as &[Option<i32>],
+        &c.passwords as &[Option<String>],
+        &c.intended_at as &[Option<jiff_sqlx::Timestamp>],
+        &c.activated_at as &[Option<jiff_sqlx::Timestamp>],
+        &c.expires_at as &[Option<jiff_sqlx::Timestamp>],
+        &c.failures as &[Option<String>],
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .collect();
+    for (unit, step) in moves {
+        if !moved.contains(&step.id().0) {
+            applied.refuse(unit, step.id().to_string());
+        }
+    }
+    Ok(())
+}
+
+async fn insert_orders(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let orders = gather(units, |e| &e.new_orders);
+    for (unit, order) in orders {
+        // Each order is written on its own: a checkout is one order, and groups of them are rare.
+        sqlx::query!(
+            "insert into berth.customers (id, email, name)
+             values ($1, $2, $3)
+             on conflict (id) do update
+             set email = excluded.email, name = coalesce(excluded.name, customers.name), updated_at = now()
+             where (customers.email, customers.name) is distinct from
+                   (excluded.email, coalesce(excluded.name, customers.name))",
+            order.customer.id.0,
+            order.customer.email,
+            order.customer.name,
+        )
+        .execute(&mut *db)
+        .await?;
+        let inserted = sqlx::query_file!(
+            "src/store/queries/insert_order.sql",
+            order.id.0,
+            order.customer.id.0,
+            order.total.currency().code(),
+            order.subtotal.amount(),
+            order.discount.amount(),
+            order.tax.amount(),
+            order.total.amount(),
+            order.created_at.to_sqlx(),
+            order.expires_at.to_sqlx(),
+        )
+        .execute(&mut *db)
+        .await?
+        .rows_affected();
+        if inserted == 0 {
+            applied.refuse(unit, order.id.to_string());
+            continue;
+        }
+        insert_items(db, order.id.0, &order.items).await?;
+    }
+    Ok(())
+}
+
+async fn insert_items(db: &mut PgConnection, order_id: Uuid, items: &[NewOrderItem]) -> Result<(), sqlx::Error> {
+    let text = |f: fn(&NewOrderItem) -> String| items.iter().map(f).collect::<Vec<_>>();
+    let sums = |f: fn(&NewOrderItem) -> rust_decimal::Decimal| items.iter().map(f).collect::<Vec<_>>();
+    sqlx::query_file!(
+        "src/store/queries/insert_order_items.sql",
+        order_id,
+        &items.iter().map(|item| item.id.0).collect::<Vec<_>>(),
+        &text(|item| item.service_id.clone()),
+        &text(|item| item.name.clone()),
+        &text(|item| item.service_type.to_owned()),
+        &text(|item| item.plan_name.clone()),
+        &text(|item| item.billing_cycle.as_str().to_owned()),
+        &text(|item| item.package.clone()),
+        &text(|item| item.pool.clone()),
+        &sums(|item| item.price.amount()),
+        &sums(|item| item.discount.amount()),
+        &sums(|item| item.tax.amount()),
+        &sums(|item| item.total.amount()),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn insert_payments(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let payments = gather(units, |e| &e.new_payments);
+    if payments.is_empty() {
+        return Ok(());
+    }
+    let currencies: Vec<String> =
+        payments.iter().map(|(_, payment)| payment.amount.currency().code().to_owned()).collect();
+    let inserted: BTreeSet<Uuid> = sqlx::query_scalar!(
+        "insert into berth.payments
+             (id, order_id, state, currency, amount, stripe_session_id, stripe_payment_intent_id, created_at)
+         select n.id, n.order_id, 'succeeded', n.currency, n.amount, n.session, n.intent, n.created_at
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::timestamptz[])
+             n (id, order_id, currency, amount, session, intent, created_at)
+         order by n.order_id
+         on conflict do nothing
+         returning id",
+        &payments.iter().map(|(_, payment)| payment.id.0).collect::<Vec<_>>(),
+        &payments.iter().map(|(_, payment)| payment.order_id.0).collect::<Vec<_>>(),
+        &currencies,
+        &payments.iter().map(|(_, payment)| payment.amount.amount()).collect::<Vec<_>>(),
+        &payments.iter().map(|(_, payment)| payment.stripe_session_id.clone()).collect::<Vec<_>>()
+            as &[Option<String>],
+        &payments.iter().map(|(_, payment)| payment.stripe_payment_intent_id.clone()).collect::<Vec<_>>()
+            as &[Option<String>],
+        &payments.iter().map(|(_, payment)| payment.created_at.to_sqlx()).collect::<Vec<_>>(),
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .collect();
+    for (unit, payment) in payments {
+        if !inserted.contains(&payment.id.0) {
+            applied.refuse(unit, format!("the payment of {}", payment.order_id));
+        }
+    }
+    Ok(())
+}
+
+async fn insert_accounts(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let mut accounts = gather(units, |e| &e.new_accounts);
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    accounts.sort_by_key(|(_, account)| account.order_item_id);
+    let inserted: BTreeSet<Uuid> = sqlx::query_file_scalar!(
+        "src/store/queries/insert_accounts.sql",
+        &accounts.iter().map(|(_, account)| account.id.0).collect::<Vec<_>>(),
+        &accounts.iter().map(|(_, account)| account.order_item_id.0).collect::<Vec<_>>(),
+        &accounts.iter().map(|(_, account)| account.created_at.to_sqlx()).collect::<Vec<_>>(),
+        &accounts.iter().map(|(unit, _)| job_of(units, *unit)).collect::<Vec<_>>() as &[Option<Uuid>],
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .collect();
+    for (unit, account) in accounts {
+        if !inserted.contains(&account.id.0) {
+            applied.refuse(unit, format!("the account of {}", account.order_item_id));
+        }
+    }
+    Ok(())
+}
+
+async fn insert_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let mut events = gather(units, |e| &e.new_events);
+    if events.is_empty() {
+        return Ok(());
+    }
+    events.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    let payloads: Vec<&[u8]> = events.iter().map(|(_, event)| event.payload.as_ref()).collect();
+    sqlx::query!(
+        "insert into berth.stripe_events (id, type, payload, outcome)
+         select n.id, n.type, n.payload, n.outcome
+         from unnest($1::text[], $2::text[], $3::bytea[], $4::text[]) n (id, type, payload, outcome)
+         on conflict (id) do nothing",
+        &events.iter().map(|(_, event)| event.id.0.clone()).collect::<Vec<_>>(),
+        &events.iter().map(|(_, event)| event.kind.clone()).collect::<Vec<_>>(),
+        &payloads as &[&[u8]],
+        &events.iter().map(|(_, event)| event.outcome.as_str().to_owned()).collect::<Vec<_>>(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Inserts mails that were not said before; answers those.
+async fn insert_mails(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+) -> Result<Vec<berth_jobs::mail::SendMail>, sqlx::Error> {
+    let mut mails = gather(units, |e| &e.new_mails);
+    if mails.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut contexts = Vec::with_capacity(mails.len());
+    mails.sort_by_key(|(_, mail)| mail.mail.dedupe_key());
+    for (_, mail) in &mails {
+        contexts.push(serde_json::to_value(&mail.mail).map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
+    }
+    let ids = sqlx::query_scalar!(
+        "insert into berth.mails (id, dedupe_key, kind, about, customer_id, context)
+         select n.id, n.dedupe_key, n.kind, n.about, n.customer_id, n.context
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::jsonb[])
+             n (id, dedupe_key, kind, about, customer_id, context)
+         on conflict (dedupe_key) do nothing
+         returning id",
+        &mails.iter().map(|(_, mail)| mail.id.0).collect::<Vec<_>>(),
+        &mails.iter().map(|(_, mail)| mail.mail.dedupe_key()).collect::<Vec<_>>(),
+        &mails.iter().map(|(_, mail)| mail.mail.kind().to_owned()).collect::<Vec<_>>(),
+        &mails.iter().map(|(_, mail)| mail.about()).collect::<Vec<_>>(),
+        &mails.iter().map(|(_, mail)| mail.customer_id.0).collect::<Vec<_>>(),
+        &contexts,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids
+        .into_iter()
+        .map(|id| berth_jobs::mail::SendMail { mail_id: berth_jobs::ids::MailId(id) })
+        .collect())
+}
+
+async fn insert_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let alerts = gather(units, |e| &e.alerts);
+    if alerts.is_empty() {
+        return Ok(());
+    }
+    for (_, alert) in &alerts {
+        tracing::error!(kind = alert.kind, subject = alert.subject, detail = alert.detail, "alert");
+    }
+    sqlx::query!(
+        "insert into berth.alerts (id, kind, subject, detail)
+         select gen_random_uuid(), n.kind, n.subject, n.detail
+         from unnest($1::text[], $2::text[], $3::text[]) n (kind, subject, detail)
+         on conflict do nothing",
+        &alerts.iter().map(|(_, alert)| alert.kind.to_owned()).collect::<Vec<_>>(),
+        &alerts.iter().map(|(_, alert)| alert.subject.clone()).collect::<Vec<_>>(),
+        &alerts.iter().map(|(_, alert)| alert.detail.clone()).collect::<Vec<_>>(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn complete_orders(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let ids: BTreeSet<Uuid> = gather(units, |e| &e.maybe_complete).into_iter().map(|(_, id)| id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    sqlx::query_file!("src/store/queries/complete_orders.sql", &ids).execute(db).await?;
+    Ok(())
+}
+
+async fn insert_jobs(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    mails: Vec<berth_jobs::mail::SendMail>,
+) -> Result<Vec<Dispatch>, sqlx::Error> {
+    let mails: Vec<NewJob> = mails.into_iter().map(|job| NewJob::now(job.into())).collect();
+    let mut all = gather(units, |e| &e.jobs);
+    all.extend(mails.iter().map(|job| (usize::MAX, job)));
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    all.sort_by(|(_, a), (_, b)| (&a.once_key, a.id).cmp(&(&b.once_key, b.id)));
+    let mut jobs = NewJobs::default();
+    for (unit, new) in all {
+        let kind = new.job.kind();
+        jobs.ids.push(new.id.0);
+        jobs.kinds.push(kind.name);
+        jobs.queues.push(kind.queue.as_str());
+        jobs.classes.push(kind.class.number());
+        jobs.payloads.push(new.job.payload().map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
+        jobs.once_keys.push(new.once_key.clone());
+        jobs.coalesce_keys.push(new.job.coalesce_key());
+        jobs.serials.push(new.job.serial());
+        jobs.run_ats.push(new.run_at.map(ToSqlx::to_sqlx));
+        jobs.caused_by.push(job_of(units, unit));
+    }
+    jobs::insert(db, &jobs).await
+}
+
+/// Writes what was learnt outside. Each fact is true whoever tells it, and telling it twice changes nothing.
+async fn learn(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let facts = gather(units, |e| &e.facts);
+    settle_events(db, &facts).await?;
+    attempt_mails(db, &facts).await?;
+    accept_mails(db, &facts).await?;
+    for (_, fact) in &facts {
+        learn_one(db, fact).await?;
+    }
+    Ok(())
+}
+
+async fn settle_events(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+    let mut settled: BTreeMap<&str, (EventOutcome, Option<&str>)> = BTreeMap::new();
+    for (_, fact) in facts {
+        if let Fact::EventSettled { event_id, outcome, note } = fact {
+            settled.insert(&event_id.0, (*outcome, note.as_deref()));
+        }
+    }
+    if settled.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update berth.stripe_events e
+         set outcome = f.outcome, note = f.note
+         from unnest($1::text[], $2::text[], $3::text[]) f (id, outcome, note)
+         where e.id = f.id and e.outcome = 'pending'",
+        &settled.keys().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
+        &settled.values().map(|(outcome, _)| outcome.as_str().to_owned()).collect::<Vec<_>>(),
+        &settled.values().map(|(_, note)| note.map(str::to_owned)).collect::<Vec<_>>() as &[Option<String>],
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn attempt_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+    let mut attempts = BTreeMap::new();
+    for (_, fact) in facts {
+        if let Fact::MailAttempted { mail_id, at } = fact {
+            attempts.insert(mail_id.0, at.to_sqlx());
+        }
+    }
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update berth.mails m
+         set attempts = m.attempts + 1, attempted_at = f.at
+         from unnest($1::uuid[], $2::timestamptz[]) f (id, at)
+         where m.id = f.id",
+        &attempts.keys().copied().collect::<Vec<_>>(),
+        &attempts.values().copied().collect::<Vec<_>>(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn accept_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+    let mut accepted = BTreeMap::new();
+    for (_, fact) in facts {
+        if let Fact::MailAccepted { mail_id, at, response } = fact {
+            accepted.insert(mail_id.0, (at.to_sqlx(), response.clone()));
+        }
+    }
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update berth.mails m
+         set accepted_at = f.at, response = f.response
+         from unnest($1::uuid[], $2::timestamptz[], $3::text[]) f (id, at, response)
+         where m.id = f.id and m.accepted_at is null",
+        &accepted.keys().copied().collect::<Vec<_>>(),
+        &accepted.values().map(|(at, _)| *at).collect::<Vec<_>>(),
+        &accepted.values().map(|(_, response)| response.clone()).collect::<Vec<_>>(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn learn_one(db: &mut PgConnection, fact: &Fact) -> Result<(), sqlx::Error> {
+    match fact {
+        Fact::EventSettled { .. } | Fact::MailAttempted { .. } | Fact::MailAccepted { .. } => {}
+        Fact::CustomerKnown { customer_id, stripe_customer_id } => {
+            sqlx::query!(
+                "update berth.customers set stripe_customer_id = $2 where id = $1 and stripe_customer_id is null",
+                customer_id.0,
+                stripe_customer_id,
+            )
+            .execute(db)
+            .await?;
+        }
+        Fact::SessionOpened { order_id, session_id, url } => {
+            sqlx::query!(
+                "update berth.orders
+                 set stripe_session_id = $2, checkout_url = coalesce($3, checkout_url)
+                 where id = $1 and (stripe_session_id is null or stripe_session_id = $2)",
+                order_id.0,
+                session_id,
+                url.as_deref(),
+            )
+            .execute(db)
+            .await?;
+        }
+        Fact::AccountCreated { account_id, remote_id, site_url, control_panel_url, nameservers } => {
+            sqlx::query!(
+                "update berth.hosting_accounts
+                 set remote_id = coalesce($2, remote_id), site_url = coalesce($3, site_url),
+                     control_panel_url = coalesce($4, control_panel_url), nameservers = $5
+                 where id = $1",
+                account_id.0,
+                remote_id.as_deref(),
+                site_url.as_deref(),
+                control_panel_url.as_deref(),
+                nameservers,
+            )
+            .execute(db)
+            .await?;
+        }
+    }
+    Ok(())
+}

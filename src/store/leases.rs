@@ -1,0 +1,96 @@
+//! The processes that run jobs, and what becomes of the jobs of those that died.
+
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+impl Store {
+    /// Renews this process' lease, or takes it out anew.
+    pub(crate) async fn renew_lease(&self, worker: Uuid, name: &str, lease_seconds: f64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into berth.workers (id, name, lease_until)
+             values ($1, $2, clock_timestamp() + make_interval(secs => $3))
+             on conflict (id) do update set lease_until = excluded.lease_until",
+            worker,
+            name,
+            lease_seconds,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends this process' lease; it holds no claim any more.
+    pub(crate) async fn end_lease(&self, worker: Uuid) -> Result<(), StoreError> {
+        sqlx::query!("delete from berth.workers where id = $1", worker).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Queues again the jobs of processes whose lease has run out, and of those that have none. Each was started
+    /// and not settled. Answers how many there were.
+    pub(crate) async fn reap(&self) -> Result<u64, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let dead = sqlx::query_scalar!(
+            "delete from berth.workers
+             where id in (
+                 select id from berth.workers where lease_until < clock_timestamp() for update skip locked
+             )
+             returning id",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut reaped = 0;
+        if !dead.is_empty() {
+            reaped = sqlx::query!(
+                "update berth.jobs
+                 set state = 'queued', claim_id = null, worker = null, dispatched_at = null,
+                     unsettled = unsettled + 1, last_error = 'the process died while the job ran'
+                 where state = 'running' and worker = any ($1)",
+                &dead,
+            )
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        }
+        tx.commit().await?;
+        Ok(reaped)
+    }
+
+    /// Queues again jobs that run under no lease at all: their process' row was removed while a claim was made.
+    pub(crate) async fn reap_strays(&self) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "update berth.jobs j
+             set state = 'queued', claim_id = null, worker = null, dispatched_at = null,
+                 unsettled = unsettled + 1, last_error = 'the process died while the job ran'
+             where j.state = 'running'
+               and not exists (select from berth.workers w where w.id = j.worker)",
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// What Redis must say, and the server that said it last: `(epoch, run_id)`.
+    pub(crate) async fn redis_epoch(&self) -> Result<(Option<Uuid>, Option<String>), StoreError> {
+        let row = sqlx::query!("select epoch, run_id from berth.redis_epoch").fetch_one(&self.pool).await?;
+        Ok((row.epoch, row.run_id))
+    }
+
+    /// Begins a new epoch, unless another process has begun one since `seen` was read; answers whether it did.
+    pub(crate) async fn begin_epoch(
+        &self,
+        seen: Option<Uuid>,
+        epoch: Uuid,
+        run_id: &str,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "update berth.redis_epoch set epoch = $2, run_id = $3 where epoch is not distinct from $1",
+            seen,
+            epoch,
+            run_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}

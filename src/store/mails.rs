@@ -1,0 +1,53 @@
+//! Mails, as they are read.
+
+use berth_jobs::ids::MailId;
+use jiff::Timestamp;
+
+use super::{Store, StoreError};
+use crate::mail::Mail;
+
+/// A mail to be sent once.
+#[derive(Clone, Debug)]
+pub struct MailRow {
+    /// Which; also its Message-ID.
+    pub id: MailId,
+    /// What it says.
+    pub mail: Mail,
+    /// Where it goes.
+    pub email: String,
+    /// How to address its reader.
+    pub name: Option<String>,
+    /// When it was written; its date.
+    pub created_at: Timestamp,
+    /// When the mail server took it.
+    pub accepted_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// A mail with its reader.
+    ///
+    /// # Errors
+    /// When there is none, its context cannot be read, or the database does not answer.
+    pub async fn mail(&self, id: MailId) -> Result<MailRow, StoreError> {
+        let row = sqlx::query!(
+            "select m.context, m.created_at, m.accepted_at, c.email, c.name
+             from berth.mails m
+             join berth.customers c on c.id = m.customer_id
+             where m.id = $1",
+            id.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .ok_or_else(|| StoreError::Missing(format!("mail {id}")))?;
+        let mail = serde_json::from_value(row.context)
+            .map_err(|error| StoreError::unreadable(format!("mail {id}"), error))?;
+        Ok(MailRow {
+            id,
+            mail,
+            email: row.email,
+            name: row.name,
+            created_at: row.created_at.to_jiff(),
+            accepted_at: row.accepted_at.map(|at| at.to_jiff()),
+        })
+    }
+}

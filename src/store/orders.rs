@@ -1,0 +1,250 @@
+//! Orders, as they are read.
+
+use berth_jobs::ids::{AccountId, CustomerId, OrderId, OrderItemId};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::{
+    domain::{
+        money::{Currency, Money},
+        order::{OrderPhase, OrderState},
+    },
+    effects::CustomerContact,
+};
+
+/// An order with its units.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Which, where it stands, and at which version.
+    pub state: OrderState,
+    /// Who bought.
+    pub customer: CustomerContact,
+    /// The sum before discount and tax.
+    pub subtotal: Money,
+    /// What was taken off.
+    pub discount: Money,
+    /// What was added.
+    pub tax: Money,
+    /// What is to be paid.
+    pub total: Money,
+    /// Stripe's session to pay it with.
+    pub stripe_session_id: Option<String>,
+    /// Where the customer pays.
+    pub checkout_url: Option<String>,
+    /// Whether it renews an account.
+    pub is_renewal: bool,
+    /// When it was agreed.
+    pub created_at: Timestamp,
+    /// Until when it can be paid.
+    pub expires_at: Timestamp,
+    /// When it was paid.
+    pub paid_at: Option<Timestamp>,
+    /// When its last account became active.
+    pub completed_at: Option<Timestamp>,
+    /// One a unit, as they were asked for.
+    pub items: Vec<OrderItem>,
+}
+
+/// One unit of an order.
+#[derive(Clone, Debug)]
+pub struct OrderItem {
+    /// Its id.
+    pub id: OrderItemId,
+    /// The catalogue's id of the service.
+    pub service_id: String,
+    /// The name at the time of the sale.
+    pub name: String,
+    /// shared, vps, cloud or wordpress.
+    pub service_type: String,
+    /// The tier.
+    pub plan_name: String,
+    /// monthly or annual.
+    pub billing_cycle: String,
+    /// Before discount and tax.
+    pub price: Money,
+    /// What this unit costs.
+    pub total: Money,
+    /// The account made for it.
+    pub account_id: Option<AccountId>,
+}
+
+/// One step of an order's or account's history.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct HistoryStep {
+    /// The phase that was left; null at the beginning.
+    pub from: Option<String>,
+    /// The phase that was reached.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
+/// How orders are listed: newest first, after a cursor, of a status.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// At most so many.
+    pub limit: i64,
+    /// Only those older than this one.
+    pub before: Option<Uuid>,
+    /// Only those in one of these phases; empty is all.
+    pub phases: &'a [String],
+}
+
+#[derive(sqlx::FromRow)]
+struct OrderRow {
+    id: Uuid,
+    customer_id: Uuid,
+    email: String,
+    customer_name: Option<String>,
+    phase: String,
+    version: i32,
+    currency: String,
+    subtotal: Decimal,
+    discount: Decimal,
+    tax: Decimal,
+    total: Decimal,
+    stripe_session_id: Option<String>,
+    checkout_url: Option<String>,
+    is_renewal: bool,
+    created_at: jiff_sqlx::Timestamp,
+    expires_at: jiff_sqlx::Timestamp,
+    paid_at: Option<jiff_sqlx::Timestamp>,
+    completed_at: Option<jiff_sqlx::Timestamp>,
+}
+
+struct ItemRow {
+    id: Uuid,
+    order_id: Uuid,
+    service_id: String,
+    name: String,
+    service_type: String,
+    plan_name: String,
+    billing_cycle: String,
+    price: Decimal,
+    total: Decimal,
+    account_id: Option<Uuid>,
+}
+
+impl Store {
+    /// An order with its units.
+    ///
+    /// # Errors
+    /// When there is none, or the database does not answer.
+    pub async fn order(&self, id: OrderId) -> Result<Order, StoreError> {
+        let row = sqlx::query_file_as!(OrderRow, "src/store/queries/order.sql", id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| StoreError::Missing(format!("order {id}")))?;
+        self.with_items(vec![row]).await?.pop().ok_or_else(|| StoreError::Missing(format!("order {id}")))
+    }
+
+    /// A customer's orders, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_of(&self, customer: CustomerId, page: Page<'_>) -> Result<Vec<Order>, StoreError> {
+        let rows = sqlx::query_file_as!(
+            OrderRow,
+            "src/store/queries/orders_of.sql",
+            customer.0,
+            page.before,
+            page.phases,
+            page.limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        self.with_items(rows).await
+    }
+
+    async fn with_items(&self, rows: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let items = sqlx::query_as!(
+            ItemRow,
+            r#"select i.id, i.order_id, i.service_id, i.name, i.service_type, i.plan_name, i.billing_cycle,
+                      i.price, i.total, a.id as "account_id?"
+               from berth.order_items i
+               left join berth.hosting_accounts a on a.order_item_id = i.id
+               where i.order_id = any ($1)
+               order by i.order_id, i.position"#,
+            &ids,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let own = items.iter().filter(|item| item.order_id == row.id);
+                order_from(&row, own)
+            })
+            .collect()
+    }
+
+    /// The order's history, oldest step first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn order_history(&self, id: OrderId) -> Result<Vec<HistoryStep>, StoreError> {
+        let rows = sqlx::query!(
+            "select from_phase, to_phase, reason, at from berth.order_history where order_id = $1 order by version",
+            id.0,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| HistoryStep {
+                from: row.from_phase,
+                to: row.to_phase,
+                reason: row.reason,
+                at: row.at.to_jiff(),
+            })
+            .collect())
+    }
+}
+
+fn order_from<'a>(row: &OrderRow, items: impl Iterator<Item = &'a ItemRow>) -> Result<Order, StoreError> {
+    let id = OrderId(row.id);
+    let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("order {id}"), why);
+    let currency: Currency = row.currency.parse().map_err(|error| unreadable(&error))?;
+    let money = |amount: Decimal| Money::new(amount, currency).map_err(|error| unreadable(&error));
+    let phase: OrderPhase = row.phase.parse().map_err(|error| unreadable(&error))?;
+    let items = items
+        .map(|item| {
+            Ok(OrderItem {
+                id: OrderItemId(item.id),
+                service_id: item.service_id.clone(),
+                name: item.name.clone(),
+                service_type: item.service_type.clone(),
+                plan_name: item.plan_name.clone(),
+                billing_cycle: item.billing_cycle.clone(),
+                price: money(item.price)?,
+                total: money(item.total)?,
+                account_id: item.account_id.map(AccountId),
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(Order {
+        state: OrderState { id, phase, version: row.version },
+        customer: CustomerContact {
+            id: CustomerId(row.customer_id),
+            email: row.email.clone(),
+            name: row.customer_name.clone(),
+        },
+        subtotal: money(row.subtotal)?,
+        discount: money(row.discount)?,
+        tax: money(row.tax)?,
+        total: money(row.total)?,
+        stripe_session_id: row.stripe_session_id.clone(),
+        checkout_url: row.checkout_url.clone(),
+        is_renewal: row.is_renewal,
+        created_at: row.created_at.to_jiff(),
+        expires_at: row.expires_at.to_jiff(),
+        paid_at: row.paid_at.map(|at| at.to_jiff()),
+        completed_at: row.completed_at.map(|at| at.to_jiff()),
+        items,
+    })
+}

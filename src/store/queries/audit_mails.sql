@@ -1,0 +1,17 @@
+select 'order ' || berth.show_id('ord_', o.id) || ' was paid and has no confirmation' as "line!"
+from berth.orders o
+where o.paid_at is not null
+  and not exists (select from berth.mails m where m.about = o.id and m.kind = 'order_confirmation')
+union all
+select 'account ' || berth.show_id('acc_', a.id) || ' is active and has no welcome'
+from berth.hosting_accounts a
+where a.activated_at is not null
+  and not exists (select from berth.mails m where m.about = a.id and m.kind = 'welcome')
+union all
+select 'mail ' || berth.show_id('mail_', m.id) || ' is unsent and no job will send it'
+from berth.mails m
+where m.accepted_at is null
+  and not exists (
+      select from berth.jobs j where j.once_key = 'mail:' || berth.show_id('mail_', m.id) and j.state in ('queued', 'running')
+  )
+limit $1

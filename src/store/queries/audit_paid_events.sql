@@ -1,0 +1,18 @@
+-- Paid sessions, as Stripe's stored events say, whose order (if the session is of one of ours) is not paid.
+with paid as (
+    select
+        e.id as event_id,
+        convert_from(e.payload, 'UTF8')::jsonb -> 'data' -> 'object' as session
+    from berth.stripe_events e
+    where e.type in ('checkout.session.completed', 'checkout.session.async_payment_succeeded')
+      and e.outcome in ('pending', 'applied')
+)
+select 'event ' || p.event_id || ' of order ' || berth.show_id('ord_', o.id) || ', which is ' || o.phase as "line!"
+from paid p
+join berth.orders o on o.stripe_session_id = p.session ->> 'id'
+where p.session ->> 'payment_status' in ('paid', 'no_payment_required')
+  and (
+      o.phase not in ('processing', 'completed', 'held')
+      or (o.phase <> 'held' and 1 <> (select count(*) from berth.payments y where y.order_id = o.id))
+  )
+limit $1

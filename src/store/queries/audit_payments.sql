@@ -1,0 +1,15 @@
+select 'order ' || berth.show_id('ord_', o.id) || ' is ' || o.phase || ' at ' || o.total || ', its payments: '
+    || coalesce((select string_agg(p.amount::text || ' ' || p.state, ', ') from berth.payments p where p.order_id = o.id), 'none')
+    as "line!"
+from berth.orders o
+where (
+        o.paid_at is not null and o.total > 0
+        and not exists (
+            select from berth.payments p
+            where p.order_id = o.id and p.state = 'succeeded' and p.amount = o.total and p.currency = o.currency
+        )
+    )
+    or (o.paid_at is null and exists (
+        select from berth.payments p where p.order_id = o.id and p.state = 'succeeded'
+    ))
+limit $1

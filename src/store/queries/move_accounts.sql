@@ -1,0 +1,39 @@
+with m as materialized (
+    select *
+    from unnest(
+        $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::int[],
+        $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[]
+    ) m (
+        id, version, from_phase, to_phase, reason, job_id, server, username, username_salt,
+        sealed_password, intended_at, activated_at, expires_at, failure
+    )
+),
+held as materialized (
+    select id
+    from berth.hosting_accounts
+    where id = any ($1::uuid[])
+    order by id
+    for no key update
+),
+moved as (
+    update berth.hosting_accounts a
+    set phase = m.to_phase,
+        version = a.version + 1,
+        server = coalesce(m.server, a.server),
+        username = coalesce(m.username, a.username),
+        username_salt = coalesce(m.username_salt, a.username_salt),
+        sealed_password = coalesce(m.sealed_password, a.sealed_password),
+        intended_at = coalesce(m.intended_at, a.intended_at),
+        activated_at = coalesce(m.activated_at, a.activated_at),
+        billing_anchor = coalesce(a.billing_anchor, m.activated_at),
+        expires_at = coalesce(m.expires_at, a.expires_at),
+        failure = m.failure
+    from m, held
+    where a.id = m.id and held.id = a.id and a.version = m.version and a.phase = m.from_phase
+    returning a.id, a.version
+)
+insert into berth.account_history (account_id, version, from_phase, to_phase, reason, job_id, at)
+select moved.id, moved.version, m.from_phase, m.to_phase, m.reason, m.job_id, berth.now()
+from moved
+join m on m.id = moved.id
+returning account_id
