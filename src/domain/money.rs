@@ -131,14 +131,20 @@ impl Currency {
     /// The smallest amount above zero that Stripe charges.
     #[must_use]
     pub fn minimum_charge(self) -> Money {
-        Money { amount: Decimal::new(self.minimum_in_shown_units(), self.scale()), currency: self }
+        Money {
+            amount: Decimal::new(self.minimum_in_shown_units(), self.scale()),
+            currency: self,
+        }
     }
 
     /// The largest amount that Stripe charges at once.
     #[must_use]
     pub fn maximum_charge(self) -> Money {
         let shown = MAXIMUM_CHARGE_MINOR / self.minor_units_in_a_shown_unit();
-        Money { amount: Decimal::new(shown, self.scale()), currency: self }
+        Money {
+            amount: Decimal::new(shown, self.scale()),
+            currency: self,
+        }
     }
 
     /// How many of Stripe's minor units make one unit of the last digit shown: 100 for ISK, 1 for the others.
@@ -173,7 +179,9 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -203,7 +211,10 @@ impl Money {
         if at_scale.is_zero() {
             return Ok(Self::zero(currency)); // also turns −0 into 0
         }
-        let money = Self { amount: at_scale, currency };
+        let money = Self {
+            amount: at_scale,
+            currency,
+        };
         // `rescale` stops short where the digits do not fit, which is far above what minor units can say.
         if at_scale.scale() != currency.scale() || money.to_minor().is_err() {
             return Err(MoneyError::TooLarge);
@@ -218,7 +229,8 @@ impl Money {
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let not_an_amount = || MoneyError::NotAnAmount(text.to_owned());
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(fraction) {
             return Err(not_an_amount());
         }
@@ -229,7 +241,10 @@ impl Money {
     /// Nothing, in a currency.
     #[must_use]
     pub fn zero(currency: Currency) -> Self {
-        Self { amount: Decimal::new(0, currency.scale()), currency }
+        Self {
+            amount: Decimal::new(0, currency.scale()),
+            currency,
+        }
     }
 
     /// An amount from Stripe's minor units.
@@ -244,7 +259,10 @@ impl Money {
         if minor % step != 0 {
             return Err(MoneyError::NotWhole { minor, currency });
         }
-        Ok(Self { amount: Decimal::new(minor / step, currency.scale()), currency })
+        Ok(Self {
+            amount: Decimal::new(minor / step, currency.scale()),
+            currency,
+        })
     }
 
     /// The amount in Stripe's minor units.
@@ -288,7 +306,10 @@ impl Money {
     /// When the currencies differ or the sum is too large.
     pub fn checked_add(&self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let sum = self.amount.checked_add(other.amount).ok_or(MoneyError::TooLarge)?;
+        let sum = self
+            .amount
+            .checked_add(other.amount)
+            .ok_or(MoneyError::TooLarge)?;
         Self::new(sum, self.currency)
     }
 
@@ -298,7 +319,10 @@ impl Money {
     /// When the currencies differ or `other` is more than there is.
     pub fn checked_sub(&self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let rest = self.amount.checked_sub(other.amount).ok_or(MoneyError::TooLarge)?;
+        let rest = self
+            .amount
+            .checked_sub(other.amount)
+            .ok_or(MoneyError::TooLarge)?;
         Self::new(rest, self.currency)
     }
 
@@ -307,7 +331,10 @@ impl Money {
     /// # Errors
     /// When the product is too large.
     pub fn checked_mul(&self, times: u32) -> Result<Self, MoneyError> {
-        let product = self.amount.checked_mul(Decimal::from(times)).ok_or(MoneyError::TooLarge)?;
+        let product = self
+            .amount
+            .checked_mul(Decimal::from(times))
+            .ok_or(MoneyError::TooLarge)?;
         Self::new(product, self.currency)
     }
 
@@ -324,8 +351,13 @@ impl Money {
     ///
     /// # Errors
     /// As [`Money::checked_add`].
-    pub fn sum(currency: Currency, amounts: impl IntoIterator<Item = Self>) -> Result<Self, MoneyError> {
-        amounts.into_iter().try_fold(Self::zero(currency), |sum, amount| sum.checked_add(amount))
+    pub fn sum(
+        currency: Currency,
+        amounts: impl IntoIterator<Item = Self>,
+    ) -> Result<Self, MoneyError> {
+        amounts
+            .into_iter()
+            .try_fold(Self::zero(currency), |sum, amount| sum.checked_add(amount))
     }
 
     /// Splits the amount in proportion to the weights, by largest remainder: the parts sum to the whole, each is its exact share
@@ -342,7 +374,9 @@ impl Money {
         let mut shares = Vec::with_capacity(weights.len());
         let mut remainders = Vec::with_capacity(weights.len());
         for (index, weight) in weights.iter().enumerate() {
-            let product = whole.checked_mul(i128::from(*weight)).ok_or(MoneyError::TooLarge)?;
+            let product = whole
+                .checked_mul(i128::from(*weight))
+                .ok_or(MoneyError::TooLarge)?;
             shares.push(product / total_weight);
             remainders.push((product % total_weight, index));
         }
@@ -355,7 +389,10 @@ impl Money {
                 *share += 1;
             }
         }
-        shares.into_iter().map(|share| self.of_shown_units(share)).collect()
+        shares
+            .into_iter()
+            .map(|share| self.of_shown_units(share))
+            .collect()
     }
 
     /// Splits the amount in proportion to other amounts, such as a discount over the lines it applies to.
@@ -379,7 +416,8 @@ impl Money {
     }
 
     fn of_shown_units(&self, units: i128) -> Result<Self, MoneyError> {
-        let amount = Decimal::try_from_i128_with_scale(units, self.currency.scale()).map_err(|_| MoneyError::TooLarge)?;
+        let amount = Decimal::try_from_i128_with_scale(units, self.currency.scale())
+            .map_err(|_| MoneyError::TooLarge)?;
         Self::new(amount, self.currency)
     }
 
@@ -387,7 +425,10 @@ impl Money {
         if self.currency == other.currency {
             return Ok(());
         }
-        Err(MoneyError::MixedCurrencies { left: self.currency, right: other.currency })
+        Err(MoneyError::MixedCurrencies {
+            left: self.currency,
+            right: other.currency,
+        })
     }
 }
 
