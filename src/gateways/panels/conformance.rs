@@ -1,0 +1,1 @@
+//! What every driver must do, run over each of them.

@@ -1,0 +1,1 @@
+//! An in-memory panel, for benches and tests.
