@@ -275,3 +275,69 @@ impl Panel for MemoryPanel {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+    use crate::gateways::panels::conformance::{conformance, created, done, spec};
+
+    #[tokio::test]
+    async fn the_memory_panel_conforms() {
+        let panel = MemoryPanel::new().with_latency(Duration::from_millis(1));
+
+        conformance(&panel, &|account| panel.creates_of(account)).await;
+    }
+
+    #[tokio::test]
+    async fn an_account_whose_answer_was_lost_is_adopted() {
+        let panel = MemoryPanel::new();
+        let spec = spec("lostanswer");
+        panel.script(Fault::AfterApplying);
+
+        let lost = panel.ensure_created(&spec).await.unwrap_err();
+        let adopted = done(panel.ensure_created(&spec).await);
+
+        assert!(matches!(lost, PanelError::Ambiguous(_)), "{lost:?}");
+        assert!(adopted.adopted);
+        assert_eq!(panel.creates_of(spec.account.account_id), 1);
+    }
+
+    #[tokio::test]
+    async fn a_fault_before_applying_changes_nothing() {
+        for fault in [Fault::BeforeApplying, Fault::Unreachable, Fault::Unauthorized, Fault::Full] {
+            let panel = MemoryPanel::new();
+            let spec = spec("lostrequest");
+            panel.script(fault.clone());
+
+            panel.ensure_created(&spec).await.unwrap_err();
+
+            assert_eq!(panel.observe(&spec.account).await.unwrap(), Observed::Absent, "{fault:?}");
+            assert_eq!(panel.accounts(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_is_polled_until_it_is_done() {
+        let panel = MemoryPanel::new();
+        let spec = spec("slowtask");
+        panel.script(Fault::Task { polls: 1 });
+
+        let Step::Pending(task, _) = panel.ensure_created(&spec).await.unwrap() else { panic!("it is done at once") };
+
+        assert!(matches!(panel.poll(&task).await.unwrap(), Step::Pending(..)));
+        assert_eq!(panel.poll(&task).await.unwrap(), Step::Done(TaskOutcome::Succeeded));
+        assert!(done(panel.ensure_created(&spec).await).adopted);
+    }
+
+    #[tokio::test]
+    async fn a_new_password_replaces_the_old_one() {
+        let panel = MemoryPanel::new();
+        let (spec, _) = created(&panel, "password").await;
+
+        done(panel.set_password(&spec.account, &"another".to_owned().into()).await);
+
+        assert_eq!(panel.password_of("password").unwrap().expose_secret(), "another");
+    }
+}
