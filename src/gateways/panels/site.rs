@@ -1,1 +1,216 @@
-//! site
+//! The embedded panel: an account is a directory of static files, served by Berth itself. No root, no login, no quota.
+//!
+//! ```text
+//! <sites_dir>/<username>/account.json     whose it is, its package, its state
+//! <sites_dir>/<username>/public_html/     what the world sees
+//! <sites_dir>/.log/creates.jsonl          one line for every create that was performed
+//! <sites_dir>/.tmp/ .trash/ .locks/       being made, being deleted, one change an account at a time
+//! ```
+//!
+//! An account appears and disappears by one `rename`, so a process killed at any moment leaves a whole account or none.
+
+use std::{path::PathBuf, sync::Arc};
+
+use berth_jobs::ids::AccountId;
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use super::{
+    AccountRef, Caps, Cause, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture, RemoteState,
+    ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+};
+
+pub mod creates;
+mod disk;
+mod files;
+mod page;
+mod record;
+
+pub(crate) use disk::{account_of, public_html};
+pub(crate) use record::{SiteName, State};
+
+use disk::{Disk, Found};
+
+/// Changes and reads of files that may run at once: they occupy threads of tokio's blocking pool.
+const DISK_SLOTS: usize = 32;
+
+/// Where the sites live and how they are reached.
+#[derive(Clone, Debug)]
+pub struct SiteConfig {
+    /// The directory of all sites; made when missing.
+    pub sites_dir: PathBuf,
+    /// A site's address, with `{username}` in it, such as `http://{username}.localhost:8080/`.
+    pub url: String,
+}
+
+/// The driver `site`.
+pub struct SitePanel {
+    disk: Arc<Disk>,
+    url: String,
+    slots: Arc<Semaphore>,
+}
+
+impl SitePanel {
+    /// Touches no file yet: a wrong configuration is answered by the first call, `probe` at the latest.
+    #[must_use]
+    pub fn new(config: SiteConfig) -> Self {
+        Self { disk: Arc::new(Disk::new(config.sites_dir)), url: config.url, slots: Arc::new(Semaphore::new(DISK_SLOTS)) }
+    }
+
+    /// The address of an account's site.
+    fn site_url(&self, name: &SiteName) -> Result<String, PanelError> {
+        if !self.url.contains("{username}") {
+            return Err(PanelError::misconfigured("the site panel's url has no {username} in it"));
+        }
+        Ok(self.url.replace("{username}", name.as_str()))
+    }
+
+    /// Runs file work on a thread that may block. The slot goes with the work, which finishes even if the caller gives up.
+    async fn on_disk<T, W>(&self, work: W) -> Result<T, PanelError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Disk) -> Result<T, PanelError> + Send + 'static,
+    {
+        let slot = Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .map_err(|closed| PanelError::Transient(Cause::new("the site panel is shutting down").because(closed)))?;
+        let disk = Arc::clone(&self.disk);
+        let running = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            work(&disk)
+        });
+        running
+            .await
+            .map_err(|died| PanelError::Ambiguous(Cause::new("the site panel's file work died").because(died)))?
+    }
+
+    async fn change<W>(&self, account: &AccountRef, work: W) -> Result<Step<()>, PanelError>
+    where
+        W: FnOnce(&Disk, &SiteName, AccountId) -> Result<(), PanelError> + Send + 'static,
+    {
+        let (name, id) = (name_of(account)?, account.account_id);
+        self.on_disk(move |disk| work(disk, &name, id)).await.map(Step::Done)
+    }
+
+    async fn create(&self, spec: &CreateSpec) -> Result<Step<Created>, PanelError> {
+        let name = name_of(&spec.account)?;
+        let site_url = self.site_url(&name)?;
+        let page = page::welcome(spec.domain.as_deref().unwrap_or(&site_url));
+        let (id, package, remote_id) = (spec.account.account_id, spec.package.clone(), name.as_str().to_owned());
+        let adopted = self.on_disk(move |disk| disk.create(&name, id, package, &page)).await?;
+        Ok(Step::Done(Created { remote_id, site_url: Some(site_url), control_panel_url: None, adopted }))
+    }
+}
+
+/// The username as a name that may become part of a path.
+fn name_of(account: &AccountRef) -> Result<SiteName, PanelError> {
+    SiteName::parse(&account.username).ok_or_else(|| {
+        PanelError::permanent(format!(
+            "the username {:?} is not 3 to 16 lower-case letters and digits, a letter first",
+            account.username
+        ))
+    })
+}
+
+fn observed(found: Found, name: &SiteName, id: AccountId) -> Observed {
+    match found {
+        Found::Nothing => Observed::Absent,
+        Found::Stranger => Observed::Foreign,
+        Found::Account { record, .. } if record.account_id != id => Observed::Foreign,
+        Found::Account { has_files: false, .. } => Observed::Partial { missing: vec![disk::PUBLIC_HTML.to_owned()] },
+        Found::Account { record, has_files: true } => Observed::Present {
+            remote_id: name.as_str().to_owned(),
+            package: record.package,
+            state: match record.state {
+                State::Active => RemoteState::Active,
+                State::Suspended { reason, by } => {
+                    RemoteState::Suspended { reason: Some(reason), ours: by == record::BERTH }
+                }
+            },
+        },
+    }
+}
+
+impl Panel for SitePanel {
+    fn caps(&self) -> Caps {
+        // No quota and no login: the package is recorded, the password is not even kept.
+        Caps {
+            passwords: false,
+            login_url: false,
+            usage: true,
+            enforces_packages: false,
+            tasks: false,
+            username_max: record::USERNAME_MAX,
+        }
+    }
+
+    fn probe(&self) -> PanelFuture<'_, ServerInfo> {
+        Box::pin(async move {
+            if !self.url.contains("{username}") {
+                return Err(PanelError::misconfigured("the site panel's url has no {username} in it"));
+            }
+            self.on_disk(Disk::probe).await?;
+            let version = concat!("berth-site ", env!("CARGO_PKG_VERSION")).to_owned();
+            Ok(ServerInfo { version, hostname: None, nameservers: Vec::new() })
+        })
+    }
+
+    fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
+        Box::pin(async move {
+            let (name, id) = (name_of(account)?, account.account_id);
+            self.on_disk(move |disk| Ok(observed(disk.look(&name)?, &name, id))).await
+        })
+    }
+
+    fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {
+        Box::pin(self.create(spec))
+    }
+
+    fn ensure_suspended<'a>(&'a self, account: &'a AccountRef, reason: &'a str) -> PanelFuture<'a, Step<()>> {
+        let reason = reason.to_owned();
+        Box::pin(self.change(account, move |disk, name, id| {
+            disk.update(name, id, |record| record.suspend(reason))
+        }))
+    }
+
+    fn ensure_active<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(self.change(account, |disk, name, id| disk.update(name, id, record::Record::activate)))
+    }
+
+    fn ensure_package<'a>(&'a self, account: &'a AccountRef, package: &'a str) -> PanelFuture<'a, Step<()>> {
+        let package = package.to_owned();
+        Box::pin(self.change(account, move |disk, name, id| {
+            disk.update(name, id, |record| {
+                record.package = package;
+                Ok(())
+            })
+        }))
+    }
+
+    fn ensure_absent<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(self.change(account, Disk::remove))
+    }
+
+    fn set_password<'a>(&'a self, _: &'a AccountRef, _: &'a SecretString) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async { Err(PanelError::permanent("an account of the site panel has no login, so no password")) })
+    }
+
+    fn login_url<'a>(&'a self, _: &'a AccountRef) -> PanelFuture<'a, OneTimeUrl> {
+        Box::pin(async { Err(PanelError::permanent("an account of the site panel has no login")) })
+    }
+
+    fn usage<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Usage> {
+        Box::pin(async move {
+            let (name, id) = (name_of(account)?, account.account_id);
+            self.on_disk(move |disk| disk.usage(&name, id)).await
+        })
+    }
+
+    fn poll<'a>(&'a self, task: &'a TaskRef) -> PanelFuture<'a, Step<TaskOutcome>> {
+        Box::pin(async move { Err(PanelError::permanent(format!("the site panel has no task {:?}", task.0))) })
+    }
+}
+
+#[cfg(test)]
+mod tests;
