@@ -1,0 +1,253 @@
+//! The table of every setting: its key, what values it takes, and how it is shown.
+
+use std::net::SocketAddr;
+
+use toml::Value;
+use url::Url;
+
+use super::secret_url::{self, REDACTED};
+
+/// How many characters a secret that guards something must have at least.
+pub(super) const MIN_SECRET_CHARACTERS: usize = 32;
+
+/// What values a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    /// Shown as `[redacted]`; at least so many characters.
+    Secret(usize),
+    Secrets,
+    /// A URL of one of these schemes. A password within it is never shown.
+    Url(&'static [&'static str]),
+    Address,
+    Flag,
+    /// A whole number between these two, both included.
+    Number(u64, u64),
+    Texts,
+    Choice(&'static [&'static str]),
+    Currency,
+    Mailbox,
+    Directives,
+    UsernamePrefix,
+}
+
+/// One setting.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// `section.key`, as in the file.
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+}
+
+const POSTGRES: Kind = Kind::Url(&["postgres", "postgresql"]);
+const WEB: Kind = Kind::Url(&["http", "https"]);
+const AN_HOUR: u64 = 3_600;
+
+const fn key(path: &'static str, kind: Kind) -> Key {
+    Key { path, kind }
+}
+
+/// Every setting, in the order of `config/berth.toml`.
+pub(super) const KEYS: &[Key] = &[
+    key("database.url", POSTGRES),
+    key("database.migrate_url", POSTGRES),
+    key("database.prepared", Kind::Flag),
+    key("database.max_connections", Kind::Number(2, 1_000)),
+    key("redis.url", Kind::Url(&["redis", "rediss", "valkey", "valkeys", "unix"])),
+    key("redis.namespace", Kind::Text),
+    key("http.listen", Kind::Address),
+    key("http.public_url", WEB),
+    key("stripe.secret_key", Kind::Secret(1)),
+    key("stripe.webhook_secrets", Kind::Secrets),
+    key("stripe.api_base", WEB),
+    key("stripe.livemode", Kind::Flag),
+    key("stripe.success_url", WEB),
+    key("stripe.cancel_url", WEB),
+    key("shop.name", Kind::Text),
+    key("shop.url", WEB),
+    key("shop.support_email", Kind::Mailbox),
+    key("shop.currency", Kind::Currency),
+    key("mail.smtp_url", Kind::Url(&["smtp", "smtps"])),
+    key("mail.from", Kind::Mailbox),
+    key("mail.templates_dir", Kind::Text),
+    key("auth.jwt_secret", Kind::Secret(MIN_SECRET_CHARACTERS)),
+    key("auth.jwks_url", WEB),
+    key("auth.audience", Kind::Text),
+    key("auth.issuer", Kind::Text),
+    key("secrets.key", Kind::Secret(MIN_SECRET_CHARACTERS)),
+    key("hosting.nameservers", Kind::Texts),
+    key("hosting.sites_dir", Kind::Text),
+    key("hosting.sites_domain", Kind::Text),
+    key("hosting.username_prefix", Kind::UsernamePrefix),
+    key("catalogue.path", Kind::Text),
+    key("work.group_size", Kind::Number(1, 1_000)),
+    key("work.shutdown_grace_seconds", Kind::Number(0, AN_HOUR)),
+    key("work.lease_seconds", Kind::Number(1, AN_HOUR)),
+    key("work.lease_renew_seconds", Kind::Number(1, AN_HOUR)),
+    key("work.relay_interval_ms", Kind::Number(1, 60_000)),
+    key("work.redispatch_after_seconds", Kind::Number(1, AN_HOUR)),
+    key("work.concurrency.payments", Kind::Number(1, 10_000)),
+    key("work.concurrency.provisioning", Kind::Number(1, 10_000)),
+    key("work.concurrency.mail", Kind::Number(1, 10_000)),
+    key("work.concurrency.sweeps", Kind::Number(1, 10_000)),
+    key("dev.time_machine", Kind::Flag),
+    key("log.format", Kind::Choice(&["auto", "json", "text"])),
+    key("log.level", Kind::Directives),
+];
+
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Whether settings lie beneath this path, as they do beneath `work` and `work.concurrency`.
+pub(super) fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The names of the sections, in their order.
+pub(super) fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<_> = KEYS.iter().filter_map(|key| key.path.rsplit_once('.')).map(|(section, _)| section).collect();
+    sections.dedup();
+    sections
+}
+
+/// The setting that was probably meant: the same letters, or few letters away.
+pub(super) fn closest(path: &str) -> Option<&'static str> {
+    const MOST_EDITS: usize = 3;
+
+    let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+    KEYS.iter()
+        .map(|key| (edits(&letters(key.path), &letters(path)), key.path))
+        .min()
+        .filter(|(edits, _)| *edits <= MOST_EDITS)
+        .map(|(_, path)| path)
+}
+
+/// Levenshtein's distance.
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, letter) in from.chars().enumerate() {
+        let mut next = vec![line + 1];
+        for ((other, window), left) in to.iter().zip(row.windows(2)).zip(1..) {
+            let &[diagonal, above] = window else { break };
+            let before = next.get(left - 1).copied().unwrap_or(above);
+            next.push((diagonal + usize::from(letter != *other)).min(above + 1).min(before + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+impl Key {
+    /// The environment variable that sets it.
+    pub(super) fn variable(&self) -> String {
+        format!("BERTH_{}", self.path.replace('.', "__").to_ascii_uppercase())
+    }
+
+    /// Reads a text from the environment as this setting's type. A text that does not fit stays one: `check` refuses it.
+    pub(super) fn read(&self, text: &str) -> Value {
+        let read = match self.kind {
+            Kind::Flag => text.parse().ok().map(Value::Boolean),
+            Kind::Number(..) => text.parse().ok().map(Value::Integer),
+            Kind::Texts | Kind::Secrets => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Some(items.map(Value::from).collect::<Vec<_>>().into())
+            }
+            Kind::Text
+            | Kind::Secret(_)
+            | Kind::Url(_)
+            | Kind::Address
+            | Kind::Choice(_)
+            | Kind::Currency
+            | Kind::Mailbox
+            | Kind::Directives
+            | Kind::UsernamePrefix => None,
+        };
+        read.unwrap_or_else(|| Value::from(text))
+    }
+
+    /// What is wrong with the value, as the end of a sentence that begins with the key. Secrets are not repeated.
+    pub(super) fn check(&self, value: &Value) -> Result<(), String> {
+        if self.kind.takes(value) {
+            return Ok(());
+        }
+        let given = if matches!(self.kind, Kind::Secret(_) | Kind::Secrets | Kind::Url(_)) {
+            "the value (not shown, it may hold a secret)".to_owned()
+        } else {
+            value.to_string()
+        };
+        Err(format!("{given} is not {}", self.kind.allowed()))
+    }
+
+    /// The value in TOML's writing, without what must not be seen.
+    pub(super) fn show(&self, value: &Value) -> String {
+        match (self.kind, value) {
+            (Kind::Secret(_), _) => format!("{REDACTED:?}"),
+            (Kind::Secrets, Value::Array(items)) => format!("{:?}", vec![REDACTED; items.len()]),
+            (Kind::Url(_), Value::String(text)) => Value::from(secret_url::without_password(text)).to_string(),
+            _ => value.to_string(),
+        }
+    }
+}
+
+impl Kind {
+    fn takes(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Flag, value) => value.is_bool(),
+            (Self::Number(least, most), Value::Integer(number)) => {
+                u64::try_from(*number).is_ok_and(|number| (least..=most).contains(&number))
+            }
+            (Self::Texts | Self::Secrets, Value::Array(items)) => {
+                !items.is_empty() && items.iter().all(|item| item.as_str().is_some_and(is_said))
+            }
+            (_, Value::String(text)) => self.takes_text(text),
+            _ => false,
+        }
+    }
+
+    fn takes_text(self, text: &str) -> bool {
+        match self {
+            Self::Secret(least) => is_said(text) && text.chars().count() >= least,
+            Self::Url(schemes) => Url::parse(text).is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_authority()),
+            Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::Choice(choices) => choices.contains(&text),
+            Self::Currency => text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()),
+            Self::Mailbox => text.parse::<lettre::message::Mailbox>().is_ok(),
+            Self::Directives => is_said(text) && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
+            Self::UsernamePrefix => {
+                (1..=4).contains(&text.len())
+                    && text.starts_with(|first: char| first.is_ascii_lowercase())
+                    && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            }
+            Self::Text => is_said(text),
+            Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets => false,
+        }
+    }
+
+    /// What is allowed, with an article.
+    fn allowed(self) -> String {
+        match self {
+            Self::Text => "a text of at least one character".to_owned(),
+            Self::Secret(..=1) => "a text of at least one character".to_owned(),
+            Self::Secret(least) => format!("a text of {least} characters or more"),
+            Self::Texts | Self::Secrets => "a list of texts (in the environment: comma-separated)".to_owned(),
+            Self::Url(schemes) => {
+                let schemes: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
+                format!("a URL that begins with {}", schemes.join(" or "))
+            }
+            Self::Address => "an address with a port, such as 127.0.0.1:8080".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Number(least, most) => format!("a whole number from {least} to {most}"),
+            Self::Choice(choices) => format!("one of {}", choices.join(", ")),
+            Self::Currency => "a currency of three capital letters, such as USD".to_owned(),
+            Self::Mailbox => "a mail address, such as support@example.com or Support <support@example.com>".to_owned(),
+            Self::Directives => "a log level: error, warn, info, debug, trace, or such as info,berth::queue=debug".to_owned(),
+            Self::UsernamePrefix => "a lower-case letter and up to three more letters or digits".to_owned(),
+        }
+    }
+}
+
+fn is_said(text: &str) -> bool {
+    !text.trim().is_empty()
+}
