@@ -170,7 +170,10 @@ pub enum Observed {
 pub enum RemoteState {
     Active,
     /// `ours`: Berth made the suspension and may lift it.
-    Suspended { reason: Option<String>, ours: bool },
+    Suspended {
+        reason: Option<String>,
+        ours: bool,
+    },
 }
 
 /// What an account uses.
