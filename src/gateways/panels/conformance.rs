@@ -50,7 +50,10 @@ fn present(spec: &CreateSpec, created: &Created, state: RemoteState) -> Observed
     Observed::Present { remote_id: created.remote_id.clone(), state, package: spec.package.clone() }
 }
 
-async fn a_created_account_is_observed_and_created_once(panel: &dyn Panel, creates: &(dyn Fn(AccountId) -> u64 + Sync)) {
+async fn a_created_account_is_observed_and_created_once(
+    panel: &dyn Panel,
+    creates: &(dyn Fn(AccountId) -> u64 + Sync),
+) {
     let wanted = spec("cnfcreate");
     assert_eq!(panel.observe(&wanted.account).await.unwrap(), Observed::Absent);
 
@@ -63,7 +66,10 @@ async fn a_created_account_is_observed_and_created_once(panel: &dyn Panel, creat
     assert_eq!(creates(wanted.account.account_id), 1);
 }
 
-async fn a_name_of_somebody_else_is_taken_and_left_alone(panel: &dyn Panel, creates: &(dyn Fn(AccountId) -> u64 + Sync)) {
+async fn a_name_of_somebody_else_is_taken_and_left_alone(
+    panel: &dyn Panel,
+    creates: &(dyn Fn(AccountId) -> u64 + Sync),
+) {
     let (theirs, made) = created(panel, "cnfforeign").await;
     let ours = spec("cnfforeign");
 

@@ -169,7 +169,8 @@ impl Inner {
         if !adopted {
             *self.creates.entry(*account_id).or_default() += 1;
             let (package, password) = (spec.package.clone(), spec.password.clone());
-            self.accounts.insert(username.clone(), Remote { account_id: *account_id, package, password, suspended: None });
+            self.accounts
+                .insert(username.clone(), Remote { account_id: *account_id, package, password, suspended: None });
         }
         Ok(Created {
             remote_id: username.clone(),

@@ -170,7 +170,10 @@ pub enum Observed {
 pub enum RemoteState {
     Active,
     /// `ours`: Berth made the suspension and may lift it.
-    Suspended { reason: Option<String>, ours: bool },
+    Suspended {
+        reason: Option<String>,
+        ours: bool,
+    },
 }
 
 /// What an account uses.
@@ -359,3 +362,27 @@ impl fmt::Debug for Panels {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no server is called {0:?} in the configuration")]
 pub struct UnknownServer(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_not_configured_is_named_in_the_refusal() {
+        let panels = Panels::new().with("web1", "memory", Arc::new(memory::MemoryPanel::new()));
+
+        assert!(panels.of("web1").is_ok());
+        assert_eq!(panels.driver("web1"), Ok("memory"));
+        assert_eq!(panels.of("web2").err(), Some(UnknownServer("web2".to_owned())));
+    }
+
+    #[test]
+    fn an_error_shows_one_layer_and_keeps_the_next() {
+        let beneath = std::io::Error::other("the disk said so");
+
+        let error = PanelError::Ambiguous(Cause::new("the record could not be replaced").because(beneath));
+
+        assert_eq!(error.to_string(), "the record could not be replaced");
+        assert_eq!(std::error::Error::source(&error).map(ToString::to_string).as_deref(), Some("the disk said so"));
+    }
+}

@@ -54,7 +54,11 @@ impl SitePanel {
     /// Touches no file yet: a wrong configuration is answered by the first call, `probe` at the latest.
     #[must_use]
     pub fn new(config: SiteConfig) -> Self {
-        Self { disk: Arc::new(Disk::new(config.sites_dir)), url: config.url, slots: Arc::new(Semaphore::new(DISK_SLOTS)) }
+        Self {
+            disk: Arc::new(Disk::new(config.sites_dir)),
+            url: config.url,
+            slots: Arc::new(Semaphore::new(DISK_SLOTS)),
+        }
     }
 
     /// The address of an account's site.
@@ -169,9 +173,7 @@ impl Panel for SitePanel {
 
     fn ensure_suspended<'a>(&'a self, account: &'a AccountRef, reason: &'a str) -> PanelFuture<'a, Step<()>> {
         let reason = reason.to_owned();
-        Box::pin(self.change(account, move |disk, name, id| {
-            disk.update(name, id, |record| record.suspend(reason))
-        }))
+        Box::pin(self.change(account, move |disk, name, id| disk.update(name, id, |record| record.suspend(reason))))
     }
 
     fn ensure_active<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {

@@ -50,14 +50,25 @@ mod tests {
 
     #[test]
     fn a_host_names_its_site_however_it_is_written() {
-        for host in ["alice.localhost", "ALICE.LocalHost", "alice.localhost:8080", "alice.localhost.", "alice.localhost.:80"] {
+        for host in
+            ["alice.localhost", "ALICE.LocalHost", "alice.localhost:8080", "alice.localhost.", "alice.localhost.:80"]
+        {
             assert_eq!(label_of(host).as_deref(), Some("alice"), "{host}");
         }
     }
 
     #[test]
     fn a_host_that_is_not_below_the_domain_names_no_site() {
-        for host in ["localhost", "localhost:8080", "localhost.", "127.0.0.1:80", "[::1]:80", "alicelocalhost", "localhost.evil", ""] {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "localhost.",
+            "127.0.0.1:80",
+            "[::1]:80",
+            "alicelocalhost",
+            "localhost.evil",
+            "",
+        ] {
             assert_eq!(label_of(host), None, "{host}");
         }
     }

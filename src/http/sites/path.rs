@@ -77,9 +77,29 @@ mod tests {
     #[test]
     fn what_is_never_served_does_not_parse() {
         for path in [
-            "", "x", "//", "//evil.example", "/a//b", "/..", "/../account.json", "/%2e%2e/account.json", "/.%2e/x",
-            "/%2e%2e%2faccount.json", "/a/%2e%2e/%2e%2e/account.json", "/..%5caccount.json", "/.git/config",
-            "/%2egit", "/./a", "/a%00.html", "/a%0a", "/%ff", "/%", "/%2", "/%zz", "/a%2fb", "*",
+            "",
+            "x",
+            "//",
+            "//evil.example",
+            "/a//b",
+            "/..",
+            "/../account.json",
+            "/%2e%2e/account.json",
+            "/.%2e/x",
+            "/%2e%2e%2faccount.json",
+            "/a/%2e%2e/%2e%2e/account.json",
+            "/..%5caccount.json",
+            "/.git/config",
+            "/%2egit",
+            "/./a",
+            "/a%00.html",
+            "/a%0a",
+            "/%ff",
+            "/%",
+            "/%2",
+            "/%zz",
+            "/a%2fb",
+            "*",
         ] {
             assert_eq!(Wanted::parse(path), None, "{path}");
         }

@@ -116,7 +116,8 @@ async fn every_other_host_reaches_the_api_and_no_site_does() {
         assert_eq!((answer.status, answer.body.as_str()), (200, "the api"), "{host}");
         assert_eq!(world.get(host, "/index.html").await.status, 404, "{host}");
     }
-    for host in ["alice.localhost", "nobody.localhost", "a.b.localhost", "-.localhost", ".log.localhost", ".localhost"] {
+    for host in ["alice.localhost", "nobody.localhost", "a.b.localhost", "-.localhost", ".log.localhost", ".localhost"]
+    {
         let answer = world.get(host, "/healthz").await;
         assert_eq!(answer.status, 404, "{host}");
         assert!(answer.head.contains("x-content-type-options: nosniff"), "{host}");
@@ -142,11 +143,35 @@ async fn no_path_leads_out_of_a_site() {
     write(&world.files().join("sub/index.html"), "fine");
 
     for path in [
-        "/../account.json", "/%2e%2e/account.json", "/..%2faccount.json", "/%2e%2e%2faccount.json", "/.%2e/account.json",
-        "/sub/../../account.json", "/sub/%2e%2e/%2e%2e/account.json", "/..%5caccount.json", "/%252e%252e/account.json",
-        "//../account.json", "/..;/account.json", "/../../secret.txt", "/%2e%2e/%2e%2e/secret.txt", "/account.json",
-        "/public_html/../account.json", "/.env", "/%2eenv", "/.git/config", "/sub/..%00/", "/index.html%00.txt",
-        "/%c0%ae%c0%ae/account.json", "/%ff", "/%zz", "/.", "/..", "/./", "//", "//sub", "/index.html/",
+        "/../account.json",
+        "/%2e%2e/account.json",
+        "/..%2faccount.json",
+        "/%2e%2e%2faccount.json",
+        "/.%2e/account.json",
+        "/sub/../../account.json",
+        "/sub/%2e%2e/%2e%2e/account.json",
+        "/..%5caccount.json",
+        "/%252e%252e/account.json",
+        "//../account.json",
+        "/..;/account.json",
+        "/../../secret.txt",
+        "/%2e%2e/%2e%2e/secret.txt",
+        "/account.json",
+        "/public_html/../account.json",
+        "/.env",
+        "/%2eenv",
+        "/.git/config",
+        "/sub/..%00/",
+        "/index.html%00.txt",
+        "/%c0%ae%c0%ae/account.json",
+        "/%ff",
+        "/%zz",
+        "/.",
+        "/..",
+        "/./",
+        "//",
+        "//sub",
+        "/index.html/",
     ] {
         let answer = world.get("alice.localhost", path).await;
 
@@ -206,26 +231,11 @@ async fn a_directory_redirects_to_its_slash_and_shows_its_index() {
 async fn a_page_that_was_not_changed_is_not_sent_again() {
     let world = world().await;
     let first = world.get("alice.localhost", "/").await;
-    let modified = first.head.lines().find(|line| line.starts_with("last-modified: ")).unwrap();
-    let date = modified.trim_start_matches("last-modified: ").to_owned();
-    // Header values were lowered with the names; a date's letters matter.
-    let date = httpdate_case(&date);
+    let etag = first.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
 
-    let again = world.send("GET", "alice.localhost", "/", &format!("If-Modified-Since: {date}\r\n")).await;
+    let again = world.send("GET", "alice.localhost", "/", &format!("If-None-Match: {etag}\r\n")).await;
 
     assert_eq!((again.status, again.body.as_str()), (304, ""));
-}
-
-/// `mon, 01 jan 2024 00:00:00 gmt` with the capitals that the format has.
-fn httpdate_case(date: &str) -> String {
-    let words: Vec<_> = date
-        .split(' ')
-        .map(|word| match word {
-            "gmt" => "GMT".to_owned(),
-            word => word[..1].to_uppercase() + &word[1..],
-        })
-        .collect();
-    words.join(" ")
 }
 
 #[tokio::test]
@@ -267,9 +277,8 @@ async fn a_suspended_site_answers_503_until_it_is_active_again() {
 async fn an_absolute_target_chooses_the_site() {
     let world = world().await;
 
-    let answer = world
-        .raw("GET http://alice.localhost/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .await;
+    let answer =
+        world.raw("GET http://alice.localhost/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
 
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("alice"));

@@ -51,7 +51,10 @@ pub(super) enum Found {
     Nothing,
     /// Something that is no account: a file, a link, a directory without `account.json`.
     Stranger,
-    Account { record: Record, has_files: bool },
+    Account {
+        record: Record,
+        has_files: bool,
+    },
 }
 
 /// The state of the account under a name, for whoever serves it; `None` when there is none. Blocks.
@@ -82,11 +85,18 @@ impl Disk {
     }
 
     /// Makes the account, or adopts it (`true`) when it is there and `id`'s.
-    pub(super) fn create(&self, name: &SiteName, id: AccountId, package: String, page: &str) -> Result<bool, PanelError> {
+    pub(super) fn create(
+        &self,
+        name: &SiteName,
+        id: AccountId,
+        package: String,
+        page: &str,
+    ) -> Result<bool, PanelError> {
         let _lock = self.lock(name)?;
         match self.look(name)? {
             Found::Account { record, has_files } if record.account_id == id => {
-                self.complete(name, &record, has_files, page).map_err(maybe_applied("the account could not be completed"))?;
+                self.complete(name, &record, has_files, page)
+                    .map_err(maybe_applied("the account could not be completed"))?;
                 return Ok(true);
             }
             Found::Account { .. } | Found::Stranger => return Err(taken(name)),
@@ -139,7 +149,8 @@ impl Disk {
 
     pub(super) fn usage(&self, name: &SiteName, id: AccountId) -> Result<Usage, PanelError> {
         self.owned(name, id)?;
-        let counted = count(public_html(&self.root, name)).map_err(not_applied("the account's files could not be counted"))?;
+        let counted =
+            count(public_html(&self.root, name)).map_err(not_applied("the account's files could not be counted"))?;
         counted.ok_or_else(|| PanelError::permanent(format!("the account has more than {USAGE_ENTRIES} files")))
     }
 
@@ -322,7 +333,8 @@ fn not_applied(message: &'static str) -> impl FnOnce(io::Error) -> PanelError {
         let cause = Cause::new(message).because(error);
         if [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].contains(&kind) {
             PanelError::Capacity(cause)
-        } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotADirectory].contains(&kind) {
+        } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotADirectory].contains(&kind)
+        {
             PanelError::Misconfigured(cause)
         } else if [ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&kind) {
             PanelError::Permanent(cause)

@@ -1,13 +1,16 @@
 //! The site panel: the conformance list, and what a killed process or a stranger may have left.
 
 use std::{
-    fs,
+    env, fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
     time::{Duration, SystemTime},
 };
 
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::*;
 use crate::gateways::panels::conformance::{conformance, created, done, spec};
@@ -89,7 +92,9 @@ async fn the_password_is_kept_nowhere() {
 async fn usernames_that_could_leave_the_directory_are_refused() {
     let (dir, panel) = panel();
 
-    for username in ["../alice", "..", ".", "", "ab", "Alice", "1alice", "al/ice", "al.ice", "al-ice", "alïce", "a2345678901234567"] {
+    for username in
+        ["../alice", "..", ".", "", "ab", "Alice", "1alice", "al/ice", "al.ice", "al-ice", "alïce", "a2345678901234567"]
+    {
         let refused = panel.ensure_created(&spec(username)).await.unwrap_err();
 
         assert!(matches!(refused, PanelError::Permanent(_)), "{username}: {refused:?}");
@@ -293,4 +298,65 @@ async fn a_url_without_a_place_for_the_name_is_a_wrong_configuration() {
     let refused = panel.ensure_created(&spec("alice")).await.unwrap_err();
 
     assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
+}
+
+/// Where the process that is to be killed makes its accounts.
+const VICTIM_DIR: &str = "BERTH_TEST_SITES_DIR";
+const KILLS: u64 = 12;
+/// How long a start of the victim may take on a busy machine.
+const VICTIM_TRIES: usize = 2_000;
+
+/// The `n`th account of the victim, the same in every process.
+fn nth(n: u64) -> CreateSpec {
+    let mut spec = spec(&format!("victim{n}"));
+    spec.account.account_id = AccountId(Uuid::from_u128(n.into()));
+    spec
+}
+
+/// Not a test: the process that `accounts_are_whole_whenever_the_process_is_killed` starts and kills.
+#[tokio::test]
+#[ignore = "runs until it is killed"]
+async fn victim() {
+    let Some(dir) = env::var_os(VICTIM_DIR) else { return };
+    let panel = open(Path::new(&dir));
+    for n in 0..100_000 {
+        done(panel.ensure_created(&nth(n)).await);
+        done(panel.ensure_suspended(&nth(n).account, "killed").await);
+    }
+}
+
+#[tokio::test]
+async fn accounts_are_whole_whenever_the_process_is_killed() {
+    let dir = TempDir::new().unwrap();
+    let panel = open(dir.path());
+    let mut reached = 0;
+
+    for kill in 0..KILLS {
+        let mut victim = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "gateways::panels::site::tests::victim", "--ignored"])
+            .env(VICTIM_DIR, dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = dir.path().join(format!("victim{}", reached + 2 + kill % 3));
+        let started = (0..VICTIM_TRIES).any(|_| {
+            thread::sleep(Duration::from_millis(5));
+            began.exists()
+        });
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        assert!(started, "the victim made no accounts");
+        while dir.path().join(format!("victim{reached}")).exists() {
+            let seen = panel.observe(&nth(reached).account).await.unwrap();
+            assert!(matches!(seen, Observed::Present { .. }), "{reached}: {seen:?}");
+            reached += 1;
+        }
+    }
+    for n in 0..=reached {
+        done(panel.ensure_created(&nth(n)).await);
+    }
+
+    let counts = creates::count_by_account(dir.path()).unwrap();
+    let expected = (0..=reached).map(|n| (AccountId(Uuid::from_u128(n.into())), 1)).collect();
+    assert_eq!(counts, expected);
 }
