@@ -16,5 +16,6 @@ pub mod mail;
 pub mod queue;
 pub mod secrets;
 pub mod store;
+pub mod supervise;
 pub mod telemetry;
 pub mod worker;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::redis::RedisQueues;
 use crate::{
     effects::{Alert, Effects, Guard},
     error::chain,
@@ -141,9 +142,14 @@ pub type Pushes = mpsc::UnboundedSender<Vec<Dispatch>>;
 
 impl Committer {
     /// A committer and the loop that drives it; the loop ends when every handle is dropped.
-    pub fn new(store: Store, group_size: usize, pushes: Pushes) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(
+        store: Store,
+        redis: RedisQueues,
+        group_size: usize,
+        pushes: Pushes,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let (units, inbox) = mpsc::channel(WAITING_ROOM);
-        let work = Lane { store, group_size: group_size.max(1), pushes, waiting: VecDeque::new() }.run(inbox);
+        let work = Lane { store, redis, group_size: group_size.max(1), pushes, waiting: VecDeque::new() }.run(inbox);
         (Self { units }, work)
     }
 
@@ -185,6 +191,7 @@ impl Committer {
 /// One transaction at a time.
 struct Lane {
     store: Store,
+    redis: RedisQueues,
     group_size: usize,
     pushes: Pushes,
     waiting: VecDeque<Unit>,
@@ -292,7 +299,7 @@ impl Lane {
             }
         }
         effects.push(UnitEffects { effects: &dead, job_id: None });
-        let applied = rows::apply(&mut tx, &effects).await?;
+        let applied = rows::apply(&mut tx, &effects, &self.redis.overfull()).await?;
         if !applied.refused.is_empty() {
             let refused = applied.refused.into_iter();
             let refused = refused.filter_map(|(at, why)| places.get(at).map(|place| (*place, why)));
@@ -546,7 +553,7 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
 /// Gives committed ids to Redis, in the order of their commits, until `stop`.
 pub(crate) async fn push_ids(
     mut batches: mpsc::UnboundedReceiver<Vec<Dispatch>>,
-    redis: super::redis::RedisQueues,
+    redis: RedisQueues,
     stop: CancellationToken,
 ) {
     loop {

@@ -46,7 +46,11 @@ impl Applied {
 }
 
 /// Makes the effects of all units true within the transaction that `db` is in.
-pub(crate) async fn apply(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<Applied, sqlx::Error> {
+pub(crate) async fn apply(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    overfull: &[String],
+) -> Result<Applied, sqlx::Error> {
     let mut applied = Applied::default();
     lock_parents(db, units).await?;
     check_guards(db, units, &mut applied).await?;
@@ -63,7 +67,7 @@ pub(crate) async fn apply(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> R
     insert_alerts(db, units).await?;
     learn(db, units).await?;
     complete_orders(db, units).await?;
-    applied.dispatches = insert_jobs(db, units, mails).await?;
+    applied.dispatches = insert_jobs(db, units, mails, overfull).await?;
     Ok(applied)
 }
 
@@ -500,6 +504,7 @@ async fn insert_jobs(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
     mails: Vec<berth_jobs::mail::SendMail>,
+    overfull: &[String],
 ) -> Result<Vec<Dispatch>, sqlx::Error> {
     let mails: Vec<NewJob> = mails.into_iter().map(|job| NewJob::now(job.into())).collect();
     let mut all = gather(units, |e| &e.jobs);
@@ -522,7 +527,7 @@ async fn insert_jobs(
         jobs.run_ats.push(new.run_at.map(ToSqlx::to_sqlx));
         jobs.caused_by.push(job_of(units, unit));
     }
-    jobs::insert(db, &jobs).await
+    jobs::insert(db, &jobs, overfull).await
 }
 
 /// Writes what was learnt outside. Each fact is true whoever tells it, and telling it twice changes nothing.

@@ -163,24 +163,21 @@ impl Store {
         Ok(rows.into_iter().map(JobId).collect())
     }
 
-    /// Queues again what this process claimed and did not start. No attempt was used.
-    pub(crate) async fn give_back(&self, claims: &[(JobId, Uuid)]) -> Result<(), StoreError> {
-        let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
-        sqlx::query!(
-            "update berth.jobs j
-             set state = 'queued', claim_id = null, worker = null, dispatched_at = null, attempt = j.attempt - 1
-             from unnest($1::uuid[], $2::uuid[]) c (id, claim_id)
-             where j.id = c.id and j.claim_id = c.claim_id and j.state = 'running'",
-            &ids,
-            &claim_ids,
+    /// Queues again whatever a process that stops still holds. No attempt was used. Answers how much it was.
+    pub(crate) async fn give_back(&self, worker: Uuid) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "update berth.jobs
+             set state = 'queued', claim_id = null, worker = null, dispatched_at = null, attempt = attempt - 1
+             where worker = $1 and state = 'running'",
+            worker,
         )
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(done.rows_affected())
     }
 
-    /// Due jobs that Redis was not given yet, at most `limit`, marked as given.
-    pub(crate) async fn undispatched(&self, limit: i64) -> Result<Vec<Dispatch>, StoreError> {
+    /// Due jobs that Redis was not given yet, at most `limit`, marked as given; none of the queues `except`.
+    pub(crate) async fn undispatched(&self, except: &[String], limit: i64) -> Result<Vec<Dispatch>, StoreError> {
         let rows = sqlx::query!(
             "update berth.jobs j
              set dispatched_at = now()
@@ -188,6 +185,7 @@ impl Store {
                  select id
                  from berth.jobs
                  where state = 'queued' and dispatched_at is null and run_at <= berth.now()
+                   and queue <> all ($2)
                  order by run_at, id
                  limit $1
                  for update skip locked
@@ -195,6 +193,7 @@ impl Store {
              where j.id = due.id
              returning j.id, j.queue, j.class, j.run_at",
             limit,
+            except,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -483,8 +482,13 @@ pub(crate) struct NewJobs {
     pub(crate) caused_by: Vec<Option<Uuid>>,
 }
 
-/// Inserts jobs, but none whose key is taken; answers those that are due and given to Redis next.
-pub(crate) async fn insert(db: &mut PgConnection, jobs: &NewJobs) -> Result<Vec<Dispatch>, sqlx::Error> {
+/// Inserts jobs, but none whose key is taken; answers those that are due and given to Redis next. Jobs of queues that
+/// are `overfull` wait for the relay.
+pub(crate) async fn insert(
+    db: &mut PgConnection,
+    jobs: &NewJobs,
+    overfull: &[String],
+) -> Result<Vec<Dispatch>, sqlx::Error> {
     let kinds: Vec<String> = jobs.kinds.iter().map(|kind| (*kind).to_owned()).collect();
     let queues: Vec<String> = jobs.queues.iter().map(|queue| (*queue).to_owned()).collect();
     let rows = sqlx::query_file!(
@@ -499,6 +503,7 @@ pub(crate) async fn insert(db: &mut PgConnection, jobs: &NewJobs) -> Result<Vec<
         &jobs.serials as &[Option<String>],
         &jobs.run_ats as &[Option<jiff_sqlx::Timestamp>],
         &jobs.caused_by as &[Option<Uuid>],
+        overfull,
     )
     .fetch_all(db)
     .await?;

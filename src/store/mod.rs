@@ -101,6 +101,12 @@ impl Store {
         let now = sqlx::query_scalar!("select berth.now() as \"now!\"").fetch_one(&self.pool).await?;
         Ok(now.to_jiff())
     }
+
+    /// The database's own clock.
+    pub(crate) async fn real_now(&self) -> Result<jiff::Timestamp, StoreError> {
+        let now = sqlx::query_scalar!("select now() as \"now!\"").fetch_one(&self.pool).await?;
+        Ok(now.to_jiff())
+    }
 }
 
 /// Reads a database URL into options. Without `prepared`, statements are not cached on the server, so that

@@ -1,0 +1,141 @@
+//! The relay: gives Redis the ids that it should hold and does not, for whatever reason.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::redis::RedisQueues;
+use crate::{config::Work, error::chain, failpoint, store::Store};
+
+/// How many due jobs are given at once.
+const PAGE: i64 = 500;
+/// How many dispatches are forgotten in one statement when Redis was emptied.
+const EPOCH_PAGE: i64 = 5_000;
+/// How often Redis is asked whether it is still the Redis that was filled.
+const EPOCH_EVERY: Duration = Duration::from_secs(1);
+/// How often finished jobs are deleted, how old they are then, and how many at once.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const KEEP_DONE_DAYS: i32 = 7;
+const PRUNE_PAGE: i64 = 5_000;
+
+/// What the relay works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Relay {
+    pub(crate) store: Store,
+    pub(crate) redis: RedisQueues,
+    pub(crate) interval: Duration,
+    pub(crate) redispatch_after: Duration,
+}
+
+impl Relay {
+    pub(crate) fn new(store: Store, redis: RedisQueues, work: &Work) -> Self {
+        Self { store, redis, interval: work.relay_interval(), redispatch_after: work.redispatch_after() }
+    }
+
+    /// Looks every interval, and at once again while there is more, until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut next_epoch = Instant::now();
+        let mut next_recheck = Instant::now() + self.redispatch_after;
+        let mut next_prune = Instant::now() + PRUNE_EVERY;
+        while !stop.is_cancelled() {
+            let now = Instant::now();
+            if now >= next_epoch {
+                report("epoch", self.check_epoch().await);
+                next_epoch = now + EPOCH_EVERY;
+            }
+            let more = report("relay", self.relay().await).unwrap_or(false);
+            if now >= next_recheck {
+                report("recheck", self.recheck().await);
+                next_recheck = now + self.redispatch_after;
+            }
+            if now >= next_prune {
+                let pruned = report("prune", self.prune().await).unwrap_or(0);
+                // A full page means that there is more.
+                next_prune = if pruned == PRUNE_PAGE.unsigned_abs() { now } else { now + PRUNE_EVERY };
+            }
+            if !more {
+                tokio::select! {
+                    () = tokio::time::sleep(self.interval) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+    }
+
+    /// Gives Redis one page of what it was not given yet; answers whether there may be more.
+    async fn relay(&self) -> Result<bool, RelayError> {
+        self.redis.measure().await?;
+        let due = self.store.undispatched(&self.redis.overfull(), PAGE).await?;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        failpoint::hit("relay.before_push");
+        self.redis.push(&due).await?;
+        Ok(due.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX))
+    }
+
+    /// Looks whether what Redis was given a while ago is still there, and gives it again.
+    async fn recheck(&self) -> Result<(), RelayError> {
+        let mut after = Uuid::nil();
+        loop {
+            let page = self.store.dispatched_long_ago(self.redispatch_after.as_secs_f64(), after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id.0;
+            let missing = self.redis.missing(&page).await?;
+            if !missing.is_empty() {
+                tracing::info!(ids = missing.len(), "ids that Redis had lost are given again");
+                self.redis.push(&missing).await?;
+            }
+        }
+    }
+
+    /// Compares the epoch in Redis with the ledger's. When Redis was emptied, replaced or restarted, all that it was
+    /// given is given again.
+    async fn check_epoch(&self) -> Result<(), RelayError> {
+        let (epoch, run_id) = self.redis.epoch().await?;
+        let (known_epoch, known_run_id) = self.store.redis_epoch().await?;
+        if epoch.is_some() && epoch == known_epoch && known_run_id.as_deref() == Some(run_id.as_str()) {
+            return Ok(());
+        }
+        let before = self.store.real_now().await?;
+        let new = Uuid::new_v4();
+        // Of several relays one begins the epoch; whoever sees the old one next finds it begun.
+        if self.store.begin_epoch(known_epoch, new, &run_id).await? {
+            let forgotten = self.forget(before).await?;
+            self.redis.set_epoch(new).await?;
+            tracing::warn!(ids = forgotten, "Redis was emptied, replaced or restarted: everything due is given again");
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<u64, RelayError> {
+        let mut all = 0;
+        loop {
+            let forgotten = self.store.forget_dispatches(before, EPOCH_PAGE).await?;
+            all += forgotten;
+            if forgotten == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn prune(&self) -> Result<u64, RelayError> {
+        Ok(self.store.prune_done(KEEP_DONE_DAYS, PRUNE_PAGE).await?)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error("the ledger could not be asked")]
+    Store(#[from] crate::store::StoreError),
+    #[error("Redis could not be asked")]
+    Redis(#[from] ::redis::RedisError),
+}
+
+/// The relay never gives up: what failed now is looked at again in a moment.
+fn report<T>(what: &'static str, result: Result<T, RelayError>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(what, error = chain(error), "the relay could not do its work")).ok()
+}
