@@ -146,6 +146,12 @@ impl Reader {
     }
 }
 
+/// The variables that set this key, the customary one first.
+pub(super) fn variables(key: &Key) -> Vec<String> {
+    let customary = CUSTOMARY.iter().filter(|(_, path)| *path == key.path).map(|(variable, _)| (*variable).to_owned());
+    customary.chain([key.variable()]).collect()
+}
+
 fn of_variable(variable: &str) -> Option<&'static Key> {
     keys::KEYS.iter().find(|key| key.variable() == variable)
 }

@@ -44,10 +44,14 @@ pub struct Config {
     pub http: Http,
     pub stripe: Stripe,
     pub shop: Shop,
+    #[serde(default)]
     pub mail: Mail,
+    #[serde(default)]
     pub auth: Auth,
+    #[serde(default)]
     pub secrets: Secrets,
     pub hosting: Hosting,
+    #[serde(default)]
     pub catalogue: Catalogue,
     pub work: Work,
     pub dev: Dev,
@@ -111,7 +115,7 @@ pub struct Shop {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
     pub smtp_url: Option<SecretUrl>,
@@ -132,7 +136,7 @@ pub struct Auth {
 }
 
 /// `[secrets]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Secrets {
     pub key: Option<SecretString>,
@@ -149,7 +153,7 @@ pub struct Hosting {
 }
 
 /// `[catalogue]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub path: Option<PathBuf>,

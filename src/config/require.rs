@@ -1,6 +1,6 @@
 //! What each command cannot do without.
 
-use super::{Config, ConfigError, keys};
+use super::{Config, ConfigError, keys, layers};
 
 /// What a process does, and so which settings it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Role {
             Self::Work => "berth work",
             Self::Schedule => "berth schedule",
             Self::Migrate => "berth migrate",
-            Self::Operate => "this command",
+            Self::Operate => "berth",
             Self::Token => "berth token",
         }
     }
@@ -75,11 +75,11 @@ impl Config {
         if missing.is_empty() {
             return Ok(());
         }
-        Err(ConfigError::new(format!("{} needs settings that are missing", role.command()), missing))
+        Err(ConfigError::new(format!("`{}` needs settings that are missing", role.command()), missing))
     }
 }
 
 fn how_to_set(need: &[&str]) -> String {
-    let variables: Vec<String> = need.iter().filter_map(|path| keys::find(path)).map(keys::Key::variable).collect();
+    let variables: Vec<String> = need.iter().filter_map(|path| keys::find(path)).flat_map(layers::variables).collect();
     format!("{}: set {}, or the key in berth.toml", need.join(" or "), variables.join(" or "))
 }

@@ -51,10 +51,13 @@ pub(super) fn without_password(text: &str) -> String {
     const TELLING: [&str; 5] = ["password", "passwd", "secret", "token", "key"];
 
     let Ok(mut url) = Url::parse(text) else { return REDACTED.to_owned() };
+    let tells = |name: &str| TELLING.iter().any(|word| name.to_ascii_lowercase().contains(word));
+    if url.password().is_none() && !url.query_pairs().any(|(name, _)| tells(&name)) {
+        return text.to_owned();
+    }
     if url.password().is_some() && url.set_password(Some(PLACEHOLDER)).is_err() {
         return REDACTED.to_owned();
     }
-    let tells = |name: &str| TELLING.iter().any(|word| name.to_ascii_lowercase().contains(word));
     if url.query_pairs().any(|(name, _)| tells(&name)) {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         let shown = pairs.iter().map(|(name, value)| (name, if tells(name) { PLACEHOLDER } else { value }));
