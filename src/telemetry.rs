@@ -18,8 +18,13 @@ use crate::config::LogFormat;
 /// Why logging could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("log.level {level:?} is not understood: write error, warn, info, debug, trace, or such as info,berth::queue=debug")]
-    Level { level: String, source: tracing_subscriber::filter::ParseError },
+    #[error(
+        "log.level {level:?} is not understood: write error, warn, info, debug, trace, or such as info,berth::queue=debug"
+    )]
+    Level {
+        level: String,
+        source: tracing_subscriber::filter::ParseError,
+    },
     #[error("logging was begun twice in one process")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
@@ -37,16 +42,32 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-fn subscriber<W>(json: bool, colours: bool, level: &str, writer: W) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, TelemetryError>
+fn subscriber<W>(
+    json: bool,
+    colours: bool,
+    level: &str,
+    writer: W,
+) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder()
         .parse(level)
-        .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?;
+        .map_err(|source| TelemetryError::Level {
+            level: level.to_owned(),
+            source,
+        })?;
     let registry = tracing_subscriber::registry().with(filter);
     Ok(if json {
-        Box::new(registry.with(fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer)))
+        Box::new(
+            registry.with(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_span_list(false)
+                    .with_writer(writer),
+            ),
+        )
     } else {
         Box::new(registry.with(fmt::layer().with_ansi(colours).with_writer(writer)))
     })
@@ -54,7 +75,10 @@ where
 
 fn log_panic(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
-    let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let message = message.unwrap_or("a value that is no text");
     let location = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
@@ -101,7 +125,10 @@ mod tests {
         });
 
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&line["message"], &line["attempt"], &line["level"]), (&"started".into(), &2.into(), &"INFO".into()));
+        assert_eq!(
+            (&line["message"], &line["attempt"], &line["level"]),
+            (&"started".into(), &2.into(), &"INFO".into())
+        );
         assert_eq!(line["span"]["job_id"], "job_1");
     }
 
@@ -109,7 +136,10 @@ mod tests {
     fn text_lines_have_no_colours_unless_asked() {
         let text = logged(false, "info", || tracing::info!("started"));
 
-        assert!(text.contains("INFO") && text.contains("started") && !text.contains('\u{1b}'), "{text:?}");
+        assert!(
+            text.contains("INFO") && text.contains("started") && !text.contains('\u{1b}'),
+            "{text:?}"
+        );
     }
 
     #[test]
@@ -126,7 +156,12 @@ mod tests {
     fn a_level_that_is_none_is_refused_by_name() {
         let error = init(LogFormat::Auto, "berth=loud").unwrap_err();
 
-        assert!(error.to_string().starts_with("log.level \"berth=loud\" is not understood"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("log.level \"berth=loud\" is not understood"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -222,7 +222,12 @@ impl LoadOptions<Vec<(String, String)>> {
     #[must_use]
     pub fn of_process(file: Option<PathBuf>) -> Self {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self { file, env: std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect() }
+        Self {
+            file,
+            env: std::env::vars_os()
+                .map(|(name, value)| (lossy(name), lossy(value)))
+                .collect(),
+        }
     }
 }
 
@@ -255,7 +260,11 @@ impl Config {
         options: LoadOptions<E>,
         searched: &[PathBuf],
     ) -> Result<Self, ConfigError> {
-        let env: BTreeMap<String, String> = options.env.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+        let env: BTreeMap<String, String> = options
+            .env
+            .into_iter()
+            .filter(|(_, value)| !value.trim().is_empty())
+            .collect();
         let mut reader = Reader::default();
         reader.toml("default", DEFAULTS);
         for (path, text) in settings {
@@ -286,9 +295,16 @@ impl Config {
             let faults = error.into_iter().map(|fault| fault.to_string()).collect();
             ConfigError::new(HEADLINE, faults)
         })?;
-        config.shown = keys::KEYS.iter().map(|key| (key.path, effective(&figment, key))).collect();
+        config.shown = keys::KEYS
+            .iter()
+            .map(|key| (key.path, effective(&figment, key)))
+            .collect();
         let faults = config.contradictions();
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError::new(HEADLINE, faults)) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::new(HEADLINE, faults))
+        }
     }
 
     /// Settings that are right each by itself and wrong together.
@@ -300,13 +316,20 @@ impl Config {
         let live_key = key.contains("_live_");
         if live_key != self.stripe.livemode && (live_key || key.contains("_test_")) {
             let (mode, wanted) = if live_key { ("live", true) } else { ("test", false) };
-            faults.push(format!("stripe.secret_key is a {mode} key: set stripe.livemode = {wanted}, or use the other key"));
+            faults.push(format!(
+                "stripe.secret_key is a {mode} key: set stripe.livemode = {wanted}, or use the other key"
+            ));
         }
         if self.stripe.livemode && self.dev.time_machine {
-            faults.push("dev.time_machine moves the clock that real money is charged by: turn it or stripe.livemode off".to_owned());
+            faults.push(
+                "dev.time_machine moves the clock that real money is charged by: turn it or stripe.livemode off"
+                    .to_owned(),
+            );
         }
         if self.work.lease_renew_seconds >= self.work.lease_seconds {
-            faults.push("work.lease_renew_seconds must be less than work.lease_seconds: a third of it is good".to_owned());
+            faults.push(
+                "work.lease_renew_seconds must be less than work.lease_seconds: a third of it is good".to_owned(),
+            );
         }
         faults
     }
@@ -353,14 +376,18 @@ impl fmt::Debug for Config {
 
 fn effective(figment: &Figment, key: &keys::Key) -> Option<(String, String)> {
     let value = Value::try_from(figment.find_value(key.path).ok()?).ok()?;
-    let origin = figment.find_metadata(key.path).map_or_else(String::new, |origin| origin.name.to_string());
+    let origin = figment
+        .find_metadata(key.path)
+        .map_or_else(String::new, |origin| origin.name.to_string());
     Some((key.show(&value), origin))
 }
 
 impl Shop {
     /// A page beneath the shop's front page.
     fn page(&self, path: &str) -> Option<String> {
-        self.url.as_ref().map(|url| format!("{}/{path}", url.as_str().trim_end_matches('/')))
+        self.url
+            .as_ref()
+            .map(|url| format!("{}/{path}", url.as_str().trim_end_matches('/')))
     }
 }
 
@@ -432,7 +459,9 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer
     String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
 }
 
-fn parsed_option<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn parsed_option<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
 }

@@ -161,14 +161,21 @@ impl Inner {
             return Err(Refusal::Token("it demands an extension"));
         }
         // The header chooses among our keys, never how a key is used.
-        let (key, algorithm) = match header.alg {
-            Algorithm::HS256 => (self.shared.clone().ok_or(Refusal::Token("there is no shared secret"))?, Algorithm::HS256),
-            Algorithm::RS256 | Algorithm::ES256 => {
-                let published = self.published.as_ref().ok_or(Refusal::Token("there are no published keys"))?;
-                let kid = header.kid.as_deref().ok_or(Refusal::Token("it does not name its key"))?;
-                published.key(kid).await?
-            }
-            _ => return Err(Refusal::Token("its algorithm is not supported")),
+        let (key, algorithm) = if header.alg == Algorithm::HS256 {
+            let shared = self.shared.clone().ok_or(Refusal::Token("there is no shared secret"))?;
+            (shared, Algorithm::HS256)
+        } else if matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
+            let published = self
+                .published
+                .as_ref()
+                .ok_or(Refusal::Token("there are no published keys"))?;
+            let kid = header
+                .kid
+                .as_deref()
+                .ok_or(Refusal::Token("it does not name its key"))?;
+            published.key(kid).await?
+        } else {
+            return Err(Refusal::Token("its algorithm is not supported"));
         };
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &self.validation(algorithm))?.claims;
         claims.try_into()
@@ -197,17 +204,30 @@ impl TryFrom<Claims> for Customer {
     type Error = Refusal;
 
     fn try_from(claims: Claims) -> Result<Self, Refusal> {
-        if claims.role.as_str().is_some_and(|role| ROLES_OF_MACHINES.contains(&role)) {
+        if claims
+            .role
+            .as_str()
+            .is_some_and(|role| ROLES_OF_MACHINES.contains(&role))
+        {
             return Err(Refusal::Token("it belongs to a machine"));
         }
-        let id = Uuid::try_parse(&claims.sub).ok().filter(|id| !id.is_nil() && claims.sub.len() == HYPHENATED_UUID_BYTES);
+        let id = Uuid::try_parse(&claims.sub)
+            .ok()
+            .filter(|id| !id.is_nil() && claims.sub.len() == HYPHENATED_UUID_BYTES);
         let id = id.ok_or(Refusal::Token("its subject is not a UUID"))?;
         let staff = claims.app_metadata.get("berth_role").and_then(Value::as_str) == Some("staff");
-        let names = [Some(&claims.name), claims.user_metadata.get("full_name"), claims.user_metadata.get("name")];
+        let names = [
+            Some(&claims.name),
+            claims.user_metadata.get("full_name"),
+            claims.user_metadata.get("name"),
+        ];
         Ok(Self {
             id: CustomerId(id),
             email: presentable(&claims.email, MAX_EMAIL_BYTES),
-            name: names.into_iter().flatten().find_map(|name| presentable(name, MAX_NAME_BYTES)),
+            name: names
+                .into_iter()
+                .flatten()
+                .find_map(|name| presentable(name, MAX_NAME_BYTES)),
             role: if staff { Role::Staff } else { Role::Customer },
         })
     }

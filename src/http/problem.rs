@@ -50,13 +50,23 @@ impl Problem {
     /// 400: the body is not what the route takes.
     #[must_use]
     pub fn invalid_body(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid-body", "The request's body is not valid", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-body",
+            "The request's body is not valid",
+            detail,
+        )
     }
 
     /// 400: a header or a parameter of the query is not what the route takes.
     #[must_use]
     pub fn invalid_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-request",
+            "The request is not valid",
+            detail,
+        )
     }
 
     /// 401, with the challenge that RFC 6750 asks for. It does not say what was wrong with a token.
@@ -64,8 +74,16 @@ impl Problem {
     pub fn unauthorized() -> Self {
         const DETAIL: &str = "Send a valid token as `Authorization: Bearer …`; sign in again if yours has expired.";
 
-        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "You are not signed in", DETAIL);
-        Self { challenge: true, ..problem }
+        let problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "You are not signed in",
+            DETAIL,
+        );
+        Self {
+            challenge: true,
+            ..problem
+        }
     }
 
     /// 403.
@@ -77,7 +95,8 @@ impl Problem {
     /// 404, also for what exists and is somebody else's.
     #[must_use]
     pub fn not_found() -> Self {
-        const DETAIL: &str = "There is nothing here, or it is not yours: check the address and whom you are signed in as.";
+        const DETAIL: &str =
+            "There is nothing here, or it is not yours: check the address and whom you are signed in as.";
 
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", DETAIL)
     }
@@ -87,13 +106,23 @@ impl Problem {
     pub fn method_not_allowed() -> Self {
         const DETAIL: &str = "This address does not take that method: see /openapi.json.";
 
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", DETAIL)
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+            DETAIL,
+        )
     }
 
     /// 409: what is asked does not fit what is there now.
     #[must_use]
     pub fn conflict(slug: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, slug, "This does not fit the present state", detail)
+        Self::new(
+            StatusCode::CONFLICT,
+            slug,
+            "This does not fit the present state",
+            detail,
+        )
     }
 
     /// 413.
@@ -101,7 +130,12 @@ impl Problem {
     pub fn payload_too_large() -> Self {
         const DETAIL: &str = "Send a smaller body.";
 
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The request's body is too large", DETAIL)
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload-too-large",
+            "The request's body is too large",
+            DETAIL,
+        )
     }
 
     /// 415.
@@ -109,7 +143,12 @@ impl Problem {
     pub fn unsupported_media_type() -> Self {
         const DETAIL: &str = "Send JSON with the header `Content-Type: application/json`.";
 
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's type is not supported", DETAIL)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The body's type is not supported",
+            DETAIL,
+        )
     }
 
     /// 422: understood and refused, for a reason that has a name.
@@ -123,17 +162,34 @@ impl Problem {
     pub fn too_many_requests(retry_after: Duration) -> Self {
         const DETAIL: &str = "Wait as long as `Retry-After` says, then try again.";
 
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", DETAIL);
-        Self { retry_after: Some(retry_after), ..problem }
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests",
+            DETAIL,
+        );
+        Self {
+            retry_after: Some(retry_after),
+            ..problem
+        }
     }
 
     /// 503: something that Berth needs is away; asking again is right.
     #[must_use]
     pub fn unavailable(retry_after: Duration) -> Self {
-        const DETAIL: &str = "Nothing was changed. Wait as long as `Retry-After` says, then send the same request again.";
+        const DETAIL: &str =
+            "Nothing was changed. Wait as long as `Retry-After` says, then send the same request again.";
 
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", DETAIL);
-        Self { retry_after: Some(retry_after), ..problem }
+        let problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Temporarily unavailable",
+            DETAIL,
+        );
+        Self {
+            retry_after: Some(retry_after),
+            ..problem
+        }
     }
 
     /// 500. Log the cause with the same id: the answer tells nothing else of it.
@@ -141,8 +197,13 @@ impl Problem {
     pub fn internal(request_id: impl Into<String>) -> Self {
         const DETAIL: &str = "This is our fault. Try again; if it stays, write to support with the request's id.";
 
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", DETAIL)
-            .with("request_id", request_id.into())
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong",
+            DETAIL,
+        )
+        .with("request_id", request_id.into())
     }
 
     /// Adds a member beside the standard ones, which it cannot replace.
@@ -175,7 +236,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let details = ProblemDetails::from_status_code(self.status).with_title(self.title).with_detail(self.detail);
+        let details = ProblemDetails::from_status_code(self.status)
+            .with_title(self.title)
+            .with_detail(self.detail);
         let details = match format!("{TYPE_BASE}{}", self.slug).parse::<axum::http::Uri>() {
             Ok(kind) => details.with_type(kind),
             Err(_) => details,
@@ -213,13 +276,21 @@ impl<T: serde::Serialize> IntoResponse for ApiJson<T> {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
-        match &rejection {
-            JsonRejection::MissingJsonContentType(_) => return Self::unsupported_media_type(),
-            JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_) => {}
-            _ if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => return Self::payload_too_large(),
-            _ => return Self::invalid_body("The body did not arrive whole: send it again."),
+        if matches!(rejection, JsonRejection::MissingJsonContentType(_)) {
+            return Self::unsupported_media_type();
         }
-        let text = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::payload_too_large();
+        }
+        if !matches!(
+            rejection,
+            JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_)
+        ) {
+            return Self::invalid_body("The body did not arrive whole: send it again.");
+        }
+        let text = rejection
+            .source()
+            .map_or_else(|| rejection.body_text(), ToString::to_string);
         match path_and_reason(&text) {
             Some((path, reason)) => Self::invalid_body(format!("`{path}`: {reason}")).with("field", path),
             None => Self::invalid_body(text),
@@ -229,7 +300,8 @@ impl From<JsonRejection> for Problem {
 
 /// Splits `items[0].quantity: missing field …`. Messages about the whole body begin with words, and a path has no space.
 fn path_and_reason(text: &str) -> Option<(&str, &str)> {
-    text.split_once(": ").filter(|(path, _)| !path.contains(char::is_whitespace))
+    text.split_once(": ")
+        .filter(|(path, _)| !path.contains(char::is_whitespace))
 }
 
 #[cfg(test)]
@@ -262,17 +334,24 @@ mod tests {
     }
 
     async fn refused(kind: &str, text: impl Into<Body>) -> Problem {
-        let request = Request::builder().header(header::CONTENT_TYPE, kind).body(text.into()).unwrap();
+        let request = Request::builder()
+            .header(header::CONTENT_TYPE, kind)
+            .body(text.into())
+            .unwrap();
         ApiJson::<Cart>::from_request(request, &()).await.unwrap_err()
     }
 
     #[tokio::test]
     async fn a_problem_is_problem_json_with_its_members() {
-        let problem = Problem::unprocessable("coupon-expired", "The coupon SPRING ended on 1 June.").with("coupon", "SPRING");
+        let problem =
+            Problem::unprocessable("coupon-expired", "The coupon SPRING ended on 1 June.").with("coupon", "SPRING");
 
         let (status, kind, body) = body(problem).await;
 
-        assert_eq!((status, kind.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "application/problem+json"));
+        assert_eq!(
+            (status, kind.as_str()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "application/problem+json")
+        );
         assert_eq!(
             body,
             json!({
@@ -337,13 +416,29 @@ mod tests {
                 json!("items[1].quantity"),
                 "`items[1].quantity`: invalid type: string \"two\", expected u8 at line 1 column 42",
             ),
-            (r#"{"items":[{}]}"#, json!("items[0]"), "`items[0]`: missing field `quantity` at line 1 column 13"),
-            ("[]", json!(null), "invalid length 0, expected struct Cart with 1 element at line 1 column 2"),
-            (r#"{"items":"#, json!("items"), "`items`: EOF while parsing a value at line 1 column 9"),
+            (
+                r#"{"items":[{}]}"#,
+                json!("items[0]"),
+                "`items[0]`: missing field `quantity` at line 1 column 12",
+            ),
+            (
+                "[]",
+                json!(null),
+                "invalid length 0, expected struct Cart with 1 element at line 1 column 2",
+            ),
+            (
+                r#"{"items":"#,
+                json!("items"),
+                "`items`: EOF while parsing a value at line 1 column 9",
+            ),
         ] {
             let problem = refused(json, text).await;
             assert_eq!(problem.detail(), detail);
-            assert_eq!(problem.members.get("field").cloned().unwrap_or_default(), field, "{text}");
+            assert_eq!(
+                problem.members.get("field").cloned().unwrap_or_default(),
+                field,
+                "{text}"
+            );
             assert_eq!((problem.status().as_u16(), problem.slug()), (400, "invalid-body"));
         }
     }
@@ -352,7 +447,13 @@ mod tests {
     async fn a_body_that_is_no_json_or_too_large_is_told_so() {
         let large = format!("{{\"items\":[{}]}}", " ".repeat(3 * 1024 * 1024));
 
-        assert_eq!(refused("text/plain", "{}").await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        assert_eq!(refused("application/json", large).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            refused("text/plain", "{}").await.status(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        );
+        assert_eq!(
+            refused("application/json", large).await.status(),
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
     }
 }

@@ -39,7 +39,11 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { after_success: AFTER_SUCCESS, after_failure: AFTER_FAILURE, max_age: MAX_AGE }
+        Self {
+            after_success: AFTER_SUCCESS,
+            after_failure: AFTER_FAILURE,
+            max_age: MAX_AGE,
+        }
     }
 }
 
@@ -81,7 +85,13 @@ struct Document {
 
 impl Jwks {
     pub(super) fn new(url: Url, http: reqwest::Client, pace: Pace) -> Self {
-        Self { url, http, pace, known: RwLock::default(), next_fetch: Mutex::default() }
+        Self {
+            url,
+            http,
+            pace,
+            known: RwLock::default(),
+            next_fetch: Mutex::default(),
+        }
     }
 
     /// The key of this id and the one algorithm it is for.
@@ -91,7 +101,9 @@ impl Jwks {
             Some(key) if fresh => return Ok(key),
             // Old: whoever comes first refreshes, all others go on with what they have.
             Some(key) => {
-                let Ok(mut next_fetch) = self.next_fetch.try_lock() else { return Ok(key) };
+                let Ok(mut next_fetch) = self.next_fetch.try_lock() else {
+                    return Ok(key);
+                };
                 self.refresh(&mut next_fetch).await;
             }
             None => {
@@ -103,7 +115,9 @@ impl Jwks {
         }
         match self.look_up(kid).0 {
             Some(key) => Ok(key),
-            None if self.known().fetched_at.is_none() => Err(Refusal::NoKeysYet { retry_after: self.pace.after_failure }),
+            None if self.known().fetched_at.is_none() => Err(Refusal::NoKeysYet {
+                retry_after: self.pace.after_failure,
+            }),
             None => Err(Refusal::Token("its key is not published")),
         }
     }
@@ -129,7 +143,10 @@ impl Jwks {
             Ok(keys) => {
                 *next_fetch = Some(Instant::now() + self.pace.after_success);
                 tracing::debug!(keys = keys.len(), "fetched the issuer's keys");
-                let known = Known { keys, fetched_at: Some(Instant::now()) };
+                let known = Known {
+                    keys,
+                    fetched_at: Some(Instant::now()),
+                };
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
             }
             Err(error) => {
@@ -152,20 +169,34 @@ impl Jwks {
         }
         let document: Document = serde_json::from_slice(&body)?;
         let keys: HashMap<_, _> = document.keys.into_iter().take(MAX_KEYS).filter_map(usable).collect();
-        if keys.is_empty() { Err(FetchError::NoKey) } else { Ok(keys) }
+        if keys.is_empty() {
+            Err(FetchError::NoKey)
+        } else {
+            Ok(keys)
+        }
     }
 }
 
 /// A public key that signs, with its id. Symmetric keys are never taken from a published document.
 fn usable(key: serde_json::Value) -> Option<(String, (DecodingKey, Algorithm))> {
     let jwk: Jwk = serde_json::from_value(key).ok()?;
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(parameters) if parameters.curve == EllipticCurve::P256 => Algorithm::ES256,
-        _ => return None,
+    let algorithm = if matches!(jwk.algorithm, AlgorithmParameters::RSA(_)) {
+        Algorithm::RS256
+    } else if matches!(&jwk.algorithm, AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256)
+    {
+        Algorithm::ES256
+    } else {
+        return None;
     };
-    let for_this = jwk.common.key_algorithm.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
-    let for_signing = jwk.common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
+    let for_this = jwk
+        .common
+        .key_algorithm
+        .is_none_or(|named| named == KeyAlgorithm::from(algorithm));
+    let for_signing = jwk
+        .common
+        .public_key_use
+        .as_ref()
+        .is_none_or(|usage| *usage == PublicKeyUse::Signature);
     let key = DecodingKey::from_jwk(&jwk).ok()?;
     let strong = match key.kind() {
         jsonwebtoken::DecodingKeyKind::RsaModulusExponent { n, .. } => n.len() >= MIN_RSA_MODULUS_BYTES,
