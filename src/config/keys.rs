@@ -53,7 +53,10 @@ pub(super) const KEYS: &[Key] = &[
     key("database.migrate_url", POSTGRES),
     key("database.prepared", Kind::Flag),
     key("database.max_connections", Kind::Number(2, 1_000)),
-    key("redis.url", Kind::Url(&["redis", "rediss", "valkey", "valkeys", "unix"])),
+    key(
+        "redis.url",
+        Kind::Url(&["redis", "rediss", "valkey", "valkeys", "unix"]),
+    ),
     key("redis.namespace", Kind::Text),
     key("http.listen", Kind::Address),
     key("http.public_url", WEB),
@@ -101,12 +104,17 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 
 /// Whether settings lie beneath this path, as they do beneath `work` and `work.concurrency`.
 pub(super) fn is_section(path: &str) -> bool {
-    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    KEYS.iter()
+        .any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The names of the sections, in their order.
 pub(super) fn sections() -> Vec<&'static str> {
-    let mut sections: Vec<_> = KEYS.iter().filter_map(|key| key.path.rsplit_once('.')).map(|(section, _)| section).collect();
+    let mut sections: Vec<_> = KEYS
+        .iter()
+        .filter_map(|key| key.path.rsplit_once('.'))
+        .map(|(section, _)| section)
+        .collect();
     sections.dedup();
     sections
 }
@@ -132,7 +140,11 @@ fn edits(from: &str, to: &str) -> usize {
         for ((other, window), left) in to.iter().zip(row.windows(2)).zip(1..) {
             let &[diagonal, above] = window else { break };
             let before = next.get(left - 1).copied().unwrap_or(above);
-            next.push((diagonal + usize::from(letter != *other)).min(above + 1).min(before + 1));
+            next.push(
+                (diagonal + usize::from(letter != *other))
+                    .min(above + 1)
+                    .min(before + 1),
+            );
         }
         row = next;
     }
@@ -209,7 +221,9 @@ impl Kind {
     fn takes_text(self, text: &str) -> bool {
         match self {
             Self::Secret(least) => is_said(text) && text.chars().count() >= least,
-            Self::Url(schemes) => Url::parse(text).is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_authority()),
+            Self::Url(schemes) => {
+                Url::parse(text).is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_authority())
+            }
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Choice(choices) => choices.contains(&text),
             Self::Currency => text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()),
@@ -218,7 +232,9 @@ impl Kind {
             Self::UsernamePrefix => {
                 (1..=4).contains(&text.len())
                     && text.starts_with(|first: char| first.is_ascii_lowercase())
-                    && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                    && text
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             }
             Self::Text => is_said(text),
             Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets => false,
@@ -242,7 +258,9 @@ impl Kind {
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
             Self::Currency => "a currency of three capital letters, such as USD".to_owned(),
             Self::Mailbox => "a mail address, such as support@example.com or Support <support@example.com>".to_owned(),
-            Self::Directives => "a log level: error, warn, info, debug, trace, or such as info,berth::queue=debug".to_owned(),
+            Self::Directives => {
+                "a log level: error, warn, info, debug, trace, or such as info,berth::queue=debug".to_owned()
+            }
             Self::UsernamePrefix => "a lower-case letter and up to three more letters or digits".to_owned(),
         }
     }

@@ -1,31 +1,34 @@
 //! Every setting of the process: `config/berth.toml`, then the operator's file, then the environment.
 
+mod documented;
 mod error;
 mod keys;
 mod layers;
 mod require;
 mod secret_url;
+mod sections;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
-    net::SocketAddr,
     path::PathBuf,
-    str::FromStr,
-    time::Duration,
 };
 
 use figment::Figment;
-use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, de};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
 use toml::Value;
-use url::Url;
 
+pub use documented::{DocumentedKey, documented_keys};
 pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
+pub use sections::{
+    Auth, Catalogue, Concurrency, Database, Dev, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Shop, Stripe,
+    Work,
+};
 
 use layers::Reader;
 
@@ -44,10 +47,14 @@ pub struct Config {
     pub http: Http,
     pub stripe: Stripe,
     pub shop: Shop,
+    #[serde(default)]
     pub mail: Mail,
+    #[serde(default)]
     pub auth: Auth,
+    #[serde(default)]
     pub secrets: Secrets,
     pub hosting: Hosting,
+    #[serde(default)]
     pub catalogue: Catalogue,
     pub work: Work,
     pub dev: Dev,
@@ -55,153 +62,6 @@ pub struct Config {
     /// Each setting as it may be shown, and its origin; `None` where it has no value.
     #[serde(skip)]
     shown: Vec<(&'static str, Option<(String, String)>)>,
-}
-
-/// `[database]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Database {
-    pub url: Option<SecretUrl>,
-    pub migrate_url: Option<SecretUrl>,
-    pub prepared: bool,
-    pub max_connections: u32,
-}
-
-/// `[redis]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Redis {
-    pub url: Option<SecretUrl>,
-    pub namespace: String,
-}
-
-/// `[http]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Http {
-    pub listen: SocketAddr,
-    #[serde(deserialize_with = "parsed")]
-    pub public_url: Url,
-}
-
-/// `[stripe]`. The pages to return to are at [`Config::success_url`] and [`Config::cancel_url`].
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stripe {
-    pub secret_key: Option<SecretString>,
-    #[serde(default)]
-    pub webhook_secrets: Vec<SecretString>,
-    #[serde(deserialize_with = "parsed")]
-    pub api_base: Url,
-    pub livemode: bool,
-    success_url: Option<String>,
-    cancel_url: Option<String>,
-}
-
-/// `[shop]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shop {
-    pub name: String,
-    #[serde(default, deserialize_with = "parsed_option")]
-    pub url: Option<Url>,
-    pub support_email: Option<String>,
-    /// Three capital letters.
-    pub currency: String,
-}
-
-/// `[mail]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mail {
-    pub smtp_url: Option<SecretUrl>,
-    /// Parses as lettre's `Mailbox`.
-    pub from: Option<String>,
-    pub templates_dir: Option<PathBuf>,
-}
-
-/// `[auth]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Auth {
-    pub jwt_secret: Option<SecretString>,
-    #[serde(default, deserialize_with = "parsed_option")]
-    pub jwks_url: Option<Url>,
-    pub audience: Option<String>,
-    pub issuer: Option<String>,
-}
-
-/// `[secrets]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Secrets {
-    pub key: Option<SecretString>,
-}
-
-/// `[hosting]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hosting {
-    pub nameservers: Vec<String>,
-    pub sites_dir: PathBuf,
-    pub sites_domain: String,
-    pub username_prefix: String,
-}
-
-/// `[catalogue]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Catalogue {
-    pub path: Option<PathBuf>,
-}
-
-/// `[work]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Work {
-    pub group_size: usize,
-    pub concurrency: Concurrency,
-    shutdown_grace_seconds: u64,
-    lease_seconds: u64,
-    lease_renew_seconds: u64,
-    relay_interval_ms: u64,
-    redispatch_after_seconds: u64,
-}
-
-/// `[work.concurrency]`: jobs at once in one process, a queue each.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Concurrency {
-    pub payments: usize,
-    pub provisioning: usize,
-    pub mail: usize,
-    pub sweeps: usize,
-}
-
-/// `[dev]`
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dev {
-    pub time_machine: bool,
-}
-
-/// `[log]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Log {
-    pub format: LogFormat,
-    pub level: String,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    #[default]
-    Auto,
-    Json,
-    Text,
 }
 
 /// What [`Config::load`] reads besides the embedded defaults.
@@ -218,7 +78,12 @@ impl LoadOptions<Vec<(String, String)>> {
     #[must_use]
     pub fn of_process(file: Option<PathBuf>) -> Self {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self { file, env: std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect() }
+        Self {
+            file,
+            env: std::env::vars_os()
+                .map(|(name, value)| (lossy(name), lossy(value)))
+                .collect(),
+        }
     }
 }
 
@@ -251,7 +116,11 @@ impl Config {
         options: LoadOptions<E>,
         searched: &[PathBuf],
     ) -> Result<Self, ConfigError> {
-        let env: BTreeMap<String, String> = options.env.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+        let env: BTreeMap<String, String> = options
+            .env
+            .into_iter()
+            .filter(|(_, value)| !value.trim().is_empty())
+            .collect();
         let mut reader = Reader::default();
         reader.toml("default", DEFAULTS);
         for (path, text) in settings {
@@ -282,27 +151,39 @@ impl Config {
             let faults = error.into_iter().map(|fault| fault.to_string()).collect();
             ConfigError::new(HEADLINE, faults)
         })?;
-        config.shown = keys::KEYS.iter().map(|key| (key.path, effective(&figment, key))).collect();
+        config.shown = keys::KEYS
+            .iter()
+            .map(|key| (key.path, effective(&figment, key)))
+            .collect();
         let faults = config.contradictions();
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError::new(HEADLINE, faults)) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::new(HEADLINE, faults))
+        }
     }
 
     /// Settings that are right each by itself and wrong together.
     fn contradictions(&self) -> Vec<String> {
-        use secrecy::ExposeSecret;
-
         let mut faults = Vec::new();
         let key = self.stripe.secret_key.as_ref().map_or("", |key| key.expose_secret());
         let live_key = key.contains("_live_");
         if live_key != self.stripe.livemode && (live_key || key.contains("_test_")) {
             let (mode, wanted) = if live_key { ("live", true) } else { ("test", false) };
-            faults.push(format!("stripe.secret_key is a {mode} key: set stripe.livemode = {wanted}, or use the other key"));
+            faults.push(format!(
+                "stripe.secret_key is a {mode} key: set stripe.livemode = {wanted}, or use the other key"
+            ));
         }
         if self.stripe.livemode && self.dev.time_machine {
-            faults.push("dev.time_machine moves the clock that real money is charged by: turn it or stripe.livemode off".to_owned());
+            faults.push(
+                "dev.time_machine moves the clock that real money is charged by: turn it or stripe.livemode off"
+                    .to_owned(),
+            );
         }
-        if self.work.lease_renew_seconds >= self.work.lease_seconds {
-            faults.push("work.lease_renew_seconds must be less than work.lease_seconds: a third of it is good".to_owned());
+        if self.work.lease_renew() >= self.work.lease() {
+            faults.push(
+                "work.lease_renew_seconds must be less than work.lease_seconds: a third of it is good".to_owned(),
+            );
         }
         faults
     }
@@ -349,86 +230,8 @@ impl fmt::Debug for Config {
 
 fn effective(figment: &Figment, key: &keys::Key) -> Option<(String, String)> {
     let value = Value::try_from(figment.find_value(key.path).ok()?).ok()?;
-    let origin = figment.find_metadata(key.path).map_or_else(String::new, |origin| origin.name.to_string());
+    let origin = figment
+        .find_metadata(key.path)
+        .map_or_else(String::new, |origin| origin.name.to_string());
     Some((key.show(&value), origin))
-}
-
-impl Shop {
-    /// A page beneath the shop's front page.
-    fn page(&self, path: &str) -> Option<String> {
-        self.url.as_ref().map(|url| format!("{}/{path}", url.as_str().trim_end_matches('/')))
-    }
-}
-
-impl Work {
-    #[must_use]
-    pub fn shutdown_grace(&self) -> Duration {
-        Duration::from_secs(self.shutdown_grace_seconds)
-    }
-
-    #[must_use]
-    pub fn lease(&self) -> Duration {
-        Duration::from_secs(self.lease_seconds)
-    }
-
-    #[must_use]
-    pub fn lease_renew(&self) -> Duration {
-        Duration::from_secs(self.lease_renew_seconds)
-    }
-
-    #[must_use]
-    pub fn relay_interval(&self) -> Duration {
-        Duration::from_millis(self.relay_interval_ms)
-    }
-
-    #[must_use]
-    pub fn redispatch_after(&self) -> Duration {
-        Duration::from_secs(self.redispatch_after_seconds)
-    }
-}
-
-/// A key as `config/berth.toml` documents it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DocumentedKey {
-    /// `section.key`
-    pub path: String,
-    /// The comment above it, its lines joined by a space.
-    pub comment: String,
-    /// The value in TOML's writing.
-    pub value: String,
-    /// Whether the value is the default, or (behind a `#`) only an example.
-    pub is_default: bool,
-}
-
-/// Every key that `config/berth.toml` documents, in its order.
-#[must_use]
-pub fn documented_keys() -> Vec<DocumentedKey> {
-    let mut documented = Vec::new();
-    let (mut section, mut comment) = ("", Vec::new());
-    for line in DEFAULTS.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            (section, comment) = (name, Vec::new());
-        } else if let Some(words) = line.strip_prefix("# ") {
-            comment.push(words);
-        } else if let Some((name, value)) = line.split_once(" = ") {
-            documented.push(DocumentedKey {
-                path: format!("{section}.{}", name.trim_start_matches('#')),
-                comment: std::mem::take(&mut comment).join(" "),
-                value: value.to_owned(),
-                is_default: !name.starts_with('#'),
-            });
-        } else {
-            comment.clear();
-        }
-    }
-    documented
-}
-
-fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-}
-
-fn parsed_option<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
 }

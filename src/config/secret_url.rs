@@ -50,14 +50,21 @@ pub(super) fn without_password(text: &str) -> String {
     const PLACEHOLDER: &str = "berth-redacted";
     const TELLING: [&str; 5] = ["password", "passwd", "secret", "token", "key"];
 
-    let Ok(mut url) = Url::parse(text) else { return REDACTED.to_owned() };
+    let Ok(mut url) = Url::parse(text) else {
+        return REDACTED.to_owned();
+    };
+    let tells = |name: &str| TELLING.iter().any(|word| name.to_ascii_lowercase().contains(word));
+    if url.password().is_none() && !url.query_pairs().any(|(name, _)| tells(&name)) {
+        return text.to_owned();
+    }
     if url.password().is_some() && url.set_password(Some(PLACEHOLDER)).is_err() {
         return REDACTED.to_owned();
     }
-    let tells = |name: &str| TELLING.iter().any(|word| name.to_ascii_lowercase().contains(word));
     if url.query_pairs().any(|(name, _)| tells(&name)) {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let shown = pairs.iter().map(|(name, value)| (name, if tells(name) { PLACEHOLDER } else { value }));
+        let shown = pairs
+            .iter()
+            .map(|(name, value)| (name, if tells(name) { PLACEHOLDER } else { value }));
         url.query_pairs_mut().clear().extend_pairs(shown);
     }
     url.as_str().replace(PLACEHOLDER, REDACTED)
@@ -70,9 +77,15 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         for (url, shown) in [
-            ("postgres://berth:hunter2@db/berth", "postgres://berth:[redacted]@db/berth"),
+            (
+                "postgres://berth:hunter2@db/berth",
+                "postgres://berth:[redacted]@db/berth",
+            ),
             ("redis://:hunter2@cache:6379/1", "redis://:[redacted]@cache:6379/1"),
-            ("postgres:///berth?host=/run&password=hunter2", "postgres:///berth?host=%2Frun&password=[redacted]"),
+            (
+                "postgres:///berth?host=/run&password=hunter2",
+                "postgres:///berth?host=%2Frun&password=[redacted]",
+            ),
             ("smtp://mail.example.com:25", "smtp://mail.example.com:25"),
             ("hunter2", "[redacted]"),
         ] {

@@ -1,0 +1,203 @@
+//! The sections of the configuration, a struct each; `config/berth.toml` says what the keys mean.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de};
+use url::Url;
+
+use super::SecretUrl;
+
+/// `[database]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: Option<SecretUrl>,
+    pub migrate_url: Option<SecretUrl>,
+    pub prepared: bool,
+    pub max_connections: u32,
+}
+
+/// `[redis]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    pub url: Option<SecretUrl>,
+    pub namespace: String,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub listen: SocketAddr,
+    #[serde(deserialize_with = "parsed")]
+    pub public_url: Url,
+}
+
+/// `[stripe]`. The pages to return to are at [`Config::success_url`] and [`Config::cancel_url`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stripe {
+    pub secret_key: Option<SecretString>,
+    #[serde(default)]
+    pub webhook_secrets: Vec<SecretString>,
+    #[serde(deserialize_with = "parsed")]
+    pub api_base: Url,
+    pub livemode: bool,
+    pub(super) success_url: Option<String>,
+    pub(super) cancel_url: Option<String>,
+}
+
+/// `[shop]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shop {
+    pub name: String,
+    #[serde(default, deserialize_with = "parsed_option")]
+    pub url: Option<Url>,
+    pub support_email: Option<String>,
+    /// Three capital letters.
+    pub currency: String,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub smtp_url: Option<SecretUrl>,
+    /// Parses as lettre's `Mailbox`.
+    pub from: Option<String>,
+    pub templates_dir: Option<PathBuf>,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub jwt_secret: Option<SecretString>,
+    #[serde(default, deserialize_with = "parsed_option")]
+    pub jwks_url: Option<Url>,
+    pub audience: Option<String>,
+    pub issuer: Option<String>,
+}
+
+/// `[secrets]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    pub key: Option<SecretString>,
+}
+
+/// `[hosting]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hosting {
+    pub nameservers: Vec<String>,
+    pub sites_dir: PathBuf,
+    pub sites_domain: String,
+    pub username_prefix: String,
+}
+
+/// `[catalogue]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    pub path: Option<PathBuf>,
+}
+
+/// `[work]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    pub group_size: usize,
+    pub concurrency: Concurrency,
+    shutdown_grace_seconds: u64,
+    lease_seconds: u64,
+    lease_renew_seconds: u64,
+    relay_interval_ms: u64,
+    redispatch_after_seconds: u64,
+}
+
+/// `[work.concurrency]`: jobs at once in one process, a queue each.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concurrency {
+    pub payments: usize,
+    pub provisioning: usize,
+    pub mail: usize,
+    pub sweeps: usize,
+}
+
+/// `[dev]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dev {
+    pub time_machine: bool,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    Json,
+    Text,
+}
+
+impl Shop {
+    /// A page beneath the shop's front page.
+    pub(super) fn page(&self, path: &str) -> Option<String> {
+        self.url
+            .as_ref()
+            .map(|url| format!("{}/{path}", url.as_str().trim_end_matches('/')))
+    }
+}
+
+impl Work {
+    #[must_use]
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    #[must_use]
+    pub fn lease_renew(&self) -> Duration {
+        Duration::from_secs(self.lease_renew_seconds)
+    }
+
+    #[must_use]
+    pub fn relay_interval(&self) -> Duration {
+        Duration::from_millis(self.relay_interval_ms)
+    }
+
+    #[must_use]
+    pub fn redispatch_after(&self) -> Duration {
+        Duration::from_secs(self.redispatch_after_seconds)
+    }
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+}
+
+fn parsed_option<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
+}
