@@ -132,11 +132,24 @@ impl Mailer {
         Self::with_timeouts(smtp_url, from, CONNECT_TIMEOUT, COMMAND_TIMEOUT)
     }
 
-    fn with_timeouts(smtp_url: &SecretString, from: &str, connect: Duration, command: Duration) -> Result<Self, MailerError> {
+    fn with_timeouts(
+        smtp_url: &SecretString,
+        from: &str,
+        connect: Duration,
+        command: Duration,
+    ) -> Result<Self, MailerError> {
         let from: Mailbox = from.parse().map_err(|_| MailerError::From(from.to_owned()))?;
         let relay = Relay::parse(smtp_url, from.email.domain())?;
         let idle = Mutex::new(Vec::new());
-        Ok(Self { shared: Arc::new(Shared { relay, from, idle, connect_timeout: connect, command_timeout: command }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                relay,
+                from,
+                idle,
+                connect_timeout: connect,
+                command_timeout: command,
+            }),
+        })
     }
 
     /// `<id@domain of the sender>`.
@@ -154,7 +167,9 @@ impl Mailer {
         if let Some(mut kept) = self.idle_connection() {
             match self.address(&mut kept, &to, &message).await {
                 Ok(()) => return self.deliver(kept, &message).await,
-                Err(error) if error.is_about_this_mail() => return Err(self.keep_after(kept, error).await),
+                Err(error) if error.is_about_this_mail() => {
+                    return Err(self.keep_after(kept, error).await);
+                }
                 // The server has hung up on it meanwhile. Nothing was sent, so a new connection may try.
                 Err(_) => drop(kept),
             }
@@ -168,7 +183,12 @@ impl Mailer {
     }
 
     /// Says who writes to whom, up to the server's invitation to send the message.
-    async fn address(&self, connection: &mut AsyncSmtpConnection, to: &Address, message: &[u8]) -> Result<(), MailError> {
+    async fn address(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        to: &Address,
+        message: &[u8],
+    ) -> Result<(), MailError> {
         let mut parameters = Vec::new();
         if !message.is_ascii() {
             // Only an address in other letters leaves non-ASCII bytes in a message: all else is encoded.
@@ -176,7 +196,8 @@ impl Mailer {
                 let reason = "the mail server takes ASCII addresses only".to_owned();
                 return Err(MailError::InvalidAddress { field: "to", reason });
             }
-            parameters = vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)];
+            parameters =
+                vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)];
         }
         let from = self.shared.from.email.clone();
         self.command(connection, Step::Sender, Mail::new(Some(from), parameters)).await?;
@@ -184,7 +205,12 @@ impl Mailer {
         self.command(connection, Step::Data, Data).await
     }
 
-    async fn command(&self, connection: &mut AsyncSmtpConnection, step: Step, command: impl fmt::Display) -> Result<(), MailError> {
+    async fn command(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        step: Step,
+        command: impl fmt::Display,
+    ) -> Result<(), MailError> {
         match timeout(self.shared.command_timeout, connection.command(command)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(step.failed(&error)),
@@ -192,7 +218,11 @@ impl Mailer {
         }
     }
 
-    async fn deliver(&self, mut connection: AsyncSmtpConnection, message: &[u8]) -> Result<Accepted, MailError> {
+    async fn deliver(
+        &self,
+        mut connection: AsyncSmtpConnection,
+        message: &[u8],
+    ) -> Result<Accepted, MailError> {
         match timeout(self.shared.command_timeout, connection.message(message)).await {
             Ok(Ok(response)) => {
                 self.keep(connection);
@@ -206,7 +236,11 @@ impl Mailer {
 
     /// Keeps the connection if the server answered and is still there; returns `error`.
     async fn keep_after(&self, mut connection: AsyncSmtpConnection, error: MailError) -> MailError {
-        if error.is_about_this_mail() && timeout(self.shared.command_timeout, connection.command(Rset)).await.is_ok_and(|reset| reset.is_ok()) {
+        if error.is_about_this_mail()
+            && timeout(self.shared.command_timeout, connection.command(Rset))
+                .await
+                .is_ok_and(|reset| reset.is_ok())
+        {
             self.keep(connection);
         }
         error
@@ -228,7 +262,10 @@ impl Mailer {
 
 impl fmt::Debug for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailer").field("relay", &self.shared.relay).field("from", &self.shared.from).finish_non_exhaustive()
+        f.debug_struct("Mailer")
+            .field("relay", &self.shared.relay)
+            .field("from", &self.shared.from)
+            .finish_non_exhaustive()
     }
 }
 
@@ -247,10 +284,14 @@ impl MailError {
 impl Step {
     fn failed(self, error: &Error) -> MailError {
         let code = error.status().map(u16::from);
-        let reason = shortened(&std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string));
+        let reason = shortened(
+            &std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
+        );
         match (self, code) {
             // 530 and 535 ask us to sign in: that is for the operator to mend, and the mail can wait.
-            (Self::Recipient | Self::Data | Self::Message, Some(code @ 500..)) if !matches!(code, 530 | 535) => {
+            (Self::Recipient | Self::Data | Self::Message, Some(code @ 500..))
+                if !matches!(code, 530 | 535) =>
+            {
                 MailError::Refused { code, message: reason }
             }
             (Self::Message, None) => MailError::Ambiguous { reason },

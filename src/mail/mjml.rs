@@ -31,8 +31,14 @@ pub(super) fn compile(file: &str, sources: &Sources) -> Result<String, TemplateE
     let looks = RenderOptions { fonts: Default::default(), ..RenderOptions::default() };
     let html = parsed.element.render(&looks).map_err(|error| TemplateError::new(file, None, error))?;
     // mrml lets elements that it does not know through, as if they were HTML.
-    if let Some(unknown) = html.find("<mj-").and_then(|start| html.get(start..)?.split([' ', '>', '/']).next()) {
-        return Err(TemplateError::new(file, line_of(page, unknown), format!("{unknown}> is no element of MJML")));
+    if let Some(unknown) =
+        html.find("<mj-").and_then(|start| html.get(start..)?.split([' ', '>', '/']).next())
+    {
+        return Err(TemplateError::new(
+            file,
+            line_of(page, unknown),
+            format!("{unknown}> is no element of MJML"),
+        ));
     }
     parts.retain(|(part, _)| page.contains(part));
     same_tags(file, page, &parts, &html)?;
@@ -41,17 +47,35 @@ pub(super) fn compile(file: &str, sources: &Sources) -> Result<String, TemplateE
 
 fn refusal(file: &str, sources: &Sources, error: &Error) -> TemplateError {
     match error {
-        Error::UnexpectedElement { origin, position } => at(file, sources, origin, Some(*position), "this element is not known here"),
-        Error::UnexpectedToken { origin, position } => {
-            at(file, sources, origin, Some(*position), "text or a tag where MJML expects an element (is one outside <mj-text>, <mj-table> or <mj-raw>?)")
+        Error::UnexpectedElement { origin, position } => {
+            at(file, sources, origin, Some(*position), "this element is not known here")
         }
-        Error::MissingAttribute { name, origin, position } => at(file, sources, origin, Some(*position), &format!("the attribute {name:?} is missing")),
-        Error::InvalidAttribute { origin, position } => at(file, sources, origin, Some(*position), "invalid attribute"),
-        Error::InvalidFormat { origin, position } => at(file, sources, origin, Some(*position), "invalid format"),
-        Error::IncludeLoaderError { origin, position, .. } => {
-            at(file, sources, origin, Some(*position), &format!("only {} can be included", PARTS.join(" and ")))
+        Error::UnexpectedToken { origin, position } => at(
+            file,
+            sources,
+            origin,
+            Some(*position),
+            "text or a tag where MJML expects an element (is one outside <mj-text>, <mj-table> or <mj-raw>?)",
+        ),
+        Error::MissingAttribute { name, origin, position } => {
+            at(file, sources, origin, Some(*position), &format!("the attribute {name:?} is missing"))
         }
-        Error::EndOfStream { origin } => at(file, sources, origin, None, "ends before its last element is closed"),
+        Error::InvalidAttribute { origin, position } => {
+            at(file, sources, origin, Some(*position), "invalid attribute")
+        }
+        Error::InvalidFormat { origin, position } => {
+            at(file, sources, origin, Some(*position), "invalid format")
+        }
+        Error::IncludeLoaderError { origin, position, .. } => at(
+            file,
+            sources,
+            origin,
+            Some(*position),
+            &format!("only {} can be included", PARTS.join(" and ")),
+        ),
+        Error::EndOfStream { origin } => {
+            at(file, sources, origin, None, "ends before its last element is closed")
+        }
         Error::SizeLimit { origin } => at(file, sources, origin, None, "too large"),
         Error::ParserError { origin, source } => at(file, sources, origin, None, &source.to_string()),
         Error::NoRootNode => TemplateError::new(file, None, "has no <mjml> element"),
@@ -75,16 +99,25 @@ fn at(file: &str, sources: &Sources, origin: &Origin, position: Option<Span>, re
 fn same_tags(file: &str, page: &str, parts: &[(&str, &str)], html: &str) -> Result<(), TemplateError> {
     for (part, source) in parts {
         if let Some(block) = blocks(source).first() {
-            return Err(TemplateError::new(part, line_of(source, block), format!("{block} is for pages: a shared part may only have {{{{ … }}}}")));
+            return Err(TemplateError::new(
+                part,
+                line_of(source, block),
+                format!("{block} is for pages: a shared part may only have {{{{ … }}}}"),
+            ));
         }
     }
     if let Some(tag) = blocks(page).into_iter().find(|tag| tag.contains("autoescape")) {
         return Err(TemplateError::new(file, line_of(page, tag), "values are always escaped"));
     }
-    let written: BTreeSet<&str> = parts.iter().map(|(_, source)| *source).chain([page]).flat_map(tags).collect();
+    let written: BTreeSet<&str> =
+        parts.iter().map(|(_, source)| *source).chain([page]).flat_map(tags).collect();
     let kept: BTreeSet<&str> = tags(html).into_iter().collect();
     if let Some(lost) = written.symmetric_difference(&kept).next() {
-        return Err(TemplateError::new(file, line_of(page, lost), format!("MJML does not keep {lost} where it stands")));
+        return Err(TemplateError::new(
+            file,
+            line_of(page, lost),
+            format!("MJML does not keep {lost} where it stands"),
+        ));
     }
     if blocks(page) != blocks(html) {
         return Err(TemplateError::new(file, None, "MJML does not keep the {% … %} tags in their order"));

@@ -19,7 +19,8 @@ const MAIL: &str = include_str!("mail.html");
 const DEFAULT_LIMIT: usize = 200;
 
 /// Our own pages run no scripts and fetch nothing but the framed mail.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'";
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'";
 /// A mail is a stranger on our origin: no scripts, no requests, no forms. Its links open in tabs of their own.
 const MAIL_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; \
                            img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
@@ -70,7 +71,14 @@ impl Summary {
 fn summaries(mailbox: &Mailbox, filter: &Filter) -> Vec<Summary> {
     let wanted = |mail: &Arc<ReceivedMail>| filter.to.as_ref().is_none_or(|to| mail.to.contains(to));
     let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_MAILS);
-    mailbox.mails().into_iter().rev().filter(wanted).take(limit).map(|mail| Summary::of(&mail, mailbox)).collect()
+    mailbox
+        .mails()
+        .into_iter()
+        .rev()
+        .filter(wanted)
+        .take(limit)
+        .map(|mail| Summary::of(&mail, mailbox))
+        .collect()
 }
 
 async fn list_json(State(mailbox): State<Mailbox>, Query(filter): Query<Filter>) -> Json<Vec<Summary>> {
@@ -88,9 +96,12 @@ async fn list(State(mailbox): State<Mailbox>, Query(filter): Query<Filter>) -> R
 }
 
 async fn show(State(mailbox): State<Mailbox>, Path(id): Path<u64>) -> Response {
-    let Some(mail) = mailbox.mail(id) else { return not_found() };
+    let Some(mail) = mailbox.mail(id) else {
+        return not_found();
+    };
     let message = mail.message();
-    let headers: Vec<Value> = message.headers.iter().map(|(name, value)| context! { name => name, value => value }).collect();
+    let headers: Vec<Value> =
+        message.headers.iter().map(|(name, value)| context! { name => name, value => value }).collect();
     let shown = context! {
         id => id, subject => mail.subject.clone(), headers => headers, text => message.text, has_html => message.html.is_some(),
         acceptances => mailbox.acceptances(&mail.message_id),
@@ -99,8 +110,14 @@ async fn show(State(mailbox): State<Mailbox>, Path(id): Path<u64>) -> Response {
 }
 
 async fn show_html(State(mailbox): State<Mailbox>, Path(id): Path<u64>) -> Response {
-    let Some(html) = mailbox.mail(id).and_then(|mail| mail.message().html) else { return not_found() };
-    ([(header::CONTENT_SECURITY_POLICY, MAIL_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Html(html)).into_response()
+    let Some(html) = mailbox.mail(id).and_then(|mail| mail.message().html) else {
+        return not_found();
+    };
+    (
+        [(header::CONTENT_SECURITY_POLICY, MAIL_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
+        Html(html),
+    )
+        .into_response()
 }
 
 fn not_found() -> Response {
@@ -111,7 +128,11 @@ fn page(name: &str, template: &str, shown: &Value) -> Response {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     match env.render_named_str(name, template, shown) {
-        Ok(html) => ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Html(html)).into_response(),
+        Ok(html) => (
+            [(header::CONTENT_SECURITY_POLICY, PAGE_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
+            Html(html),
+        )
+            .into_response(),
         Err(error) => {
             tracing::error!(%error, "a page of the mailbox cannot be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

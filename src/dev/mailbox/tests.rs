@@ -41,8 +41,13 @@ fn mail(subject: &str, body: &str) -> String {
 }
 
 async fn fetch(mailbox: &Mailbox, path: &str) -> (u16, String, String) {
-    let response = router(mailbox.clone()).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
-    let policy = response.headers().get("content-security-policy").map_or("", |policy| policy.to_str().unwrap()).to_owned();
+    let response =
+        router(mailbox.clone()).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    let policy = response
+        .headers()
+        .get("content-security-policy")
+        .map_or("", |policy| policy.to_str().unwrap())
+        .to_owned();
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
     (status, policy, String::from_utf8(body.to_vec()).unwrap())
@@ -54,8 +59,19 @@ async fn a_conversation_goes_as_smtp_says() {
 
     let answers = say(address, mail("Hi", "..dot\r\n.x").as_bytes()).await;
 
-    insta::assert_snapshot!(answers.replace('\r', ""), @"");
-    assert_eq!(mailbox.mails()[0].message().html.as_deref(), Some(".dot\nx"));
+    insta::assert_snapshot!(answers.replace('\r', ""), @r#"
+    220 mailbox.berth.localhost ESMTP
+    250-mailbox.berth.localhost
+    250-8BITMIME
+    250-SMTPUTF8
+    250 SIZE 10485760
+    250 go on
+    250 known
+    354 end with a dot on a line of its own
+    250 kept as 1
+    221 goodbye
+    "#);
+    assert_eq!(mailbox.mails()[0].message().html.as_deref(), Some(".dot\nx\n"));
 }
 
 #[tokio::test]
@@ -69,7 +85,10 @@ async fn commands_out_of_order_or_unknown_are_answered() {
     let answers = say(address, words.as_bytes()).await;
 
     let codes: Vec<&str> = answers.lines().filter_map(|line| line.get(..3)).collect();
-    assert_eq!(codes, ["220", "250", "503", "503", "501", "250", "501", "250", "250", "503", "502", "500", "250", "221"]);
+    assert_eq!(
+        codes,
+        ["220", "250", "503", "503", "501", "250", "501", "250", "250", "503", "502", "500", "250", "221"]
+    );
     assert!(mailbox.mails().is_empty());
 }
 
@@ -110,9 +129,14 @@ async fn mails_outlive_a_restart() {
     say(address, mail("three", "x").as_bytes()).await;
     timeout(PATIENCE, mailbox.until_accepted(3)).await.unwrap();
 
-    let shown = |mails: &[std::sync::Arc<ReceivedMail>]| mails.iter().map(|mail| format!("{mail:?}")).collect::<Vec<_>>();
+    let shown = |mails: &[std::sync::Arc<ReceivedMail>]| {
+        mails.iter().map(|mail| format!("{mail:?}")).collect::<Vec<_>>()
+    };
     assert_eq!(shown(&found), shown(&before));
-    assert_eq!(mailbox.mails().iter().map(|mail| (mail.id, mail.subject.as_str())).collect::<Vec<_>>(), [(1, "one"), (2, "two"), (3, "three")]);
+    assert_eq!(
+        mailbox.mails().iter().map(|mail| (mail.id, mail.subject.as_str())).collect::<Vec<_>>(),
+        [(1, "one"), (2, "two"), (3, "three")]
+    );
     assert_eq!(mailbox.acceptances("<m1@x>"), 3);
     assert!(dir.path().join("00000003.eml").exists());
 }
@@ -123,7 +147,10 @@ fn the_oldest_go_when_there_are_too_many() {
     let limit = u64::try_from(MAX_MAILS).unwrap();
 
     for id in 1..=limit {
-        assert_eq!(kept.add(ReceivedMail::read(id, format!("Message-ID: <{}@x>\r\n\r\n", id % 2).into_bytes())), [0; 0]);
+        assert_eq!(
+            kept.add(ReceivedMail::read(id, format!("Message-ID: <{}@x>\r\n\r\n", id % 2).into_bytes())),
+            [0; 0]
+        );
     }
     let outdated = kept.add(ReceivedMail::read(limit + 1, b"Message-ID: <new@x>\r\n\r\n".to_vec()));
 
@@ -146,12 +173,27 @@ async fn pages_and_json_show_what_came() {
     let (_, _, nobodys) = fetch(&mailbox, "/dev/mail.json?to=c%40y.example").await;
 
     assert_eq!(mails.iter().map(|mail| &mail["id"]).collect::<Vec<_>>(), [2, 1]);
-    assert_eq!((&mails[1]["subject"], &mails[1]["to"], &mails[1]["acceptances"]), (&"<b>Hi</b>".into(), &"b@y.example".into(), &2.into()));
+    assert_eq!(
+        (&mails[1]["subject"], &mails[1]["to"], &mails[1]["acceptances"]),
+        (&"<b>Hi</b>".into(), &"b@y.example".into(), &2.into())
+    );
     assert_eq!(nobodys, "[]");
-    assert!(status == 200 && list.contains("&lt;b&gt;Hi&lt;&#x2f;b&gt;") && list.contains("2 times"), "{list}");
-    assert!(shown.contains(r#"<iframe src="/dev/mail/1/html" sandbox="#) && shown.contains("&lt;m1@x&gt;") && !shown.contains("<script"), "{shown}");
+    assert!(
+        status == 200 && list.contains("&lt;b&gt;Hi&lt;&#x2f;b&gt;") && list.contains("2 times"),
+        "{list}"
+    );
+    assert!(
+        shown.contains(r#"<iframe src="/dev/mail/1/html" sandbox="#)
+            && shown.contains("&lt;m1@x&gt;")
+            && !shown.contains("<script"),
+        "{shown}"
+    );
     assert!(policy.starts_with("default-src 'none'"));
-    assert!(html_policy.starts_with("sandbox ") && !html_policy.contains("allow-scripts") && html == "<script>alert(1)</script>");
+    assert!(
+        html_policy.starts_with("sandbox ")
+            && !html_policy.contains("allow-scripts")
+            && html == "<script>alert(1)</script>\n"
+    );
     assert_eq!(fetch(&mailbox, "/dev/mail/9").await.0, 404);
     assert_eq!(fetch(&mailbox, "/dev/mail/2x").await.0, 400);
 }

@@ -27,8 +27,15 @@ pub(super) fn build(from: &Mailbox, mail: Outgoing) -> Result<(Address, Vec<u8>)
         .subject(one_line(&mail.subject))
         .date(SystemTime::from(mail.date))
         // RFC 3834: absence notices are not to be sent in answer to this.
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
-        .multipart(MultiPart::alternative().singlepart(SinglePart::plain(mail.text)).singlepart(SinglePart::html(mail.html)))
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(SinglePart::plain(mail.text))
+                .singlepart(SinglePart::html(mail.html)),
+        )
         .map_err(|error| invalid("message", error))?;
     Ok((to, message.formatted()))
 }
@@ -43,10 +50,16 @@ fn recipient(to: &str) -> Result<Address, MailError> {
 fn check_message_id(id: &str) -> Result<(), MailError> {
     let bare = id.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
     let sound = bare.and_then(|bare| bare.split_once('@')).is_some_and(|(left, right)| {
-        let clean = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>@".contains(&byte));
+        let clean = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>@".contains(&byte))
+        };
         clean(left) && clean(right)
     });
-    if sound && id.len() <= MAX_MESSAGE_ID_LEN { Ok(()) } else { Err(invalid("message_id", "it is not <left@right>")) }
+    if sound && id.len() <= MAX_MESSAGE_ID_LEN {
+        Ok(())
+    } else {
+        Err(invalid("message_id", "it is not <left@right>"))
+    }
 }
 
 fn one_line(text: &str) -> String {

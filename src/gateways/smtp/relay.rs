@@ -43,29 +43,50 @@ impl Relay {
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(MailerError::Url("has a path, which means nothing to a mail server"));
         }
-        let parameters = || TlsParameters::new(host.clone()).map_err(|_| MailerError::Url("names a host that TLS cannot verify"));
+        let parameters = || {
+            TlsParameters::new(host.clone())
+                .map_err(|_| MailerError::Url("names a host that TLS cannot verify"))
+        };
         let options: Vec<_> = url.query_pairs().collect();
         let option = match options.as_slice() {
             [] => None,
             [(name, value)] if name == "tls" => Some(value.as_ref()),
-            _ => return Err(MailerError::Url("has options other than tls=required or tls=opportunistic")),
+            _ => {
+                return Err(MailerError::Url("has options other than tls=required or tls=opportunistic"));
+            }
         };
         let (tls, usual_port) = match (url.scheme(), option) {
             ("smtp", None) => (Tls::None, 25),
             ("smtp", Some("opportunistic")) => (Tls::Opportunistic(parameters()?), 587),
             ("smtp", Some("required")) => (Tls::Required(parameters()?), 587),
             ("smtps", None | Some("required")) => (Tls::Wrapped(parameters()?), 465),
-            _ => return Err(MailerError::Url("is neither smtp:// nor smtps://, or its tls= is neither required nor opportunistic")),
+            _ => {
+                return Err(MailerError::Url(
+                    "is neither smtp:// nor smtps://, or its tls= is neither required nor opportunistic",
+                ));
+            }
         };
         let credentials = credentials(&url)?;
         if credentials.is_some() && matches!(tls, Tls::None) && !is_loopback(&host) {
-            return Err(MailerError::Url("would send the password unencrypted: add ?tls=required or use smtps://"));
+            return Err(MailerError::Url(
+                "would send the password unencrypted: add ?tls=required or use smtps://",
+            ));
         }
-        Ok(Self { port: url.port().unwrap_or(usual_port), host, tls, credentials, hello: ClientId::Domain(hello.to_owned()) })
+        Ok(Self {
+            port: url.port().unwrap_or(usual_port),
+            host,
+            tls,
+            credentials,
+            hello: ClientId::Domain(hello.to_owned()),
+        })
     }
 
     /// Connects, encrypts and signs in.
-    pub(super) async fn open(&self, connect: Duration, command: Duration) -> Result<AsyncSmtpConnection, MailError> {
+    pub(super) async fn open(
+        &self,
+        connect: Duration,
+        command: Duration,
+    ) -> Result<AsyncSmtpConnection, MailError> {
         // lettre bounds the TCP connection only, once per address: this bounds the name's resolution and the greeting too.
         let mut connection = timeout(connect + command, self.connect(connect))
             .await
@@ -73,7 +94,8 @@ impl Relay {
             .map_err(|error| Step::Connecting.failed(&error))?;
         if let Some(credentials) = &self.credentials {
             if !connection.is_encrypted() && !is_loopback(&self.host) {
-                let reason = "the server offers no encryption, and the password is not sent without".to_owned();
+                let reason =
+                    "the server offers no encryption, and the password is not sent without".to_owned();
                 return Err(MailError::Transient { step: Step::SigningIn, code: None, reason });
             }
             timeout(command, connection.auth(DEFAULT_MECHANISMS, credentials))
@@ -90,9 +112,12 @@ impl Relay {
             Tls::None | Tls::Opportunistic(_) | Tls::Required(_) => None,
         };
         let server = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(connect), &self.hello, wrapper, None).await?;
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, Some(connect), &self.hello, wrapper, None).await?;
         match &self.tls {
-            Tls::Opportunistic(parameters) if connection.can_starttls() => connection.starttls(parameters.clone(), &self.hello).await?,
+            Tls::Opportunistic(parameters) if connection.can_starttls() => {
+                connection.starttls(parameters.clone(), &self.hello).await?
+            }
             Tls::Required(parameters) => connection.starttls(parameters.clone(), &self.hello).await?,
             Tls::None | Tls::Opportunistic(_) | Tls::Wrapped(_) => {}
         }
