@@ -1,6 +1,6 @@
 //! Stripe: its API as named calls over one pooled client, and its webhooks.
 //!
-//! Requests are spelled out by async-stripe's builders and sent by [`transport`]; of the answers only what Berth uses is read.
+//! Requests are spelled out by async-stripe's builders and sent by `transport`; of the answers only what Berth uses is read.
 
 mod answer;
 mod decline;
