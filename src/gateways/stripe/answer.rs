@@ -28,7 +28,7 @@ pub(super) struct Answer {
 
 /// An attempt that brought no result, and whether the same call may be made again at once.
 pub(super) struct Failure {
-    pub(super) error: GatewayError,
+    pub(super) error: Box<GatewayError>,
     pub(super) again: bool,
     pub(super) retry_after: Option<Duration>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn transient(reason: String, again: bool) -> Self {
         Self {
-            error: GatewayError::Transient { reason },
+            error: Box::new(GatewayError::Transient { reason }),
             again,
             retry_after: None,
         }
@@ -44,10 +44,10 @@ impl Failure {
 
     pub(super) fn doubt(doubt: Doubt, again: bool) -> Self {
         Self {
-            error: GatewayError::InDoubt {
+            error: Box::new(GatewayError::InDoubt {
                 doubt,
                 request_id: None,
-            },
+            }),
             again,
             retry_after: None,
         }
@@ -91,7 +91,7 @@ pub(super) fn judge(answer: Answer) -> Result<Answer, Failure> {
     let retry_after = answer.retry_after;
     if answer.status == 402 || error.kind.as_deref() == Some("card_error") {
         return Err(Failure {
-            error: declined(error),
+            error: Box::new(declined(error)),
             again: false,
             retry_after: None,
         });
@@ -109,7 +109,7 @@ pub(super) fn judge(answer: Answer) -> Result<Answer, Failure> {
         status => (refused(status, error, answer.request_id), false),
     };
     Err(Failure {
-        error,
+        error: Box::new(error),
         again,
         retry_after,
     })

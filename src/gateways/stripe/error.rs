@@ -47,7 +47,8 @@ pub enum GatewayError {
     Refused {
         /// The HTTP status.
         status: u16,
-        /// Stripe's code, such as `resource_missing`.
+        /// Stripe's code, such as `resource_missing`; where there is none, its type. `idempotency_error` says that the key was
+        /// used before with other parameters, and that earlier request may well have been executed.
         code: Option<String>,
         /// The parameter that was at fault.
         param: Option<String>,

@@ -97,15 +97,14 @@ impl StripeEvent {
         let text = std::str::from_utf8(body).map_err(|error| EventError::NotJson {
             problem: error.to_string(),
         })?;
-        // serde reads structs from arrays too; an event is an object.
-        let envelope = match serde_json::from_str::<Envelope>(text) {
-            Ok(envelope) if text.trim_start().starts_with('{') => envelope,
-            Ok(_) => {
-                return Err(EventError::Shape {
-                    problem: "an array".to_owned(),
-                });
-            }
-            Err(_) => return Self::parse_bare(text),
+        // serde would read a struct from an array too.
+        if !text.trim_start().starts_with('{') {
+            return Err(not_json(text).unwrap_or_else(|| EventError::Shape {
+                problem: "not an object".to_owned(),
+            }));
+        }
+        let Ok(envelope) = serde_json::from_str::<Envelope>(text) else {
+            return Self::parse_bare(text);
         };
         Ok(Self {
             id: envelope.id,
@@ -119,11 +118,10 @@ impl StripeEvent {
     }
 
     fn parse_bare(text: &str) -> Result<Self, EventError> {
-        serde_json::from_str::<IgnoredAny>(text).map_err(|error| EventError::NotJson {
-            problem: error.to_string(),
-        })?;
-        let bare: BareEnvelope = serde_json::from_str(text).map_err(|error| EventError::Shape {
-            problem: json_path::describe(text, &error),
+        let bare: BareEnvelope = serde_json::from_str(text).map_err(|error| {
+            not_json(text).unwrap_or_else(|| EventError::Shape {
+                problem: json_path::describe(text, &error),
+            })
         })?;
         Ok(Self {
             id: bare.id,
@@ -215,6 +213,14 @@ impl StripeEvent {
             }),
         }
     }
+}
+
+/// Where a text ceases to be JSON, if it does: serde may stop at an odd shape before it gets there.
+fn not_json(text: &str) -> Option<EventError> {
+    let error = serde_json::from_str::<IgnoredAny>(text).err()?;
+    Some(EventError::NotJson {
+        problem: error.to_string(),
+    })
 }
 
 /// The object is left out: it holds client secrets and personal data.

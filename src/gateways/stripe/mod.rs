@@ -1,11 +1,12 @@
 //! Stripe: its API as named calls over one pooled client, and its webhooks.
 //!
-//! Requests are spelled out by async-stripe's builders and sent by [`transport`]; of the answers only what Berth uses is read.
+//! Requests are spelled out by async-stripe's builders and sent by `transport`; of the answers only what Berth uses is read.
 
 mod answer;
 mod decline;
 mod error;
 pub mod event;
+mod fields;
 mod idempotency;
 mod json_path;
 mod list;
@@ -40,7 +41,8 @@ pub use objects::{
     PaymentMethod, Refund, RefundStatus, SetupIntent,
 };
 pub use requests::{
-    CheckoutLine, NewCharge, NewCheckoutSession, NewCustomer, NewRefund, RefundReason,
+    CheckoutLine, NewCardSession, NewCharge, NewCheckoutSession, NewCustomer, NewRefund,
+    RefundReason,
 };
 pub use transport::{STRIPE_VERSION, StripeConfigError};
 
@@ -107,6 +109,19 @@ impl Stripe {
         &self,
         key: &IdempotencyKey,
         session: &NewCheckoutSession,
+    ) -> Result<CheckoutSession, GatewayError> {
+        let call = Call::post(key, &session.request());
+        self.transport.call(call).await
+    }
+
+    /// Opens a page on which a card is saved and nothing is paid.
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub async fn create_card_session(
+        &self,
+        key: &IdempotencyKey,
+        session: &NewCardSession,
     ) -> Result<CheckoutSession, GatewayError> {
         let call = Call::post(key, &session.request());
         self.transport.call(call).await

@@ -7,7 +7,7 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAllowedPaymentMethodTypes,
     CreateCheckoutSessionLineItems, CreateCheckoutSessionLineItemsPriceData,
     CreateCheckoutSessionPaymentIntentData, CreateCheckoutSessionPaymentIntentDataSetupFutureUsage,
-    ProductData,
+    CreateCheckoutSessionSetupIntentData, ProductData,
 };
 use stripe_core::customer::CreateCustomer;
 use stripe_core::payment_intent::{
@@ -65,6 +65,23 @@ pub struct CheckoutLine {
     pub unit_price: Amount,
     /// At least 1.
     pub quantity: u32,
+}
+
+/// A card to be saved while nothing is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCardSession {
+    /// `cus_…`, whose card it will be.
+    pub customer: String,
+    /// In which the card will be charged later: decides what Stripe offers.
+    pub currency: String,
+    /// Put on the session and on its setup intent.
+    pub metadata: Metadata,
+    /// May contain `{CHECKOUT_SESSION_ID}`.
+    pub success_url: String,
+    /// Where the back button leads.
+    pub cancel_url: String,
+    /// 30 minutes to 24 hours from now.
+    pub expires_at: Timestamp,
 }
 
 /// A charge on a saved card while the customer is away.
@@ -146,11 +163,31 @@ impl NewCheckoutSession {
     }
 }
 
+impl NewCardSession {
+    pub(super) fn request(&self) -> CreateCheckoutSession {
+        let mut setup = CreateCheckoutSessionSetupIntentData::new();
+        setup.metadata = Some(pairs(&self.metadata));
+        CreateCheckoutSession::new()
+            .mode(CheckoutSessionMode::Setup)
+            .allowed_payment_method_types(vec![
+                CreateCheckoutSessionAllowedPaymentMethodTypes::Card,
+            ])
+            .customer(&self.customer)
+            .currency(currency(&self.currency))
+            .setup_intent_data(setup)
+            .metadata(pairs(&self.metadata))
+            .success_url(&self.success_url)
+            .cancel_url(&self.cancel_url)
+            .expires_at(self.expires_at.as_second())
+    }
+}
+
 impl CheckoutLine {
     fn request(&self) -> CreateCheckoutSessionLineItems {
         let mut product = ProductData::new(&self.name);
         product.description.clone_from(&self.description);
-        let mut price = CreateCheckoutSessionLineItemsPriceData::new(currency(&self.unit_price));
+        let mut price =
+            CreateCheckoutSessionLineItemsPriceData::new(currency(&self.unit_price.currency));
         price.unit_amount = Some(self.unit_price.minor);
         price.product_data = Some(product);
         let mut line = CreateCheckoutSessionLineItems::new();
@@ -162,14 +199,15 @@ impl CheckoutLine {
 
 impl NewCharge {
     pub(super) fn request(&self) -> CreatePaymentIntent {
-        let mut request = CreatePaymentIntent::new(self.amount.minor, currency(&self.amount))
-            // Named, because without it Stripe offers methods that redirect and then wants a return URL.
-            .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
-            .customer(&self.customer)
-            .payment_method(&self.payment_method)
-            .off_session(CreatePaymentIntentOffSession::Bool(true))
-            .confirm(true)
-            .metadata(pairs(&self.metadata));
+        let mut request =
+            CreatePaymentIntent::new(self.amount.minor, currency(&self.amount.currency))
+                // Named, because without it Stripe offers methods that redirect and then wants a return URL.
+                .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
+                .customer(&self.customer)
+                .payment_method(&self.payment_method)
+                .off_session(CreatePaymentIntentOffSession::Bool(true))
+                .confirm(true)
+                .metadata(pairs(&self.metadata));
         if let Some(description) = &self.description {
             request = request.description(description);
         }
@@ -215,12 +253,10 @@ pub(super) fn path_id<'a>(param: &str, id: &'a str) -> Result<&'a str, GatewayEr
     }
 }
 
-fn currency(amount: &Amount) -> Currency {
-    // Never fails: an unknown code becomes `Unknown`, is sent as it is, and Stripe refuses it by name.
-    amount
-        .currency
-        .parse()
-        .unwrap_or_else(|_| Currency::Unknown(amount.currency.clone()))
+/// Never fails: an unknown code is sent as it is, and Stripe refuses it by name.
+fn currency(code: &str) -> Currency {
+    let Ok(currency) = code.to_ascii_lowercase().parse::<Currency>();
+    currency
 }
 
 fn pairs(metadata: &Metadata) -> HashMap<String, String> {

@@ -123,10 +123,18 @@ impl Call {
     }
 }
 
-/// The builders keep metadata in hash maps; sorted, the same request has the same bytes whenever it is made again.
+/// The builders keep metadata in hash maps; with those fields sorted, the same request has the same bytes whenever it is made
+/// again. Lines stay in their order.
 fn in_order(form: &str) -> String {
-    let mut fields: Vec<&str> = form.split('&').collect();
-    fields.sort_unstable();
+    let is_metadata = |field: &&str| {
+        field
+            .split('=')
+            .next()
+            .is_some_and(|name| name.contains("metadata"))
+    };
+    let (mut metadata, mut fields): (Vec<&str>, Vec<&str>) = form.split('&').partition(is_metadata);
+    metadata.sort_unstable();
+    fields.append(&mut metadata);
     fields.join("&")
 }
 
@@ -198,12 +206,12 @@ impl Transport {
                 && attempt < self.retry.attempts
                 && pause <= self.retry.max_pause
                 && Instant::now() + pause < give_up_at;
-            tracing::debug!(method = %call.method, resource = call.resource(), attempt, again, error = %failure.error, "stripe call failed");
             if !again {
-                return Err(for_call(call, conclude(doubt, failure.error)));
+                return Err(for_call(call, conclude(doubt, *failure.error)));
             }
-            if matches!(failure.error, GatewayError::InDoubt { .. }) {
-                doubt = Some(failure.error);
+            tracing::debug!(method = %call.method, resource = call.resource(), attempt, error = %failure.error, "stripe is asked again");
+            if matches!(*failure.error, GatewayError::InDoubt { .. }) {
+                doubt = Some(*failure.error);
             }
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -306,14 +314,12 @@ fn conclude(doubt: Option<GatewayError>, last: GatewayError) -> GatewayError {
 
 /// Reading changes nothing, so a read is never in doubt.
 fn for_call(call: &Call, error: GatewayError) -> GatewayError {
-    match error {
-        GatewayError::InDoubt { doubt, .. } if !call.changes_something() => {
-            GatewayError::Transient {
-                reason: doubt.to_string(),
-            }
-        }
-        other => other,
+    if let (GatewayError::InDoubt { doubt, .. }, false) = (&error, call.changes_something()) {
+        return GatewayError::Transient {
+            reason: doubt.to_string(),
+        };
     }
+    error
 }
 
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, String> {

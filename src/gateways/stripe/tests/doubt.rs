@@ -29,7 +29,7 @@ fn same_key_each_time(server: &Server) -> usize {
 async fn silence_after_the_charge_was_sent_is_doubt() {
     let server = Server::start([Step::Silence]);
 
-    let doubt = doubt_of(&server, Duration::from_millis(150)).await;
+    let doubt = doubt_of(&server, Duration::from_millis(500)).await;
 
     assert_eq!(doubt, Doubt::TimedOut);
     assert_eq!(same_key_each_time(&server), 1);
@@ -76,7 +76,7 @@ async fn a_success_that_cannot_be_read_is_doubt_and_names_the_place() {
         let Doubt::UnreadableAnswer { problem: found } = &doubt else {
             panic!("{doubt:?}")
         };
-        assert!(found.starts_with(problem), "{found}");
+        assert!(found.contains(problem), "{found}");
         assert_eq!(same_key_each_time(&server), 1);
     }
 }
@@ -159,11 +159,11 @@ async fn attempts_end_when_the_time_is_spent() {
     let server = Server::start([Step::answer(500, "{}")]);
     let retry = RetryPolicy {
         attempts: 100,
-        first_pause: Duration::from_millis(40),
-        max_pause: Duration::from_millis(40),
+        first_pause: Duration::from_millis(300),
+        max_pause: Duration::from_millis(300),
     };
     let gateway =
-        Stripe::with_retries(&config(&server, Duration::from_millis(100)), retry).unwrap();
+        Stripe::with_retries(&config(&server, Duration::from_millis(500)), retry).unwrap();
 
     gateway
         .charge_off_session(&key(), &charge())

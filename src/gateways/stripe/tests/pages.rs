@@ -40,7 +40,17 @@ async fn an_attempt_is_found_on_a_later_page_by_its_metadata() {
         .iter()
         .map(server::Received::query)
         .collect();
-    insta::assert_snapshot!(queries.join("\n"), @"");
+    insta::assert_snapshot!(queries.join("\n"), @r"
+    GET /v1/payment_intents
+    created[gte]=1795370000
+    customer=cus_1
+    limit=100
+    GET /v1/payment_intents
+    created[gte]=1795370000
+    customer=cus_1
+    limit=100
+    starting_after=pi_99
+    ");
 }
 
 #[tokio::test]
@@ -107,7 +117,14 @@ async fn events_come_raw_and_in_pages_and_an_odd_one_hides_none() {
         r#"{"id":"evt_1","type":"new.kind"}"#
     );
     assert_eq!(page.events[0].event.charge().unwrap().id, "ch_1");
-    insta::assert_snapshot!(server.one().query(), @"");
+    insta::assert_snapshot!(server.one().query(), @r"
+    GET /v1/events
+    created[gte]=1795000000
+    limit=100
+    starting_after=evt_3
+    types[0]=charge.refunded
+    types[1]=new.kind
+    ");
 }
 
 #[tokio::test]

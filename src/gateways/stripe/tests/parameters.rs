@@ -51,7 +51,11 @@ async fn a_customer() {
 
     assert_eq!(made.id, "cus_1");
     assert_eq!(server.one().line, "POST /v1/customers");
-    insta::assert_snapshot!(server.one().form(), @"");
+    insta::assert_snapshot!(server.one().form(), @r"
+    email=zoë+shop@example.com
+    name=Zoë & Söhne
+    metadata[customer_id]=cst_1
+    ");
 }
 
 #[tokio::test]
@@ -88,7 +92,63 @@ async fn a_checkout_session_has_our_ids_on_itself_and_on_its_intent() {
     assert_eq!(made.payment_status, Some(CheckoutPaymentStatus::Unpaid));
     assert_eq!(made.expires_at, Some(at(1_795_456_400)));
     assert_eq!(server.one().line, "POST /v1/checkout/sessions");
-    insta::assert_snapshot!(server.one().form(), @"");
+    insta::assert_snapshot!(server.one().form(), @r"
+    allowed_payment_method_types[0]=card
+    cancel_url=https://shop.example/cart
+    client_reference_id=ord_1
+    customer=cus_1
+    expires_at=1795456400
+    line_items[0][price_data][currency]=usd
+    line_items[0][price_data][product_data][description]=example.com
+    line_items[0][price_data][product_data][name]=Shared hosting, monthly
+    line_items[0][price_data][unit_amount]=999
+    line_items[0][quantity]=2
+    line_items[1][price_data][currency]=usd
+    line_items[1][price_data][product_data][name]=Backups
+    line_items[1][price_data][unit_amount]=499
+    line_items[1][quantity]=1
+    mode=payment
+    payment_intent_data[setup_future_usage]=off_session
+    success_url=https://shop.example/ok?s={CHECKOUT_SESSION_ID}
+    metadata[order_id]=ord_1
+    metadata[version]=3
+    payment_intent_data[metadata][order_id]=ord_1
+    payment_intent_data[metadata][version]=3
+    ");
+}
+
+#[tokio::test]
+async fn a_session_that_only_saves_a_card() {
+    let server = Server::start([Step::answer(
+        200,
+        r#"{"id":"cs_1","mode":"setup","setup_intent":"seti_1"}"#,
+    )]);
+    let session = NewCardSession {
+        customer: "cus_1".to_owned(),
+        currency: "EUR".to_owned(),
+        metadata: ours(&[("customer_id", "cst_1")]),
+        success_url: "https://shop.example/ok".to_owned(),
+        cancel_url: "https://shop.example/cards".to_owned(),
+        expires_at: at(1_795_456_400),
+    };
+
+    let made = stripe(&server)
+        .create_card_session(&key(), &session)
+        .await
+        .unwrap();
+
+    assert_eq!(made.setup_intent.as_deref(), Some("seti_1"));
+    insta::assert_snapshot!(server.one().form(), @r"
+    allowed_payment_method_types[0]=card
+    cancel_url=https://shop.example/cards
+    currency=eur
+    customer=cus_1
+    expires_at=1795456400
+    mode=setup
+    success_url=https://shop.example/ok
+    metadata[customer_id]=cst_1
+    setup_intent_data[metadata][customer_id]=cst_1
+    ");
 }
 
 #[tokio::test]
@@ -126,7 +186,18 @@ async fn a_charge_off_session() {
 
     assert_eq!(intent.status, PaymentIntentStatus::Succeeded);
     assert_eq!(intent.received(), Some(Amount::new(1999, "usd")));
-    insta::assert_snapshot!(server.one().form(), @"");
+    insta::assert_snapshot!(server.one().form(), @r"
+    allowed_payment_method_types[0]=card
+    amount=1999
+    confirm=true
+    currency=usd
+    customer=cus_1
+    description=Renewal of example.com
+    off_session=true
+    payment_method=pm_1
+    metadata[attempt_id]=att_1
+    metadata[invoice_id]=inv_1
+    ");
 }
 
 #[tokio::test]
@@ -166,7 +237,12 @@ async fn a_refund() {
 
     assert_eq!(made.status, Some(RefundStatus::Pending));
     assert_eq!(server.one().line, "POST /v1/refunds");
-    insta::assert_snapshot!(server.one().form(), @"");
+    insta::assert_snapshot!(server.one().form(), @r"
+    amount=400
+    payment_intent=pi_1
+    reason=requested_by_customer
+    metadata[refund_id]=ref_1
+    ");
 }
 
 #[tokio::test]
@@ -191,7 +267,14 @@ async fn lookups() {
         .iter()
         .map(server::Received::query)
         .collect();
-    insta::assert_snapshot!(queries.join("\n"), @"");
+    insta::assert_snapshot!(queries.join("\n"), @r"
+    GET /v1/refunds
+    limit=100
+    payment_intent=pi_1
+    GET /v1/refunds/re_1
+
+    GET /v1/customers/cus_1/payment_methods/pm_1
+    ");
 }
 
 #[tokio::test]

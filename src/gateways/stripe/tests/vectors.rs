@@ -97,7 +97,7 @@ fn a_genuine_signature_over_a_body_that_is_no_event_is_answered_with_400() {
             Err(EventError::NotJson { .. }) => not_json.push(vector.name.as_str()),
             Err(EventError::Shape { problem }) => assert_eq!(
                 (vector.name.as_str(), problem.as_str()),
-                ("json_array_correct_mac", "an array")
+                ("json_array_correct_mac", "not an object")
             ),
             other => panic!("{}: {other:?}", vector.name),
         }
