@@ -1,8 +1,10 @@
 //! A PostgreSQL of one's own: made, started, crashed and stopped at will.
 
+mod initdb;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -26,8 +28,6 @@ const ENDINGS: Endings = Endings {
 /// The superuser of a private PostgreSQL.
 pub const OWNER: &str = "berth_owner";
 
-/// `initdb` writes some 40 MB.
-const INITDB_WITHIN: Duration = Duration::from_secs(120);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// PostgreSQL cuts longer names off.
 const DATABASE_NAME_BYTES: usize = 63;
@@ -117,6 +117,7 @@ impl PrivatePostgres {
         stop_orphan(SERVER, &home, ENDINGS).await?;
         refuse_a_foreign_server(&home)?;
         let password = home.password()?;
+        let sync = !options.fsync_is_off();
         let mut server = Self {
             installation,
             options,
@@ -126,7 +127,7 @@ impl PrivatePostgres {
             home,
         };
         if major_of(&server.home.data())?.is_none() {
-            server.make_data().await?;
+            initdb::make_data(&server.installation, &server.home, sync).await?;
         }
 
         for attempt in 1..=START_ATTEMPTS {
@@ -223,62 +224,6 @@ impl PrivatePostgres {
         self.home.directory()
     }
 
-    /// Runs `initdb` into a folder beside the final one, so that a killed `initdb` leaves nothing that looks like data.
-    async fn make_data(&self) -> Result<(), ServerError> {
-        let partial = self.home.directory().join("data.partial");
-        // macOS and old distributions have no C.UTF-8; C sorts the same.
-        for locale in ["C.UTF-8", "C"] {
-            remove_if_there(&partial)?;
-            if self.initdb(&partial, locale).await? {
-                return fs::rename(&partial, self.home.data())
-                    .map_err(failed_to("rename", &partial));
-            }
-        }
-        Err(self.did_not_start())
-    }
-
-    async fn initdb(&self, directory: &Path, locale: &str) -> Result<bool, ServerError> {
-        let program = self.installation.sibling("initdb");
-        let log = self.home.open_log()?;
-        let mut command = Command::new(&program);
-        command
-            .arg("-D")
-            .arg(directory)
-            .arg("--pwfile")
-            .arg(self.home.password_file())
-            .args([
-                "-U",
-                OWNER,
-                "-A",
-                "scram-sha-256",
-                "-E",
-                "UTF8",
-                "--no-instructions",
-                "--locale",
-                locale,
-            ])
-            .args(self.options.fsync_is_off().then_some("--no-sync"))
-            .current_dir(self.home.directory())
-            .stdin(Stdio::null())
-            .stderr(
-                log.try_clone()
-                    .map_err(failed_to("open", &self.home.log()))?,
-            )
-            .stdout(log);
-        if let Some(user) = self.home.run_as() {
-            user.apply(&mut command);
-        }
-        let mut command = tokio::process::Command::from(command);
-        let mut child = command
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed_to("run", &program))?;
-        match timeout(INITDB_WITHIN, child.wait()).await {
-            Ok(status) => Ok(status.map_err(failed_to("wait for", &program))?.success()),
-            Err(_) => Err(self.did_not_start()),
-        }
-    }
-
     async fn launch(&mut self) -> Result<(), ServerError> {
         self.process = None;
         let mut command = Command::new(&self.installation.program);
@@ -312,7 +257,7 @@ impl PrivatePostgres {
                 self.process = Some(process);
                 Ok(())
             }
-            Readiness::Exited | Readiness::TooLate => Err(self.did_not_start()),
+            Readiness::Exited | Readiness::TooLate => Err(did_not_start(&self.home)),
         }
     }
 
@@ -324,18 +269,6 @@ impl PrivatePostgres {
         }
         Ok(())
     }
-
-    fn did_not_start(&self) -> ServerError {
-        let tail = self
-            .home
-            .log_tail()
-            .unwrap_or_else(|error| error.to_string());
-        ServerError::DidNotStart {
-            server: SERVER,
-            log: self.home.log(),
-            tail,
-        }
-    }
 }
 
 impl Drop for PrivatePostgres {
@@ -346,6 +279,15 @@ impl Drop for PrivatePostgres {
         {
             tracing::warn!(%error, "a private server's directory was left behind");
         }
+    }
+}
+
+fn did_not_start(home: &Home) -> ServerError {
+    let tail = home.log_tail().unwrap_or_else(|error| error.to_string());
+    ServerError::DidNotStart {
+        server: SERVER,
+        log: home.log(),
+        tail,
     }
 }
 
