@@ -88,7 +88,7 @@ impl Home {
     pub(super) fn claim(wanted: &Path, run_as: Option<RunAs>) -> Result<Self, ServerError> {
         let wanted = std::path::absolute(wanted).map_err(failed_to("resolve", wanted))?;
         let directory = reachable(&wanted, run_as)?;
-        make_private(&directory)?;
+        make_private(&directory, run_as)?;
         if let Some(user) = run_as {
             hand_over(&directory, user)?;
         }
@@ -252,15 +252,17 @@ fn reachable(wanted: &Path, run_as: Option<RunAs>) -> Result<PathBuf, ServerErro
     Ok(fallback)
 }
 
-/// Makes the directory for its owner alone. One that is there already must be ours: the fallback's name can be guessed.
-fn make_private(directory: &Path) -> Result<(), ServerError> {
+/// Makes the directory for its owner alone. In the fallback folder, where anybody may have made it before us, one that
+/// is there already must be ours.
+fn make_private(directory: &Path, run_as: Option<RunAs>) -> Result<(), ServerError> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let found = fs::symlink_metadata(directory).map_err(failed_to("look at", directory))?;
-            let ours = geteuid().is_root() || found.uid() == geteuid().as_raw();
-            let shared = directory.starts_with(FALLBACK_FOLDER) && found.mode() & 0o077 != 0;
-            if found.is_dir() && ours && !shared {
+            let ours = found.uid() == geteuid().as_raw()
+                || run_as.is_some_and(|user| user.uid == found.uid());
+            let private = ours && found.mode() & 0o077 == 0;
+            if found.is_dir() && (private || !directory.starts_with(FALLBACK_FOLDER)) {
                 Ok(())
             } else {
                 Err(ServerError::ForeignDirectory(directory.to_owned()))

@@ -134,13 +134,14 @@ async fn a_server_that_somebody_else_started_on_the_data_is_left_alone() {
     };
     let mut theirs = PrivatePostgres::start(options.clone()).await.unwrap();
     let pid = theirs.pid().unwrap();
+    let directory = theirs.directory().to_owned();
     theirs.home.forget().unwrap();
     let process = theirs.process.take().unwrap();
     drop(theirs);
 
     let refused = PrivatePostgres::start(PostgresOptions {
         throwaway: true,
-        ..options.clone()
+        ..options
     })
     .await
     .unwrap_err();
@@ -151,7 +152,7 @@ async fn a_server_that_somebody_else_started_on_the_data_is_left_alone() {
     );
     assert!(command_line(pid).is_some());
     drop(process);
-    remove_if_there(&options.data_dir).unwrap();
+    remove_if_there(&directory).unwrap();
 }
 
 #[tokio::test]
