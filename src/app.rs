@@ -1,1 +1,318 @@
-//! app
+//! The parts of the program, built once: in `main` and in tests alike.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+use crate::{
+    clock::Clock,
+    config::{Config, ConfigError, Role},
+    domain::{
+        catalogue::{Catalogue, CatalogueError},
+        money::Currency,
+        username::InstallationPrefix,
+    },
+    effects::Effects,
+    error::JobError,
+    gateways::{
+        panels::{
+            Panels,
+            site::{SiteConfig, SitePanel},
+        },
+        smtp::{Mailer, MailerError},
+        stripe::{Stripe, StripeConfig},
+    },
+    mail::{Renderer, Shop, TemplateError},
+    queue::{
+        committer::{Claim, Committer, push_ids},
+        lease::Lease,
+        redis::RedisQueues,
+    },
+    secrets::{SecretError, SecretKeys},
+    store::{Store, StoreError},
+    supervise::Supervisor,
+};
+
+/// How long one call to Stripe may take.
+const STRIPE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The name of the one panel that every installation has: sites that Berth serves itself.
+pub const SITE_SERVER: &str = "local";
+
+/// Everything that routes and handlers use. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// See [`App`].
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The only way to make effects true.
+    pub committer: Committer,
+    /// The queues.
+    pub redis: RedisQueues,
+    /// Berth's time.
+    pub clock: Clock,
+    /// Stripe; `None` where this process' role needs none.
+    pub stripe: Option<Stripe>,
+    /// The mail server; `None` where this process' role needs none.
+    pub mailer: Option<Mailer>,
+    /// The mails' templates.
+    pub renderer: Renderer,
+    /// Who the mails are from.
+    pub shop: Shop,
+    /// The panels.
+    pub panels: Panels,
+    /// What is sold.
+    pub catalogue: Catalogue,
+    /// In which currency.
+    pub currency: Currency,
+    /// The keys that secrets are sealed with; `None` where this process' role needs none.
+    pub secrets: Option<SecretKeys>,
+    /// How this installation's usernames begin.
+    pub username_prefix: InstallationPrefix,
+    /// The settings.
+    pub config: Config,
+    /// Who this process is to the ledger.
+    pub lease: Lease,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The catalogue is wrong.
+    #[error("the catalogue cannot be used")]
+    Catalogue(#[from] CatalogueError),
+    /// A file that a setting names cannot be read.
+    #[error("{path} cannot be read")]
+    File {
+        /// The setting's file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A mail's template is wrong.
+    #[error("a mail's template cannot be used")]
+    Template(#[from] TemplateError),
+    /// The mail settings are wrong.
+    #[error("mail is not set up")]
+    Mailer(#[from] MailerError),
+    /// A key is wrong.
+    #[error("secrets.key cannot be used")]
+    Secrets(#[from] SecretError),
+    /// A setting holds a value that this part refuses.
+    #[error("{key} cannot be used: {why}")]
+    Setting {
+        /// Which.
+        key: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// Redis' URL is wrong.
+    #[error("redis.url cannot be used")]
+    Redis(#[from] redis::RedisError),
+    /// The database does not answer.
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+}
+
+impl StartError {
+    fn setting(key: &'static str, why: impl std::fmt::Display) -> Self {
+        Self::Setting { key, why: why.to_string() }
+    }
+}
+
+impl App {
+    /// Builds the parts for `role`, and starts the committer and what gives ids to Redis.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong. Nothing is asked of any server yet.
+    pub fn new(config: Config, role: Role, tasks: &Supervisor) -> Result<Self, StartError> {
+        let panels = Panels::new().with(SITE_SERVER, "site", Arc::new(SitePanel::new(site_config(&config))));
+        Self::with_panels(config, role, tasks, panels)
+    }
+
+    /// As [`new`](Self::new), with other panels.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_panels(config: Config, role: Role, tasks: &Supervisor, panels: Panels) -> Result<Self, StartError> {
+        config.require_for(role)?;
+        let store = Store::new(&config.database)?;
+        let redis = redis_of(&config)?;
+        let clock = Clock::default();
+        let committer = start_committer(&store, &redis, config.work.group_size, tasks);
+        let lease_pool = Store::new(&config::for_lease(&config.database))?;
+        let lease = Lease::new(lease_pool, clock.clone(), &config.work);
+        Ok(Self(Arc::new(Parts {
+            committer,
+            stripe: stripe_of(&config)?,
+            mailer: mailer_of(&config)?,
+            renderer: Renderer::new(config.mail.templates_dir.as_deref())?,
+            shop: shop_of(&config),
+            panels,
+            catalogue: catalogue_of(&config)?,
+            currency: config.shop.currency.parse().map_err(|error| StartError::setting("shop.currency", error))?,
+            secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,
+            username_prefix: config
+                .hosting
+                .username_prefix
+                .parse()
+                .map_err(|error| StartError::setting("hosting.username_prefix", error))?,
+            store,
+            redis,
+            clock,
+            config,
+            lease,
+        })))
+    }
+}
+
+mod config {
+    use crate::config::Database;
+
+    /// The lease has a connection of its own, so that it is renewed however busy the others are.
+    pub(super) fn for_lease(database: &Database) -> Database {
+        Database { max_connections: 1, ..database.clone() }
+    }
+}
+
+/// The driver of the sites that Berth serves itself.
+#[must_use]
+pub fn site_config(config: &Config) -> SiteConfig {
+    let scheme = config.http.public_url.scheme();
+    let port = config.http.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let url = format!("{scheme}://{{username}}.{}{port}/", config.hosting.sites_domain);
+    SiteConfig { sites_dir: config.hosting.sites_dir.clone(), url }
+}
+
+/// The queues in Redis, as configured.
+///
+/// # Errors
+/// When `redis.url` is missing or wrong.
+pub fn redis_of(config: &Config) -> Result<RedisQueues, StartError> {
+    let url = config.redis.url.as_ref().ok_or_else(|| StartError::setting("redis.url", "it is not set"))?;
+    Ok(RedisQueues::new(&SecretString::from(url.expose().as_str()), &config.redis.namespace)?)
+}
+
+fn start_committer(store: &Store, redis: &RedisQueues, group_size: usize, tasks: &Supervisor) -> Committer {
+    let (pushes, batches) = mpsc::unbounded_channel();
+    let (committer, lane) = Committer::new(store.clone(), redis.clone(), group_size, pushes);
+    tasks.spawn(push_ids(batches, redis.clone(), tasks.stopped.clone()));
+    let stopped = tasks.stopped.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = lane => {}
+            () = stopped.cancelled() => {}
+        }
+    });
+    committer
+}
+
+fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
+    let Some(secret_key) = config.stripe.secret_key.clone() else { return Ok(None) };
+    let api_base = config.stripe.api_base.clone();
+    Stripe::new(&StripeConfig { secret_key, api_base, timeout: STRIPE_TIMEOUT })
+        .map(Some)
+        .map_err(|error| StartError::setting("stripe.api_base", error))
+}
+
+fn mailer_of(config: &Config) -> Result<Option<Mailer>, StartError> {
+    let (Some(url), Some(from)) = (&config.mail.smtp_url, &config.mail.from) else { return Ok(None) };
+    Ok(Some(Mailer::new(&SecretString::from(url.expose().as_str()), from)?))
+}
+
+fn shop_of(config: &Config) -> Shop {
+    Shop {
+        name: config.shop.name.clone(),
+        url: config.shop.url.as_ref().unwrap_or(&config.http.public_url).as_str().trim_end_matches('/').to_owned(),
+        support_email: config.shop.support_email.clone().unwrap_or_default(),
+    }
+}
+
+/// What is sold, as configured.
+///
+/// # Errors
+/// When the file cannot be read or is wrong.
+pub fn catalogue_of(config: &Config) -> Result<Catalogue, StartError> {
+    let Some(path) = &config.catalogue.path else { return Ok(Catalogue::built_in()?) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| StartError::File { path: path.display().to_string(), source })?;
+    Ok(Catalogue::from_toml(&text)?)
+}
+
+/// What a handler works with: the program's parts, and the run that it belongs to.
+pub struct Ctx {
+    app: App,
+    claim: Claim,
+    /// Berth's time when the run began.
+    now: Timestamp,
+    /// Whether a failure of this attempt is the job's last.
+    pub last_attempt: bool,
+}
+
+impl Ctx {
+    pub(crate) fn new(app: App, claim: Claim, now: Timestamp, last_attempt: bool) -> Self {
+        Self { app, claim, now, last_attempt }
+    }
+
+    /// Berth's time when the run began.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Commits in the middle of a run and proves that the run is still ours. Required before every change outside.
+    ///
+    /// # Errors
+    /// When a row has changed meanwhile, the claim is lost, or the database is away: the run must end.
+    pub async fn checkpoint(&self, effects: impl Into<Effects> + Send) -> Result<(), JobError> {
+        self.app.committer.checkpoint(self.claim.clone(), effects.into()).await?;
+        Ok(())
+    }
+
+    /// Stripe.
+    ///
+    /// # Errors
+    /// When it is not set up for this process: the job waits for one where it is.
+    pub fn stripe(&self) -> Result<&Stripe, JobError> {
+        self.app.stripe.as_ref().ok_or_else(|| JobError::not_set_up("stripe.secret_key"))
+    }
+
+    /// The mail server.
+    ///
+    /// # Errors
+    /// As [`stripe`](Self::stripe).
+    pub fn mailer(&self) -> Result<&Mailer, JobError> {
+        self.app.mailer.as_ref().ok_or_else(|| JobError::not_set_up("mail.smtp_url"))
+    }
+
+    /// The keys that secrets are sealed with.
+    ///
+    /// # Errors
+    /// As [`stripe`](Self::stripe).
+    pub fn secrets(&self) -> Result<&SecretKeys, JobError> {
+        self.app.secrets.as_ref().ok_or_else(|| JobError::not_set_up("secrets.key"))
+    }
+}
+
+impl Deref for Ctx {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.app
+    }
+}

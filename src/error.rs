@@ -42,6 +42,11 @@ impl JobError {
         Self::Snooze { reason, after, give_up_after: SNOOZE_DEADLINE }
     }
 
+    /// A part that this process was not given the settings for: the job waits for a process that was.
+    pub(crate) fn not_set_up(key: &str) -> Self {
+        Self::broken_server(format!("{key} is not set for this worker"))
+    }
+
     fn broken_server(reason: String) -> Self {
         Self::Snooze { reason, after: BROKEN_SERVER_WAIT, give_up_after: BROKEN_SERVER_DEADLINE }
     }
@@ -90,12 +95,12 @@ impl From<PanelError> for JobError {
             PanelError::RateLimited { retry_after, .. } => {
                 Self::snooze(text, retry_after.unwrap_or(Duration::from_secs(30)))
             }
-            PanelError::Misconfigured { .. } => Self::broken_server(text),
-            PanelError::Transient { .. }
-            | PanelError::Ambiguous { .. }
-            | PanelError::NameTaken { .. }
-            | PanelError::Capacity { .. }
-            | PanelError::Permanent { .. } => Self::Retry(text),
+            PanelError::Misconfigured(_) => Self::broken_server(text),
+            PanelError::Transient(_)
+            | PanelError::Ambiguous(_)
+            | PanelError::NameTaken(_)
+            | PanelError::Capacity(_)
+            | PanelError::Permanent(_) => Self::Retry(text),
         }
     }
 }

@@ -18,4 +18,5 @@ pub mod secrets;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
+mod watchdog;
 pub mod worker;

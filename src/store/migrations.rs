@@ -1,9 +1,9 @@
 //! Brings the schema up to date, and says whether it is.
 
-use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, migrate::Migrator};
 
 use super::{Store, StoreError, connect_options};
+use crate::config::SecretUrl;
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
@@ -25,11 +25,11 @@ pub enum MigrateError {
 ///
 /// # Errors
 /// When the database refuses; what was applied stays applied.
-pub async fn migrate(owner_url: &SecretString, app_url: &SecretString) -> Result<(), MigrateError> {
+pub async fn migrate(owner_url: &SecretUrl, app_url: &SecretUrl) -> Result<(), MigrateError> {
     let mut db = connect_options(owner_url, true)?.connect().await?;
     MIGRATOR.run(&mut db).await?;
-    let app = url::Url::parse(app_url.expose_secret()).ok();
-    if let Some(password) = app.as_ref().filter(|url| url.username() == APP_ROLE).and_then(url::Url::password) {
+    let app = app_url.expose();
+    if let Some(password) = app.password().filter(|_| app.username() == APP_ROLE) {
         let decoded = percent_decode(password);
         // A role's password cannot be a parameter; the server quotes it for us.
         let statement: String =

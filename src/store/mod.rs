@@ -14,13 +14,12 @@ pub mod orders;
 use std::{fmt, str::FromStr, time::Duration};
 
 use berth_jobs::ids::InvalidId;
-use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::config;
+use crate::config::{self, SecretUrl};
 
 /// How long a request or a handler waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,7 +67,8 @@ impl Store {
     /// # Errors
     /// When the URL cannot be read.
     pub fn new(database: &config::Database) -> Result<Self, StoreError> {
-        let options = connect_options(&database.url, database.prepared)?;
+        let url = database.url.as_ref().ok_or_else(|| StoreError::Missing("database.url".to_owned()))?;
+        let options = connect_options(url, database.prepared)?;
         let pool = PgPoolOptions::new()
             .max_connections(database.max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -111,7 +111,7 @@ impl Store {
 
 /// Reads a database URL into options. Without `prepared`, statements are not cached on the server, so that
 /// poolers which hand a connection to another client between transactions can stand before the database.
-pub(crate) fn connect_options(url: &SecretString, prepared: bool) -> Result<PgConnectOptions, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?.application_name("berth");
+pub(crate) fn connect_options(url: &SecretUrl, prepared: bool) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose().as_str())?.application_name("berth");
     Ok(if prepared { options } else { options.statement_cache_capacity(0) })
 }

@@ -1,0 +1,97 @@
+//! The watchdog: a thread that ends the process when its runtime stalls or a job outlives its timeout, so that its
+//! leases run out and others take over.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use berth_jobs::ids::JobId;
+
+use crate::supervise::Supervisor;
+
+/// How often the runtime shows that it lives, and the thread looks.
+const BEAT: Duration = Duration::from_secs(1);
+/// A runtime that has not shown itself for so long hangs.
+const STALL: Duration = Duration::from_secs(30);
+/// How long a job may outlive its timeout: the timeout ends a handler that waits, not one that computes.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// A handle to the watchdog.
+#[derive(Clone, Debug)]
+pub(crate) struct Watchdog {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    last_beat: Instant,
+    deadlines: HashMap<JobId, Instant>,
+    stopped: bool,
+}
+
+/// A job that is being watched, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    watchdog: Watchdog,
+    job: JobId,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watchdog.lock().deadlines.remove(&self.job);
+    }
+}
+
+impl Watchdog {
+    /// Starts the thread and the task that it listens to.
+    pub(crate) fn start(tasks: &Supervisor) -> Self {
+        let state = State { last_beat: Instant::now(), deadlines: HashMap::new(), stopped: false };
+        let watchdog = Self { state: Arc::new(Mutex::new(state)) };
+        let beating = watchdog.clone();
+        let stopped = tasks.stopped.clone();
+        tasks.spawn(async move {
+            while !stopped.is_cancelled() {
+                beating.lock().last_beat = Instant::now();
+                tokio::select! {
+                    () = tokio::time::sleep(BEAT) => {}
+                    () = stopped.cancelled() => {}
+                }
+            }
+            beating.lock().stopped = true;
+        });
+        let looking = watchdog.clone();
+        std::thread::spawn(move || looking.look());
+        watchdog
+    }
+
+    /// Watches a job until the answer is dropped.
+    pub(crate) fn watch(&self, job: JobId, timeout: Duration) -> Watched {
+        self.lock().deadlines.insert(job, Instant::now() + timeout + GRACE);
+        Watched { watchdog: self.clone(), job }
+    }
+
+    fn look(&self) {
+        loop {
+            std::thread::sleep(BEAT);
+            let state = self.lock();
+            if state.stopped {
+                return;
+            }
+            let now = Instant::now();
+            if now.duration_since(state.last_beat) > STALL {
+                tracing::error!("the runtime stalls; the process ends so that others take over");
+                std::process::abort();
+            }
+            if let Some((job, _)) = state.deadlines.iter().find(|(_, deadline)| **deadline < now) {
+                tracing::error!(%job, "a job outlives its timeout and cannot be stopped; the process ends");
+                std::process::abort();
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
