@@ -72,7 +72,7 @@ fn the_order_confirmation_reads_well() {
 
     -- 
     Harbour Hosting - https://harbour.example
-    Questions? Answer this mail or write to help@harbour.example.
+    Questions? Write to help@harbour.example.
     "#);
     insta::assert_snapshot!("order_confirmation_html", rendered.html);
 }
@@ -101,7 +101,7 @@ fn the_welcome_reads_well() {
 
     -- 
     Harbour Hosting - https://harbour.example
-    Questions? Answer this mail or write to help@harbour.example.
+    Questions? Write to help@harbour.example.
     Account acc_01k8000000e008000000000001
     "#);
     insta::assert_snapshot!("welcome_html", rendered.html);
@@ -129,7 +129,7 @@ fn what_is_missing_leaves_no_hole() {
 
     -- 
     Harbour Hosting - https://harbour.example
-    Questions? Answer this mail or write to help@harbour.example.
+    Questions? Write to help@harbour.example.
     "#);
     insta::assert_snapshot!(render(&mails[3]).text, @r#"
     Hello,
@@ -145,7 +145,7 @@ fn what_is_missing_leaves_no_hole() {
 
     -- 
     Harbour Hosting - https://harbour.example
-    Questions? Answer this mail or write to help@harbour.example.
+    Questions? Write to help@harbour.example.
     Account acc_01k8000000e008000000000001
     "#);
 }
@@ -277,6 +277,12 @@ fn a_broken_template_stops_the_start_with_file_line_and_reason() {
         ("welcome.mjml.j2", page("<mj-include path='secrets.mjml' />")),
         ("welcome.mjml.j2", page("<mj-section mj-class='{{ username }}'></mj-section>")),
         ("welcome.mjml.j2", "<p>Hello</p>".to_owned()),
+        (
+            "welcome.mjml.j2",
+            "<mjml><mj-head><mj-preview>{% if username %}a{% endif %}</mj-preview>\
+             <mj-title>{% if site_url %}b{% endif %}</mj-title></mj-head><mj-body></mj-body></mjml>"
+                .to_owned(),
+        ),
         ("head.mjml.j2", "<mj-raw>\n{{ nobody }}</mj-raw>".to_owned()),
         ("head.mjml.j2", "\n<mj-sty></mj-sty>".to_owned()),
         (
@@ -307,6 +313,7 @@ fn a_broken_template_stops_the_start_with_file_line_and_reason() {
     mail template welcome.mjml.j2, line 3: only footer.mjml.j2 and head.mjml.j2 can be included
     mail template welcome.mjml.j2, line 3: MJML does not keep {{ username }} where it stands
     mail template welcome.mjml.j2, line 1: text or a tag where MJML expects an element (is one outside <mj-text>, <mj-table> or <mj-raw>?)
+    mail template welcome.mjml.j2: MJML does not keep the {% … %} tags in their order
     mail template head.mjml.j2, line 2: undefined value: `nobody` is undefined
     mail template head.mjml.j2, line 2: this element is not known here
     mail template footer.mjml.j2, line 1: {% if 1 %} is for pages: a shared part may only have {{ … }}

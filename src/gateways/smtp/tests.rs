@@ -35,8 +35,13 @@ fn waiting(port: u16, patience: Duration) -> Mailer {
 
 /// A server that follows a script: for each line the client says, the next reply. Then it hangs up.
 async fn scripted(replies: &'static [&'static str]) -> Mailer {
+    mailer(script(replies).await)
+}
+
+/// The port at which the script is played.
+async fn script(replies: &'static [&'static str]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mailer = mailer(listener.local_addr().unwrap().port());
+    let port = listener.local_addr().unwrap().port();
     #[expect(clippy::disallowed_methods, reason = "the other end of the test's connection")]
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
@@ -55,7 +60,7 @@ async fn scripted(replies: &'static [&'static str]) -> Mailer {
             }
         }
     });
-    mailer
+    port
 }
 
 fn outgoing() -> Outgoing {
@@ -255,6 +260,47 @@ async fn a_refusal_that_is_not_about_the_mail_delays_it() {
         .send(outgoing())
         .await;
     assert_eq!(refused, Err(MailError::Refused { code: 554, message: "spam".into() }));
+}
+
+#[tokio::test]
+async fn a_wrong_password_delays_mail_and_shows_nowhere() {
+    let port = script(&["220 hi", "250-hi\r\n250 AUTH PLAIN", "535 wrong", "221 bye"]).await;
+    let url = SecretString::from(format!("smtp://us%40er:hunter2@127.0.0.1:{port}"));
+
+    let error = Mailer::new(&url, FROM).unwrap().send(outgoing()).await.unwrap_err();
+
+    assert_eq!(
+        error,
+        MailError::Transient { step: Step::SigningIn, code: Some(535), reason: "wrong".into() }
+    );
+}
+
+#[tokio::test]
+async fn mails_follow_each_other_on_one_connection_even_after_a_refusal() {
+    let mailer = scripted(&[
+        "220 hi",
+        "250 hi",
+        "250 ok",
+        "250 ok",
+        "354 go",
+        "250 first", // a new connection
+        "250 ok",
+        "550 nobody",
+        "250 reset", // refused
+        "250 ok",
+        "250 ok",
+        "354 go",
+        "250 third",
+    ])
+    .await;
+
+    let first = mailer.send(outgoing()).await;
+    let second = mailer.send(outgoing()).await;
+    let third = mailer.send(outgoing()).await;
+
+    assert_eq!(first.unwrap().response, "250 first");
+    assert_eq!(second, Err(MailError::Refused { code: 550, message: "nobody".into() }));
+    assert_eq!(third.unwrap().response, "250 third");
 }
 
 #[tokio::test]
