@@ -39,11 +39,7 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self {
-            after_success: AFTER_SUCCESS,
-            after_failure: AFTER_FAILURE,
-            max_age: MAX_AGE,
-        }
+        Self { after_success: AFTER_SUCCESS, after_failure: AFTER_FAILURE, max_age: MAX_AGE }
     }
 }
 
@@ -66,7 +62,7 @@ struct Known {
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error("the request failed")]
-    Http(#[from] reqwest::Error),
+    Http(#[source] reqwest::Error),
     #[error("the answer was {0}")]
     Status(reqwest::StatusCode),
     #[error("the answer is longer than {MAX_DOCUMENT_BYTES} bytes")]
@@ -77,6 +73,13 @@ enum FetchError {
     NoKey,
 }
 
+impl From<reqwest::Error> for FetchError {
+    /// Without the address: a password may stand in it.
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
+}
+
 /// The keys stay unparsed at first: one of a kind unknown to us must not spoil the others.
 #[derive(Deserialize)]
 struct Document {
@@ -85,13 +88,7 @@ struct Document {
 
 impl Jwks {
     pub(super) fn new(url: Url, http: reqwest::Client, pace: Pace) -> Self {
-        Self {
-            url,
-            http,
-            pace,
-            known: RwLock::default(),
-            next_fetch: Mutex::default(),
-        }
+        Self { url, http, pace, known: RwLock::default(), next_fetch: Mutex::default() }
     }
 
     /// The key of this id and the one algorithm it is for.
@@ -115,9 +112,9 @@ impl Jwks {
         }
         match self.look_up(kid).0 {
             Some(key) => Ok(key),
-            None if self.known().fetched_at.is_none() => Err(Refusal::NoKeysYet {
-                retry_after: self.pace.after_failure,
-            }),
+            None if self.known().fetched_at.is_none() => {
+                Err(Refusal::NoKeysYet { retry_after: self.pace.after_failure })
+            }
             None => Err(Refusal::Token("its key is not published")),
         }
     }
@@ -143,14 +140,11 @@ impl Jwks {
             Ok(keys) => {
                 *next_fetch = Some(Instant::now() + self.pace.after_success);
                 tracing::debug!(keys = keys.len(), "fetched the issuer's keys");
-                let known = Known {
-                    keys,
-                    fetched_at: Some(Instant::now()),
-                };
+                let known = Known { keys, fetched_at: Some(Instant::now()) };
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
             }
             Err(error) => {
-                tracing::warn!(error = ?error, url = %self.url, "the issuer's keys could not be fetched: those known stay in use");
+                tracing::warn!(error = ?error, host = self.url.host_str(), "the issuer's keys could not be fetched: those known stay in use");
             }
         }
     }
@@ -169,11 +163,7 @@ impl Jwks {
         }
         let document: Document = serde_json::from_slice(&body)?;
         let keys: HashMap<_, _> = document.keys.into_iter().take(MAX_KEYS).filter_map(usable).collect();
-        if keys.is_empty() {
-            Err(FetchError::NoKey)
-        } else {
-            Ok(keys)
-        }
+        if keys.is_empty() { Err(FetchError::NoKey) } else { Ok(keys) }
     }
 }
 
@@ -188,15 +178,8 @@ fn usable(key: serde_json::Value) -> Option<(String, (DecodingKey, Algorithm))> 
     } else {
         return None;
     };
-    let for_this = jwk
-        .common
-        .key_algorithm
-        .is_none_or(|named| named == KeyAlgorithm::from(algorithm));
-    let for_signing = jwk
-        .common
-        .public_key_use
-        .as_ref()
-        .is_none_or(|usage| *usage == PublicKeyUse::Signature);
+    let for_this = jwk.common.key_algorithm.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
+    let for_signing = jwk.common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
     let key = DecodingKey::from_jwk(&jwk).ok()?;
     let strong = match key.kind() {
         jsonwebtoken::DecodingKeyKind::RsaModulusExponent { n, .. } => n.len() >= MIN_RSA_MODULUS_BYTES,
