@@ -7,12 +7,7 @@ use berth_jobs::{
 use jiff::Timestamp;
 
 use crate::{
-    domain::{
-        account::AccountMove,
-        money::Money,
-        order::OrderMove,
-        period::BillingCycle,
-    },
+    domain::{account::AccountMove, money::Money, order::OrderMove, period::BillingCycle},
     mail::Mail,
 };
 

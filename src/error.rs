@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use crate::{
     domain::{order::UnknownPhase, period::PeriodError},
-    gateways::{panels::PanelError, smtp::MailError, stripe::GatewayError},
+    gateways::{
+        panels::{PanelError, UnknownServer},
+        smtp::MailError,
+        stripe::GatewayError,
+    },
+    mail::RenderError,
     queue::committer::CommitError,
+    secrets::SecretError,
     store::StoreError,
 };
 
@@ -40,6 +46,11 @@ pub enum JobError {
 impl JobError {
     fn snooze(reason: String, after: Duration) -> Self {
         Self::Snooze { reason, after, give_up_after: SNOOZE_DEADLINE }
+    }
+
+    /// Something outside is at work and will be looked at again.
+    pub(crate) fn waiting(reason: &str, after: Duration) -> Self {
+        Self::snooze(reason.to_owned(), after)
     }
 
     /// A part that this process was not given the settings for: the job waits for a process that was.
@@ -92,9 +103,7 @@ impl From<PanelError> for JobError {
     fn from(error: PanelError) -> Self {
         let text = chain(&error);
         match error {
-            PanelError::RateLimited { retry_after, .. } => {
-                Self::snooze(text, retry_after.unwrap_or(Duration::from_secs(30)))
-            }
+            PanelError::RateLimited { retry_after, .. } => Self::snooze(text, retry_after),
             PanelError::Misconfigured(_) => Self::broken_server(text),
             PanelError::Transient(_)
             | PanelError::Ambiguous(_)
@@ -129,6 +138,25 @@ impl From<GatewayError> for JobError {
                 Self::Retry(text)
             }
         }
+    }
+}
+
+impl From<UnknownServer> for JobError {
+    fn from(error: UnknownServer) -> Self {
+        Self::broken_server(chain(&error))
+    }
+}
+
+impl From<RenderError> for JobError {
+    fn from(error: RenderError) -> Self {
+        Self::Retry(chain(&error))
+    }
+}
+
+impl From<SecretError> for JobError {
+    fn from(error: SecretError) -> Self {
+        // A key that this worker was not given yet: the job waits for it.
+        Self::broken_server(chain(&error))
     }
 }
 

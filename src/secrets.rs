@@ -146,12 +146,8 @@ impl SecretKey {
         if decoded.len() != KEY_LEN {
             return None;
         }
-        let bytes =
-            SecretBox::init_with_mut(|bytes: &mut [u8; KEY_LEN]| bytes.copy_from_slice(&decoded));
-        Some(Self {
-            id: id.to_owned(),
-            bytes,
-        })
+        let bytes = SecretBox::init_with_mut(|bytes: &mut [u8; KEY_LEN]| bytes.copy_from_slice(&decoded));
+        Some(Self { id: id.to_owned(), bytes })
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -188,10 +184,7 @@ impl SecretKeys {
         }
         let mut keys = keys.into_iter();
         let first = keys.next().ok_or(SecretError::NumberOfKeys { found: 0 })?;
-        Ok(Self {
-            first,
-            older: keys.collect(),
-        })
+        Ok(Self { first, older: keys.collect() })
     }
 
     /// Encrypts a secret for the one place where it may be opened. Sealing the same secret twice gives two different texts.
@@ -205,15 +198,9 @@ impl SecretKeys {
         let mut nonce = [0_u8; NONCE_LEN];
         fill_randomly(&mut nonce)?;
         let associated_data = place.associated_data();
-        let payload = Payload {
-            msg: plaintext.expose_secret().as_bytes(),
-            aad: associated_data.as_bytes(),
-        };
-        let ciphertext = self
-            .first
-            .cipher()
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SecretError::TooLong)?;
+        let payload = Payload { msg: plaintext.expose_secret().as_bytes(), aad: associated_data.as_bytes() };
+        let ciphertext =
+            self.first.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| SecretError::TooLong)?;
         Ok(Sealed(format!(
             "{VERSION}.{}.{}.{}",
             self.first.id,
@@ -231,14 +218,9 @@ impl SecretKeys {
         let key = std::iter::once(&self.first)
             .chain(&self.older)
             .find(|key| key.id == key_id)
-            .ok_or_else(|| SecretError::UnknownKey {
-                key_id: key_id.to_owned(),
-            })?;
+            .ok_or_else(|| SecretError::UnknownKey { key_id: key_id.to_owned() })?;
         let associated_data = place.associated_data();
-        let payload = Payload {
-            msg: &ciphertext,
-            aad: associated_data.as_bytes(),
-        };
+        let payload = Payload { msg: &ciphertext, aad: associated_data.as_bytes() };
         let plaintext = key
             .cipher()
             .decrypt(&nonce, payload)
@@ -274,29 +256,18 @@ impl SecretKeys {
 impl fmt::Debug for SecretKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let older: Vec<&str> = self.older.iter().map(|key| key.id.as_str()).collect();
-        f.debug_struct("SecretKeys")
-            .field("first", &self.first.id)
-            .field("older", &older)
-            .finish()
+        f.debug_struct("SecretKeys").field("first", &self.first.id).field("older", &older).finish()
     }
 }
 
 fn take_apart(sealed: &str) -> Result<(&str, XNonce, Vec<u8>), SecretError> {
     let mut parts = sealed.split('.');
-    let (Some(VERSION), Some(key_id), Some(nonce), Some(ciphertext), None) = (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) else {
+    let (Some(VERSION), Some(key_id), Some(nonce), Some(ciphertext), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(SecretError::Malformed);
     };
-    let decode = |text: &str| {
-        URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| SecretError::Malformed)
-    };
+    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| SecretError::Malformed);
     let nonce = <[u8; NONCE_LEN]>::try_from(decode(nonce)?).map_err(|_| SecretError::Malformed)?;
     Ok((key_id, XNonce::from(nonce), decode(ciphertext)?))
 }
@@ -333,9 +304,7 @@ pub fn hash_token(token: &str) -> [u8; 32] {
 }
 
 fn fill_randomly(bytes: &mut [u8]) -> Result<(), SecretError> {
-    OsRng
-        .try_fill_bytes(bytes)
-        .map_err(|error| SecretError::Randomness(error.to_string()))
+    OsRng.try_fill_bytes(bytes).map_err(|error| SecretError::Randomness(error.to_string()))
 }
 
 #[cfg(test)]

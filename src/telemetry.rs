@@ -21,10 +21,7 @@ pub enum TelemetryError {
     #[error(
         "log.level {level:?} is not understood: write error, warn, info, debug, trace, or such as info,berth::queue=debug"
     )]
-    Level {
-        level: String,
-        source: tracing_subscriber::filter::ParseError,
-    },
+    Level { level: String, source: tracing_subscriber::filter::ParseError },
     #[error("logging was begun twice in one process")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
@@ -53,21 +50,10 @@ where
 {
     let filter = EnvFilter::builder()
         .parse(level)
-        .map_err(|source| TelemetryError::Level {
-            level: level.to_owned(),
-            source,
-        })?;
+        .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
     Ok(if json {
-        Box::new(
-            registry.with(
-                fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_span_list(false)
-                    .with_writer(writer),
-            ),
-        )
+        Box::new(registry.with(fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer)))
     } else {
         Box::new(registry.with(fmt::layer().with_ansi(colours).with_writer(writer)))
     })
@@ -75,10 +61,8 @@ where
 
 fn log_panic(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message =
+        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let message = message.unwrap_or("a value that is no text");
     let location = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
@@ -136,10 +120,7 @@ mod tests {
     fn text_lines_have_no_colours_unless_asked() {
         let text = logged(false, "info", || tracing::info!("started"));
 
-        assert!(
-            text.contains("INFO") && text.contains("started") && !text.contains('\u{1b}'),
-            "{text:?}"
-        );
+        assert!(text.contains("INFO") && text.contains("started") && !text.contains('\u{1b}'), "{text:?}");
     }
 
     #[test]
@@ -156,12 +137,7 @@ mod tests {
     fn a_level_that_is_none_is_refused_by_name() {
         let error = init(LogFormat::Auto, "berth=loud").unwrap_err();
 
-        assert!(
-            error
-                .to_string()
-                .starts_with("log.level \"berth=loud\" is not understood"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("log.level \"berth=loud\" is not understood"), "{error}");
     }
 
     #[test]

@@ -86,14 +86,8 @@ async fn work(app: App, queue: Queue, tasks: Supervisor, watchdog: Watchdog) {
     let slots = app.config.work.concurrency.of(queue);
     let draining = tasks.draining.clone();
     let monitor = Monitor::new().register(move |_| {
-        let backend = LedgerBackend::new(
-            app.store.clone(),
-            app.redis.clone(),
-            tasks.clone(),
-            queue,
-            app.lease.id,
-            slots,
-        );
+        let backend =
+            LedgerBackend::new(app.store.clone(), app.redis.clone(), tasks.clone(), queue, app.lease.id, slots);
         let (app, watchdog) = (app.clone(), watchdog.clone());
         WorkerBuilder::new(format!("{queue}-{}", app.lease.id)).backend(backend).build(move |job: RunnableJob| {
             let (app, watchdog) = (app.clone(), watchdog.clone());
@@ -157,12 +151,7 @@ pub async fn run_one(app: &App, id: JobId, claim_id: Uuid, tasks: &Supervisor) -
 }
 
 fn claim_of(claimed: &ClaimedJob) -> Claim {
-    Claim {
-        job_id: claimed.id,
-        claim_id: claimed.claim_id,
-        serial: claimed.serial.clone(),
-        attempt: claimed.attempt,
-    }
+    Claim { job_id: claimed.id, claim_id: claimed.claim_id, serial: claimed.serial.clone(), attempt: claimed.attempt }
 }
 
 /// Runs the handler under its timeout and decides what its outcome means.

@@ -12,10 +12,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn new(headline: impl Into<String>, faults: Vec<String>) -> Self {
-        Self {
-            headline: headline.into(),
-            faults,
-        }
+        Self { headline: headline.into(), faults }
     }
 
     /// The faults, a sentence each.

@@ -53,10 +53,7 @@ pub(super) const KEYS: &[Key] = &[
     key("database.migrate_url", POSTGRES),
     key("database.prepared", Kind::Flag),
     key("database.max_connections", Kind::Number(2, 1_000)),
-    key(
-        "redis.url",
-        Kind::Url(&["redis", "rediss", "valkey", "valkeys", "unix"]),
-    ),
+    key("redis.url", Kind::Url(&["redis", "rediss", "valkey", "valkeys", "unix"])),
     key("redis.namespace", Kind::Text),
     key("http.listen", Kind::Address),
     key("http.public_url", WEB),
@@ -104,17 +101,13 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 
 /// Whether settings lie beneath this path, as they do beneath `work` and `work.concurrency`.
 pub(super) fn is_section(path: &str) -> bool {
-    KEYS.iter()
-        .any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The names of the sections, in their order.
 pub(super) fn sections() -> Vec<&'static str> {
-    let mut sections: Vec<_> = KEYS
-        .iter()
-        .filter_map(|key| key.path.rsplit_once('.'))
-        .map(|(section, _)| section)
-        .collect();
+    let mut sections: Vec<_> =
+        KEYS.iter().filter_map(|key| key.path.rsplit_once('.')).map(|(section, _)| section).collect();
     sections.dedup();
     sections
 }
@@ -140,11 +133,7 @@ fn edits(from: &str, to: &str) -> usize {
         for ((other, window), left) in to.iter().zip(row.windows(2)).zip(1..) {
             let &[diagonal, above] = window else { break };
             let before = next.get(left - 1).copied().unwrap_or(above);
-            next.push(
-                (diagonal + usize::from(letter != *other))
-                    .min(above + 1)
-                    .min(before + 1),
-            );
+            next.push((diagonal + usize::from(letter != *other)).min(above + 1).min(before + 1));
         }
         row = next;
     }
@@ -232,9 +221,7 @@ impl Kind {
             Self::UsernamePrefix => {
                 (1..=4).contains(&text.len())
                     && text.starts_with(|first: char| first.is_ascii_lowercase())
-                    && text
-                        .bytes()
-                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                    && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             }
             Self::Text => is_said(text),
             Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets => false,

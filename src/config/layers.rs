@@ -71,26 +71,18 @@ impl Reader {
                 // The message alone: the whole error quotes the line, and a secret may stand there.
                 let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
                 let line = before.matches('\n').count() + 1;
-                self.faults
-                    .push(format!("{origin}, line {line}: not TOML: {}", error.message()));
+                self.faults.push(format!("{origin}, line {line}: not TOML: {}", error.message()));
                 return;
             }
         };
         let mut settings = Vec::new();
         self.walk(origin, "", table, &mut settings);
-        self.layers.push(Layer {
-            origin: origin.to_owned(),
-            settings,
-        });
+        self.layers.push(Layer { origin: origin.to_owned(), settings });
     }
 
     fn walk(&mut self, origin: &str, section: &str, table: Table, settings: &mut Vec<(&'static Key, Value)>) {
         for (name, value) in table {
-            let path = if section.is_empty() {
-                name
-            } else {
-                format!("{section}.{name}")
-            };
+            let path = if section.is_empty() { name } else { format!("{section}.{name}") };
             match (keys::find(&path), value) {
                 (Some(key), value) => match key.check(&value) {
                     Ok(()) => settings.push((key, value)),
@@ -98,12 +90,9 @@ impl Reader {
                 },
                 (None, Value::Table(table)) if keys::is_section(&path) => self.walk(origin, &path, table, settings),
                 (None, _) if keys::is_section(&path) => {
-                    self.faults
-                        .push(format!("{path} in {origin}: write it as a section, [{path}]"));
+                    self.faults.push(format!("{path} in {origin}: write it as a section, [{path}]"));
                 }
-                (None, _) => self
-                    .faults
-                    .push(format!("{path} in {origin}: no such key{}", hint(&path, str::to_owned))),
+                (None, _) => self.faults.push(format!("{path} in {origin}: no such key{}", hint(&path, str::to_owned))),
             }
         }
     }
@@ -119,10 +108,7 @@ impl Reader {
     pub(super) fn text(&mut self, origin: &str, key: &'static Key, text: &str) {
         let value = key.read(text);
         match key.check(&value) {
-            Ok(()) => self.layers.push(Layer {
-                origin: origin.to_owned(),
-                settings: vec![(key, value)],
-            }),
+            Ok(()) => self.layers.push(Layer { origin: origin.to_owned(), settings: vec![(key, value)] }),
             Err(wrong) => self.faults.push(format!("{} from {origin}: {wrong}", key.path)),
         }
     }
@@ -144,14 +130,10 @@ impl Reader {
                 (Some(key), _) => self.text(variable, key, text),
                 (None, Some(key)) => files.push((variable, key, PathBuf::from(text))),
                 (None, None) => {
-                    let path = stem
-                        .unwrap_or(variable)
-                        .trim_start_matches(PREFIX)
-                        .replace("__", ".")
-                        .to_ascii_lowercase();
+                    let path =
+                        stem.unwrap_or(variable).trim_start_matches(PREFIX).replace("__", ".").to_ascii_lowercase();
                     let meant = hint(&path, |path| keys::find(path).map_or_else(String::new, Key::variable));
-                    self.faults
-                        .push(format!("{variable} in the environment: no such key{meant}"));
+                    self.faults.push(format!("{variable} in the environment: no such key{meant}"));
                 }
             }
         }
@@ -159,9 +141,7 @@ impl Reader {
             let origin = format!("{variable} ({})", path.display());
             match contents(&path) {
                 Ok(text) => self.text(&origin, key, text.trim()),
-                Err(error) => self
-                    .faults
-                    .push(format!("{} from {origin}: the file cannot be read: {error}", key.path)),
+                Err(error) => self.faults.push(format!("{} from {origin}: the file cannot be read: {error}", key.path)),
             }
         }
     }
@@ -169,10 +149,7 @@ impl Reader {
 
 /// The variables that set this key, the customary one first.
 pub(super) fn variables(key: &Key) -> Vec<String> {
-    let customary = CUSTOMARY
-        .iter()
-        .filter(|(_, path)| *path == key.path)
-        .map(|(variable, _)| (*variable).to_owned());
+    let customary = CUSTOMARY.iter().filter(|(_, path)| *path == key.path).map(|(variable, _)| (*variable).to_owned());
     customary.chain([key.variable()]).collect()
 }
 

@@ -78,12 +78,7 @@ impl LoadOptions<Vec<(String, String)>> {
     #[must_use]
     pub fn of_process(file: Option<PathBuf>) -> Self {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self {
-            file,
-            env: std::env::vars_os()
-                .map(|(name, value)| (lossy(name), lossy(value)))
-                .collect(),
-        }
+        Self { file, env: std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect() }
     }
 }
 
@@ -116,11 +111,8 @@ impl Config {
         options: LoadOptions<E>,
         searched: &[PathBuf],
     ) -> Result<Self, ConfigError> {
-        let env: BTreeMap<String, String> = options
-            .env
-            .into_iter()
-            .filter(|(_, value)| !value.trim().is_empty())
-            .collect();
+        let env: BTreeMap<String, String> =
+            options.env.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
         let mut reader = Reader::default();
         reader.toml("default", DEFAULTS);
         for (path, text) in settings {
@@ -151,16 +143,9 @@ impl Config {
             let faults = error.into_iter().map(|fault| fault.to_string()).collect();
             ConfigError::new(HEADLINE, faults)
         })?;
-        config.shown = keys::KEYS
-            .iter()
-            .map(|key| (key.path, effective(&figment, key)))
-            .collect();
+        config.shown = keys::KEYS.iter().map(|key| (key.path, effective(&figment, key))).collect();
         let faults = config.contradictions();
-        if faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError::new(HEADLINE, faults))
-        }
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError::new(HEADLINE, faults)) }
     }
 
     /// Settings that are right each by itself and wrong together.
@@ -230,8 +215,6 @@ impl fmt::Debug for Config {
 
 fn effective(figment: &Figment, key: &keys::Key) -> Option<(String, String)> {
     let value = Value::try_from(figment.find_value(key.path).ok()?).ok()?;
-    let origin = figment
-        .find_metadata(key.path)
-        .map_or_else(String::new, |origin| origin.name.to_string());
+    let origin = figment.find_metadata(key.path).map_or_else(String::new, |origin| origin.name.to_string());
     Some((key.show(&value), origin))
 }

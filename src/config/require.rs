@@ -70,31 +70,16 @@ impl Config {
     /// Refuses with one message that lists all that is missing and how to set it.
     pub fn require_for(&self, role: Role) -> Result<(), ConfigError> {
         let is_set = |path: &&str| self.shown.iter().any(|(key, value)| key == path && value.is_some());
-        let missing: Vec<String> = role
-            .needs()
-            .into_iter()
-            .filter(|need| !need.iter().any(is_set))
-            .map(how_to_set)
-            .collect();
+        let missing: Vec<String> =
+            role.needs().into_iter().filter(|need| !need.iter().any(is_set)).map(how_to_set).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        Err(ConfigError::new(
-            format!("`{}` needs settings that are missing", role.command()),
-            missing,
-        ))
+        Err(ConfigError::new(format!("`{}` needs settings that are missing", role.command()), missing))
     }
 }
 
 fn how_to_set(need: &[&str]) -> String {
-    let variables: Vec<String> = need
-        .iter()
-        .filter_map(|path| keys::find(path))
-        .flat_map(layers::variables)
-        .collect();
-    format!(
-        "{}: set {}, or the key in berth.toml",
-        need.join(" or "),
-        variables.join(" or ")
-    )
+    let variables: Vec<String> = need.iter().filter_map(|path| keys::find(path)).flat_map(layers::variables).collect();
+    format!("{}: set {}, or the key in berth.toml", need.join(" or "), variables.join(" or "))
 }

@@ -62,9 +62,7 @@ pub(super) fn without_password(text: &str) -> String {
     }
     if url.query_pairs().any(|(name, _)| tells(&name)) {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let shown = pairs
-            .iter()
-            .map(|(name, value)| (name, if tells(name) { PLACEHOLDER } else { value }));
+        let shown = pairs.iter().map(|(name, value)| (name, if tells(name) { PLACEHOLDER } else { value }));
         url.query_pairs_mut().clear().extend_pairs(shown);
     }
     url.as_str().replace(PLACEHOLDER, REDACTED)
@@ -77,15 +75,9 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         for (url, shown) in [
-            (
-                "postgres://berth:hunter2@db/berth",
-                "postgres://berth:[redacted]@db/berth",
-            ),
+            ("postgres://berth:hunter2@db/berth", "postgres://berth:[redacted]@db/berth"),
             ("redis://:hunter2@cache:6379/1", "redis://:[redacted]@cache:6379/1"),
-            (
-                "postgres:///berth?host=/run&password=hunter2",
-                "postgres:///berth?host=%2Frun&password=[redacted]",
-            ),
+            ("postgres:///berth?host=/run&password=hunter2", "postgres:///berth?host=%2Frun&password=[redacted]"),
             ("smtp://mail.example.com:25", "smtp://mail.example.com:25"),
             ("hunter2", "[redacted]"),
         ] {

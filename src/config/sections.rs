@@ -1,5 +1,6 @@
 //! The sections of the configuration, a struct each; `config/berth.toml` says what the keys mean.
 
+use berth_jobs::Queue;
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
@@ -129,6 +130,19 @@ pub struct Concurrency {
     pub sweeps: usize,
 }
 
+impl Concurrency {
+    /// The slots of a queue.
+    #[must_use]
+    pub fn of(&self, queue: Queue) -> usize {
+        match queue {
+            Queue::Payments => self.payments,
+            Queue::Provisioning => self.provisioning,
+            Queue::Mail => self.mail,
+            Queue::Sweeps => self.sweeps,
+        }
+    }
+}
+
 /// `[dev]`
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,9 +172,7 @@ pub enum LogFormat {
 impl Shop {
     /// A page beneath the shop's front page.
     pub(super) fn page(&self, path: &str) -> Option<String> {
-        self.url
-            .as_ref()
-            .map(|url| format!("{}/{path}", url.as_str().trim_end_matches('/')))
+        self.url.as_ref().map(|url| format!("{}/{path}", url.as_str().trim_end_matches('/')))
     }
 }
 

@@ -5,22 +5,11 @@ use secrecy::ExposeSecret;
 use super::*;
 
 fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn load(file: Option<&std::path::Path>, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::load_from(
-        "",
-        &[],
-        LoadOptions {
-            file: file.map(Into::into),
-            env: env(pairs),
-        },
-        &[],
-    )
+    Config::load_from("", &[], LoadOptions { file: file.map(Into::into), env: env(pairs) }, &[])
 }
 
 fn from_env(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -55,10 +44,7 @@ fn the_embedded_file_alone_is_a_configuration() {
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.work.concurrency.payments, 64);
     assert_eq!(config.work.relay_interval(), Duration::from_millis(250));
-    assert_eq!(
-        config.hosting.nameservers,
-        ["ns1.ks-foundation.com", "ns2.ks-foundation.com"]
-    );
+    assert_eq!(config.hosting.nameservers, ["ns1.ks-foundation.com", "ns2.ks-foundation.com"]);
     assert_eq!(config.log.format, LogFormat::Auto);
     assert!(config.database.url.is_none() && config.stripe.webhook_secrets.is_empty());
 }
@@ -80,29 +66,17 @@ fn each_layer_is_stronger_than_the_one_before() {
     assert_eq!(url(&[customary]), "customary");
     assert_eq!(url(&[customary, variable]), "variable");
     assert_eq!(url(&[customary, variable, named]), "secret");
-    assert_eq!(
-        load(Some(file.path()), &[("BERTH_SHOP__NAME", "Variable")])
-            .unwrap()
-            .shop
-            .currency,
-        "EUR"
-    );
+    assert_eq!(load(Some(file.path()), &[("BERTH_SHOP__NAME", "Variable")]).unwrap().shop.currency, "EUR");
 }
 
 #[test]
 fn a_commands_own_defaults_yield_to_the_environment() {
     let own = [("redis.namespace", "dev"), ("shop.name", "Dev")];
-    let options = LoadOptions {
-        file: None,
-        env: env(&[("BERTH_SHOP__NAME", "Mine")]),
-    };
+    let options = LoadOptions { file: None, env: env(&[("BERTH_SHOP__NAME", "Mine")]) };
 
     let config = Config::load_from("berth dev", &own, options, &[]).unwrap();
 
-    assert_eq!(
-        (config.redis.namespace.as_str(), config.shop.name.as_str()),
-        ("dev", "Mine")
-    );
+    assert_eq!((config.redis.namespace.as_str(), config.shop.name.as_str()), ("dev", "Mine"));
     assert!(config.redacted().contains("namespace = \"dev\" # from berth dev\n"));
 }
 
@@ -111,18 +85,12 @@ fn the_file_is_the_named_one_or_the_first_that_is_there() {
     let (named, found) = (file("[shop]\nname = \"Named\""), file("[shop]\nname = \"Found\""));
     let searched = [PathBuf::from("/nowhere/berth.toml"), found.path().into()];
     let name = |file: Option<PathBuf>, pairs: &[(&str, &str)]| {
-        Config::load_from("", &[], LoadOptions { file, env: env(pairs) }, &searched)
-            .unwrap()
-            .shop
-            .name
+        Config::load_from("", &[], LoadOptions { file, env: env(pairs) }, &searched).unwrap().shop.name
     };
 
     assert_eq!(name(None, &[]), "Found");
     assert_eq!(name(None, &[("BERTH_CONFIG", named.path().to_str().unwrap())]), "Named");
-    assert_eq!(
-        name(Some(named.path().into()), &[("BERTH_CONFIG", "/nowhere")]),
-        "Named"
-    );
+    assert_eq!(name(Some(named.path().into()), &[("BERTH_CONFIG", "/nowhere")]), "Named");
 }
 
 #[test]
@@ -141,12 +109,7 @@ fn lists_are_comma_separated_in_the_environment() {
     ])
     .unwrap();
 
-    let secrets: Vec<_> = config
-        .stripe
-        .webhook_secrets
-        .iter()
-        .map(|secret| secret.expose_secret())
-        .collect();
+    let secrets: Vec<_> = config.stripe.webhook_secrets.iter().map(|secret| secret.expose_secret()).collect();
     assert_eq!(secrets, ["whsec_old", "whsec_new"]);
     assert_eq!(config.hosting.nameservers, ["ns1.example.com"]);
 }
@@ -159,12 +122,7 @@ fn a_text_of_digits_in_the_environment_stays_a_text() {
 
 #[test]
 fn an_empty_variable_is_one_that_is_not_there() {
-    let config = from_env(&[
-        ("BERTH_SHOP__NAME", ""),
-        ("DATABASE_URL", ""),
-        ("BERTH_SECRETS__KEY_FILE", ""),
-    ])
-    .unwrap();
+    let config = from_env(&[("BERTH_SHOP__NAME", ""), ("DATABASE_URL", ""), ("BERTH_SECRETS__KEY_FILE", "")]).unwrap();
 
     assert_eq!(config.shop.name, "Berth Hosting");
     assert!(config.database.url.is_none());
@@ -172,14 +130,7 @@ fn an_empty_variable_is_one_that_is_not_there() {
 
 #[test]
 fn variables_that_are_no_settings_are_let_be() {
-    let others = [
-        "BERTH_FAILPOINTS",
-        "BERTH_BREAK",
-        "BERTH_TEST_CACHE",
-        "HOME",
-        "BERTHA",
-        "STRIPE_KEY",
-    ];
+    let others = ["BERTH_FAILPOINTS", "BERTH_BREAK", "BERTH_TEST_CACHE", "HOME", "BERTHA", "STRIPE_KEY"];
 
     assert!(from_env(&others.map(|name| (name, "anything"))).is_ok());
 }
@@ -187,10 +138,7 @@ fn variables_that_are_no_settings_are_let_be() {
 #[test]
 fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
     for (text, said) in [
-        (
-            "[http]\nlisen = \"x\"",
-            "http.lisen in FILE: no such key; did you mean http.listen?",
-        ),
+        ("[http]\nlisen = \"x\"", "http.lisen in FILE: no such key; did you mean http.listen?"),
         (
             "[redis]\npassword_hash = 1",
             "redis.password_hash in FILE: no such key; there are redis.url, redis.namespace",
@@ -200,14 +148,8 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         assert_eq!(fault_in_file(text), said);
     }
     for (variable, said) in [
-        (
-            "BERTH_SHOP_NAME",
-            "BERTH_SHOP_NAME in the environment: no such key; did you mean BERTH_SHOP__NAME?",
-        ),
-        (
-            "BERTH_HTTP__LISTEM",
-            "BERTH_HTTP__LISTEM in the environment: no such key; did you mean BERTH_HTTP__LISTEN?",
-        ),
+        ("BERTH_SHOP_NAME", "BERTH_SHOP_NAME in the environment: no such key; did you mean BERTH_SHOP__NAME?"),
+        ("BERTH_HTTP__LISTEM", "BERTH_HTTP__LISTEM in the environment: no such key; did you mean BERTH_HTTP__LISTEN?"),
         (
             "BERTH_SECRETS__KEYS_FILE",
             "BERTH_SECRETS__KEYS_FILE in the environment: no such key; did you mean BERTH_SECRETS__KEY?",
@@ -225,32 +167,12 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
 #[test]
 fn a_wrong_value_is_named_with_its_source_and_what_is_allowed() {
     for (variable, value, said) in [
-        (
-            "BERTH_HTTP__LISTEN",
-            "8080",
-            "\"8080\" is not an address with a port, such as 127.0.0.1:8080",
-        ),
+        ("BERTH_HTTP__LISTEN", "8080", "\"8080\" is not an address with a port, such as 127.0.0.1:8080"),
         ("BERTH_STRIPE__LIVEMODE", "yes", "\"yes\" is not true or false"),
-        (
-            "BERTH_DATABASE__MAX_CONNECTIONS",
-            "lots",
-            "\"lots\" is not a whole number from 2 to 1000",
-        ),
-        (
-            "BERTH_WORK__CONCURRENCY__MAIL",
-            "0",
-            "0 is not a whole number from 1 to 10000",
-        ),
-        (
-            "BERTH_WORK__GROUP_SIZE",
-            "-1",
-            "-1 is not a whole number from 1 to 1000",
-        ),
-        (
-            "BERTH_SHOP__CURRENCY",
-            "usd",
-            "\"usd\" is not a currency of three capital letters, such as USD",
-        ),
+        ("BERTH_DATABASE__MAX_CONNECTIONS", "lots", "\"lots\" is not a whole number from 2 to 1000"),
+        ("BERTH_WORK__CONCURRENCY__MAIL", "0", "0 is not a whole number from 1 to 10000"),
+        ("BERTH_WORK__GROUP_SIZE", "-1", "-1 is not a whole number from 1 to 1000"),
+        ("BERTH_SHOP__CURRENCY", "usd", "\"usd\" is not a currency of three capital letters, such as USD"),
         ("BERTH_LOG__FORMAT", "xml", "\"xml\" is not one of auto, json, text"),
         (
             "BERTH_MAIL__FROM",
@@ -262,11 +184,7 @@ fn a_wrong_value_is_named_with_its_source_and_what_is_allowed() {
             "1bh",
             "\"1bh\" is not a lower-case letter and up to three more letters or digits",
         ),
-        (
-            "BERTH_HOSTING__NAMESERVERS",
-            " , ",
-            "[] is not a list of texts (in the environment: comma-separated)",
-        ),
+        ("BERTH_HOSTING__NAMESERVERS", " , ", "[] is not a list of texts (in the environment: comma-separated)"),
         (
             "BERTH_LOG__LEVEL",
             "berth=loud",
@@ -278,20 +196,14 @@ fn a_wrong_value_is_named_with_its_source_and_what_is_allowed() {
             "the value (not shown, it may hold a secret) is not a URL that begins with http:// or https://",
         ),
     ] {
-        let said = format!(
-            "{} from {variable}: {said}",
-            variable[6..].replace("__", ".").to_lowercase()
-        );
+        let said = format!("{} from {variable}: {said}", variable[6..].replace("__", ".").to_lowercase());
         assert_eq!(fault(&[(variable, value)]), said);
     }
     assert_eq!(
         fault_in_file("[stripe]\nlivemode = \"true\""),
         "stripe.livemode in FILE: \"true\" is not true or false"
     );
-    assert_eq!(
-        fault_in_file("[shop]\nname = \"\""),
-        "shop.name in FILE: \"\" is not a text of at least one character"
-    );
+    assert_eq!(fault_in_file("[shop]\nname = \"\""), "shop.name in FILE: \"\" is not a text of at least one character");
 }
 
 #[test]
@@ -316,20 +228,12 @@ fn no_fault_repeats_a_secret() {
 
 #[test]
 fn all_faults_are_told_at_once() {
-    let error = from_env(&[
-        ("BERTH_LOG__FORMAT", "xml"),
-        ("BERTH_NOPE", "1"),
-        ("BERTH_SHOP__CURRENCY", "$"),
-    ])
-    .unwrap_err();
+    let error =
+        from_env(&[("BERTH_LOG__FORMAT", "xml"), ("BERTH_NOPE", "1"), ("BERTH_SHOP__CURRENCY", "$")]).unwrap_err();
 
     assert_eq!(error.faults().len(), 3);
     assert_eq!(error.to_string().lines().count(), 4);
-    assert!(
-        error
-            .to_string()
-            .starts_with("the configuration cannot be used\n  log.format from BERTH_LOG__FORMAT: ")
-    );
+    assert!(error.to_string().starts_with("the configuration cannot be used\n  log.format from BERTH_LOG__FORMAT: "));
 }
 
 #[test]
@@ -351,11 +255,9 @@ fn settings_that_contradict_each_other_stop_the_start() {
 
 #[test]
 fn a_role_is_told_all_it_lacks_and_how_to_set_it() {
-    let config = from_env(&[
-        ("DATABASE_URL", "postgres://db/berth"),
-        ("BERTH_AUTH__JWKS_URL", "https://id.example.com"),
-    ])
-    .unwrap();
+    let config =
+        from_env(&[("DATABASE_URL", "postgres://db/berth"), ("BERTH_AUTH__JWKS_URL", "https://id.example.com")])
+            .unwrap();
 
     insta::assert_snapshot!(config.require_for(Role::Serve).unwrap_err(), @"
     `berth serve` needs settings that are missing
@@ -372,21 +274,14 @@ fn a_role_is_told_all_it_lacks_and_how_to_set_it() {
 #[test]
 fn the_pages_to_return_to_follow_the_shop() {
     let config = from_env(&[("BERTH_SHOP__URL", "https://shop.example.com/en/")]).unwrap();
-    let told = from_env(&[(
-        "BERTH_STRIPE__CANCEL_URL",
-        "https://example.com/back?x={CHECKOUT_SESSION_ID}",
-    )])
-    .unwrap();
+    let told = from_env(&[("BERTH_STRIPE__CANCEL_URL", "https://example.com/back?x={CHECKOUT_SESSION_ID}")]).unwrap();
 
     assert_eq!(
         config.success_url().unwrap(),
         "https://shop.example.com/en/checkout/success?session_id={CHECKOUT_SESSION_ID}"
     );
     assert_eq!(config.cancel_url().unwrap(), "https://shop.example.com/en/cart");
-    assert_eq!(
-        told.cancel_url().unwrap(),
-        "https://example.com/back?x={CHECKOUT_SESSION_ID}"
-    );
+    assert_eq!(told.cancel_url().unwrap(), "https://example.com/back?x={CHECKOUT_SESSION_ID}");
     assert_eq!(told.success_url(), None);
 }
 
@@ -433,27 +328,14 @@ fn what_is_in_force_is_shown_with_its_origin_and_without_secrets() {
 
 /// The keys that the structs take, asked of serde itself: it lists a struct's fields when it meets one it does not know.
 fn keys_of_the_structs(section: &str, found: &mut BTreeSet<String>) {
-    let path = if section.is_empty() {
-        "?".to_owned()
-    } else {
-        format!("{section}.?")
-    };
+    let path = if section.is_empty() { "?".to_owned() } else { format!("{section}.?") };
     let mut reader = Reader::default();
     reader.toml("default", DEFAULTS);
-    let figment = reader
-        .layers
-        .into_iter()
-        .fold(Figment::new(), |figment, layer| figment.merge(layer));
+    let figment = reader.layers.into_iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
     let error = figment.merge((path.as_str(), true)).extract::<Config>().err().unwrap();
-    let figment::error::Kind::UnknownField(_, fields) = error.kind else {
-        panic!("{error}")
-    };
+    let figment::error::Kind::UnknownField(_, fields) = error.kind else { panic!("{error}") };
     for field in fields {
-        let path = if section.is_empty() {
-            (*field).to_owned()
-        } else {
-            format!("{section}.{field}")
-        };
+        let path = if section.is_empty() { (*field).to_owned() } else { format!("{section}.{field}") };
         if keys::is_section(&path) {
             keys_of_the_structs(&path, found);
         } else {
@@ -479,11 +361,7 @@ fn every_key_has_a_comment_and_every_example_is_allowed() {
     for documented in documented_keys() {
         assert!(documented.comment.len() > 15, "{documented:?}");
         let value: Value = format!("it = {}", documented.value).parse::<toml::Table>().unwrap()["it"].clone();
-        assert_eq!(
-            keys::find(&documented.path).unwrap().check(&value),
-            Ok(()),
-            "{documented:?}"
-        );
+        assert_eq!(keys::find(&documented.path).unwrap().check(&value), Ok(()), "{documented:?}");
     }
 }
 
@@ -500,15 +378,7 @@ fn the_whole_document_with_its_examples_is_a_configuration() {
 
     let config = load(Some(file.path()), &[]).unwrap();
 
-    for role in [
-        Role::Up,
-        Role::Serve,
-        Role::Work,
-        Role::Schedule,
-        Role::Migrate,
-        Role::Operate,
-        Role::Token,
-    ] {
+    for role in [Role::Up, Role::Serve, Role::Work, Role::Schedule, Role::Migrate, Role::Operate, Role::Token] {
         assert_eq!(config.require_for(role), Ok(()));
     }
     assert!(!config.redacted().contains("is not set"));

@@ -109,9 +109,8 @@ impl Mailbox {
             None => Kept::default(),
         };
         let accepted = watch::Sender::new(u64::try_from(kept.mails.len()).unwrap_or(u64::MAX));
-        let mailbox = Self {
-            shared: Arc::new(Shared { dir, kept: Mutex::new(kept), fault: Mutex::default(), accepted }),
-        };
+        let mailbox =
+            Self { shared: Arc::new(Shared { dir, kept: Mutex::new(kept), fault: Mutex::default(), accepted }) };
         let serving = mailbox.clone();
         #[expect(
             clippy::disallowed_methods,
@@ -184,16 +183,11 @@ impl Mailbox {
 
     /// Keeps a message, on disk first; its id.
     async fn accept(&self, from: &str, to: Vec<String>, message: &[u8]) -> io::Result<u64> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "when a mail really came; the business's time has no say in it"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "when a mail really came; the business's time has no say in it")]
         let received_at = Timestamp::now();
-        let mut raw = format!(
-            "{RECEIVED_AT}: {received_at}\r\nReturn-Path: <{from}>\r\nDelivered-To: {}\r\n",
-            to.join(", ")
-        )
-        .into_bytes();
+        let mut raw =
+            format!("{RECEIVED_AT}: {received_at}\r\nReturn-Path: <{from}>\r\nDelivered-To: {}\r\n", to.join(", "))
+                .into_bytes();
         raw.extend_from_slice(message);
         let id = {
             let mut kept = self.kept();
@@ -252,8 +246,7 @@ impl Kept {
         let mut ids = Vec::new();
         for entry in fs::read_dir(dir)? {
             let path = entry?.path();
-            let stem =
-                path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
             ids.extend(stem.filter(|_| path.extension().is_some_and(|extension| extension == "eml")));
         }
         ids.sort_unstable();

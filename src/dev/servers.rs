@@ -32,18 +32,9 @@ pub use self::redis::{Persistence, PrivateRedis, RedisOptions};
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error("{server} is not installed; install it with `{install}`")]
-    NotInstalled {
-        server: &'static str,
-        install: String,
-    },
+    NotInstalled { server: &'static str, install: String },
     #[error("{server} {found} in {} is too old: {needed} or newer is needed; {advice}", directory.display())]
-    TooOld {
-        server: &'static str,
-        found: Version,
-        needed: Version,
-        directory: PathBuf,
-        advice: String,
-    },
+    TooOld { server: &'static str, found: Version, needed: Version, directory: PathBuf, advice: String },
     #[error("{} is in use by another running process of Berth", .0.display())]
     InUse(PathBuf),
     #[error("process {pid} serves {} and was not started by Berth; stop it first", directory.display())]
@@ -53,32 +44,20 @@ pub enum ServerError {
         directory.display()
     )]
     OtherMajor { major: u32, directory: PathBuf },
-    #[error(
-        "PostgreSQL refuses to run as root and there is no user `postgres` or `nobody` to run it as"
-    )]
+    #[error("PostgreSQL refuses to run as root and there is no user `postgres` or `nobody` to run it as")]
     NoUser,
     #[error("{} belongs to somebody else; remove it", .0.display())]
     ForeignDirectory(PathBuf),
     #[error("no free port was found on 127.0.0.1 after {0} attempts")]
     NoFreePort(u32),
     #[error("{server} did not start; the end of {} says: {tail}", log.display())]
-    DidNotStart {
-        server: &'static str,
-        log: PathBuf,
-        tail: String,
-    },
+    DidNotStart { server: &'static str, log: PathBuf, tail: String },
     #[error("{server} (process {pid}) is still alive after it was killed")]
     DidNotStop { server: &'static str, pid: u32 },
-    #[error(
-        "`{0}` cannot name a database: lower-case letters, digits and `_`, at most 63, not beginning with a digit"
-    )]
+    #[error("`{0}` cannot name a database: lower-case letters, digits and `_`, at most 63, not beginning with a digit")]
     DatabaseName(String),
     #[error("could not {action} {}", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("the private PostgreSQL refused a statement")]
     Database(#[from] sqlx::Error),
     #[error("the private Redis refused a command")]
@@ -88,9 +67,5 @@ pub enum ServerError {
 /// For `map_err`: names what was tried and on which path.
 fn failed_to(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServerError {
     let path = path.to_owned();
-    move |source| ServerError::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| ServerError::Io { action, path, source }
 }

@@ -88,10 +88,7 @@ impl FromStr for AccountPhase {
     type Err = UnknownPhase;
 
     fn from_str(name: &str) -> Result<Self, UnknownPhase> {
-        Self::ALL
-            .into_iter()
-            .find(|phase| phase.as_str() == name)
-            .ok_or_else(|| UnknownPhase(name.to_owned()))
+        Self::ALL.into_iter().find(|phase| phase.as_str() == name).ok_or_else(|| UnknownPhase(name.to_owned()))
     }
 }
 

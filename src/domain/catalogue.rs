@@ -260,9 +260,7 @@ impl Catalogue {
     /// The service of that id.
     #[must_use]
     pub fn service(&self, id: &str) -> Option<&Service> {
-        self.services
-            .iter()
-            .find(|service| service.id.as_str() == id)
+        self.services.iter().find(|service| service.id.as_str() == id)
     }
 
     /// Every service, in the order of the file.

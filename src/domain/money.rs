@@ -78,10 +78,7 @@ impl Money {
         if at_scale.is_zero() {
             return Ok(Self::zero(currency)); // also turns −0 into 0
         }
-        let money = Self {
-            amount: at_scale,
-            currency,
-        };
+        let money = Self { amount: at_scale, currency };
         // `rescale` stops short where the digits do not fit, which is far above what minor units can say.
         if at_scale.scale() != currency.scale() || money.to_minor().is_err() {
             return Err(MoneyError::TooLarge);
@@ -96,8 +93,7 @@ impl Money {
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let not_an_amount = || MoneyError::NotAnAmount(text.to_owned());
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let digits =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(fraction) {
             return Err(not_an_amount());
         }
@@ -108,10 +104,7 @@ impl Money {
     /// Nothing, in a currency.
     #[must_use]
     pub fn zero(currency: Currency) -> Self {
-        Self {
-            amount: Decimal::new(0, currency.scale()),
-            currency,
-        }
+        Self { amount: Decimal::new(0, currency.scale()), currency }
     }
 
     /// An amount from Stripe's minor units.
@@ -126,10 +119,7 @@ impl Money {
         if minor % step != 0 {
             return Err(MoneyError::NotWhole { minor, currency });
         }
-        Ok(Self {
-            amount: Decimal::new(minor / step, currency.scale()),
-            currency,
-        })
+        Ok(Self { amount: Decimal::new(minor / step, currency.scale()), currency })
     }
 
     /// The amount in Stripe's minor units.
@@ -173,10 +163,7 @@ impl Money {
     /// When the currencies differ or the sum is too large.
     pub fn checked_add(&self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let sum = self
-            .amount
-            .checked_add(other.amount)
-            .ok_or(MoneyError::TooLarge)?;
+        let sum = self.amount.checked_add(other.amount).ok_or(MoneyError::TooLarge)?;
         Self::new(sum, self.currency)
     }
 
@@ -186,10 +173,7 @@ impl Money {
     /// When the currencies differ or `other` is more than there is.
     pub fn checked_sub(&self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let rest = self
-            .amount
-            .checked_sub(other.amount)
-            .ok_or(MoneyError::TooLarge)?;
+        let rest = self.amount.checked_sub(other.amount).ok_or(MoneyError::TooLarge)?;
         Self::new(rest, self.currency)
     }
 
@@ -198,10 +182,7 @@ impl Money {
     /// # Errors
     /// When the product is too large.
     pub fn checked_mul(&self, times: u32) -> Result<Self, MoneyError> {
-        let product = self
-            .amount
-            .checked_mul(Decimal::from(times))
-            .ok_or(MoneyError::TooLarge)?;
+        let product = self.amount.checked_mul(Decimal::from(times)).ok_or(MoneyError::TooLarge)?;
         Self::new(product, self.currency)
     }
 
@@ -218,13 +199,8 @@ impl Money {
     ///
     /// # Errors
     /// As [`Money::checked_add`].
-    pub fn sum(
-        currency: Currency,
-        amounts: impl IntoIterator<Item = Self>,
-    ) -> Result<Self, MoneyError> {
-        amounts
-            .into_iter()
-            .try_fold(Self::zero(currency), |sum, amount| sum.checked_add(amount))
+    pub fn sum(currency: Currency, amounts: impl IntoIterator<Item = Self>) -> Result<Self, MoneyError> {
+        amounts.into_iter().try_fold(Self::zero(currency), |sum, amount| sum.checked_add(amount))
     }
 
     /// Splits the amount in proportion to the weights, by largest remainder: the parts sum to the whole, each is its exact share
@@ -241,9 +217,7 @@ impl Money {
         let mut shares = Vec::with_capacity(weights.len());
         let mut remainders = Vec::with_capacity(weights.len());
         for (index, weight) in weights.iter().enumerate() {
-            let product = whole
-                .checked_mul(i128::from(*weight))
-                .ok_or(MoneyError::TooLarge)?;
+            let product = whole.checked_mul(i128::from(*weight)).ok_or(MoneyError::TooLarge)?;
             shares.push(product / total_weight);
             remainders.push((product % total_weight, index));
         }
@@ -256,10 +230,7 @@ impl Money {
                 *share += 1;
             }
         }
-        shares
-            .into_iter()
-            .map(|share| self.of_shown_units(share))
-            .collect()
+        shares.into_iter().map(|share| self.of_shown_units(share)).collect()
     }
 
     /// Splits the amount in proportion to other amounts, such as a discount over the lines it applies to.
@@ -283,8 +254,8 @@ impl Money {
     }
 
     fn of_shown_units(&self, units: i128) -> Result<Self, MoneyError> {
-        let amount = Decimal::try_from_i128_with_scale(units, self.currency.scale())
-            .map_err(|_| MoneyError::TooLarge)?;
+        let amount =
+            Decimal::try_from_i128_with_scale(units, self.currency.scale()).map_err(|_| MoneyError::TooLarge)?;
         Self::new(amount, self.currency)
     }
 
@@ -292,10 +263,7 @@ impl Money {
         if self.currency == other.currency {
             return Ok(());
         }
-        Err(MoneyError::MixedCurrencies {
-            left: self.currency,
-            right: other.currency,
-        })
+        Err(MoneyError::MixedCurrencies { left: self.currency, right: other.currency })
     }
 }
 

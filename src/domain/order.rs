@@ -85,14 +85,8 @@ impl OrderPhase {
             (Self::Processing, E::AccountsActive) => Some(Self::Completed),
             (Self::Pending, E::AccountsActive)
             | (Self::AwaitingPayment, E::PaymentDelayed | E::Expired | E::AccountsActive)
-            | (
-                Self::Processing,
-                E::PaymentDelayed | E::Paid | E::PaymentMismatched | E::PaymentFailed | E::Expired,
-            )
-            | (
-                Self::Failed | Self::Cancelled,
-                E::PaymentDelayed | E::PaymentFailed | E::Expired | E::AccountsActive,
-            )
+            | (Self::Processing, E::PaymentDelayed | E::Paid | E::PaymentMismatched | E::PaymentFailed | E::Expired)
+            | (Self::Failed | Self::Cancelled, E::PaymentDelayed | E::PaymentFailed | E::Expired | E::AccountsActive)
             | (Self::Held | Self::Completed, _) => None,
         }
     }
@@ -108,10 +102,7 @@ impl FromStr for OrderPhase {
     type Err = UnknownPhase;
 
     fn from_str(name: &str) -> Result<Self, UnknownPhase> {
-        Self::ALL
-            .into_iter()
-            .find(|phase| phase.as_str() == name)
-            .ok_or_else(|| UnknownPhase(name.to_owned()))
+        Self::ALL.into_iter().find(|phase| phase.as_str() == name).ok_or_else(|| UnknownPhase(name.to_owned()))
     }
 }
 

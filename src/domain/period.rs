@@ -76,27 +76,11 @@ impl FromStr for BillingCycle {
 ///
 /// # Errors
 /// When the date lies beyond the year 9999.
-pub fn after_cycles(
-    anchor: Timestamp,
-    cycle: BillingCycle,
-    cycles: u32,
-) -> Result<Timestamp, PeriodError> {
-    let out_of_range = || PeriodError::OutOfRange {
-        anchor,
-        cycle,
-        cycles,
-    };
-    let months = cycle
-        .months()
-        .checked_mul(cycles)
-        .ok_or_else(out_of_range)?;
-    let span = Span::new()
-        .try_months(i64::from(months))
-        .map_err(|_| out_of_range())?;
-    let due = anchor
-        .to_zoned(TimeZone::UTC)
-        .checked_add(span)
-        .map_err(|_| out_of_range())?;
+pub fn after_cycles(anchor: Timestamp, cycle: BillingCycle, cycles: u32) -> Result<Timestamp, PeriodError> {
+    let out_of_range = || PeriodError::OutOfRange { anchor, cycle, cycles };
+    let months = cycle.months().checked_mul(cycles).ok_or_else(out_of_range)?;
+    let span = Span::new().try_months(i64::from(months)).map_err(|_| out_of_range())?;
+    let due = anchor.to_zoned(TimeZone::UTC).checked_add(span).map_err(|_| out_of_range())?;
     Ok(due.timestamp())
 }
 
@@ -112,11 +96,7 @@ mod tests {
 
         for (cycles, due) in expected {
             let due: Timestamp = due.parse().unwrap();
-            assert_eq!(
-                after_cycles(anchor, cycle, *cycles),
-                Ok(due),
-                "{cycles} {cycle} after {anchor}"
-            );
+            assert_eq!(after_cycles(anchor, cycle, *cycles), Ok(due), "{cycles} {cycle} after {anchor}");
         }
     }
 
@@ -162,19 +142,10 @@ mod tests {
     fn dates_beyond_the_calendar_are_refused() {
         let anchor: Timestamp = "2026-01-31T00:00:00Z".parse().unwrap();
 
-        for (cycle, cycles) in [
-            (BillingCycle::Annual, 8000),
-            (BillingCycle::Annual, u32::MAX),
-            (BillingCycle::Monthly, u32::MAX),
-        ] {
-            assert_eq!(
-                after_cycles(anchor, cycle, cycles),
-                Err(PeriodError::OutOfRange {
-                    anchor,
-                    cycle,
-                    cycles
-                })
-            );
+        for (cycle, cycles) in
+            [(BillingCycle::Annual, 8000), (BillingCycle::Annual, u32::MAX), (BillingCycle::Monthly, u32::MAX)]
+        {
+            assert_eq!(after_cycles(anchor, cycle, cycles), Err(PeriodError::OutOfRange { anchor, cycle, cycles }));
         }
     }
 
@@ -190,13 +161,9 @@ mod tests {
 
     /// The due dates of ten years fall in consecutive months (or years), on the anchor's day or the month's last one.
     fn ten_years_follow_the_calendar(anchor_day: Date, seconds_of_day: i64) {
-        let anchor = anchor_day.to_zoned(TimeZone::UTC).unwrap().timestamp()
-            + Span::new().seconds(seconds_of_day);
+        let anchor = anchor_day.to_zoned(TimeZone::UTC).unwrap().timestamp() + Span::new().seconds(seconds_of_day);
 
-        for (cycle, cycles, months) in [
-            (BillingCycle::Monthly, 120, 1),
-            (BillingCycle::Annual, 10, 12),
-        ] {
+        for (cycle, cycles, months) in [(BillingCycle::Monthly, 120, 1), (BillingCycle::Annual, 10, 12)] {
             let mut previous = anchor;
             for n in 1..=cycles {
                 let due = after_cycles(anchor, cycle, n).unwrap();
@@ -204,21 +171,9 @@ mod tests {
                 let month = i32::from(anchor_day.year()) * 12 + i32::from(anchor_day.month()) - 1
                     + i32::try_from(n).unwrap() * months;
                 assert!(due > previous, "{anchor} + {n} {cycle}");
-                assert_eq!(
-                    i32::from(date.year()) * 12 + i32::from(date.month()) - 1,
-                    month,
-                    "{anchor} + {n} {cycle}"
-                );
-                assert_eq!(
-                    date.day(),
-                    anchor_day.day().min(date.days_in_month()),
-                    "{anchor} + {n} {cycle}"
-                );
-                assert_eq!(
-                    (due.as_second() - anchor.as_second()) % 86_400,
-                    0,
-                    "{anchor} + {n} {cycle}"
-                );
+                assert_eq!(i32::from(date.year()) * 12 + i32::from(date.month()) - 1, month, "{anchor} + {n} {cycle}");
+                assert_eq!(date.day(), anchor_day.day().min(date.days_in_month()), "{anchor} + {n} {cycle}");
+                assert_eq!((due.as_second() - anchor.as_second()) % 86_400, 0, "{anchor} + {n} {cycle}");
                 previous = due;
             }
         }

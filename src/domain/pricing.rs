@@ -119,9 +119,7 @@ pub enum PricingError {
         minimum: Money,
     },
     /// More than Stripe charges at once.
-    #[error(
-        "the total of {total} is above {maximum}, the largest amount that can be charged at once"
-    )]
+    #[error("the total of {total} is above {maximum}, the largest amount that can be charged at once")]
     AboveMaximum {
         /// What would be charged.
         total: Money,
@@ -137,11 +135,7 @@ pub enum PricingError {
 ///
 /// # Errors
 /// At the first line that cannot be sold, or when the total cannot be charged.
-pub fn quote(
-    catalogue: &Catalogue,
-    currency: Currency,
-    requests: &[LineRequest],
-) -> Result<Quote, PricingError> {
+pub fn quote(catalogue: &Catalogue, currency: Currency, requests: &[LineRequest]) -> Result<Quote, PricingError> {
     let lines = merge(catalogue, currency, requests)?;
     let subtotal = Money::sum(currency, lines.iter().map(|line| line.line_total))?;
     let discount = Money::zero(currency);
@@ -149,49 +143,27 @@ pub fn quote(
     let total = subtotal.checked_sub(discount)?.checked_add(tax)?;
     check_chargeable(total)?;
     let units = split_into_units(&lines, discount, tax)?;
-    Ok(Quote {
-        currency,
-        lines,
-        units,
-        subtotal,
-        discount,
-        tax,
-        total,
-    })
+    Ok(Quote { currency, lines, units, subtotal, discount, tax, total })
 }
 
 /// One line a service. The number of accounts is checked as it grows, which also bounds the work: every line asks for one or more.
-fn merge(
-    catalogue: &Catalogue,
-    currency: Currency,
-    requests: &[LineRequest],
-) -> Result<Vec<QuotedLine>, PricingError> {
+fn merge(catalogue: &Catalogue, currency: Currency, requests: &[LineRequest]) -> Result<Vec<QuotedLine>, PricingError> {
     if requests.is_empty() {
         return Err(PricingError::NoLines);
     }
     let mut lines: Vec<QuotedLine> = Vec::new();
     let mut units: u32 = 0;
     for (index, request) in requests.iter().enumerate() {
-        let service =
-            catalogue
-                .service(&request.service_id)
-                .ok_or_else(|| PricingError::UnknownService {
-                    line: index,
-                    service_id: request.service_id.clone(),
-                })?;
-        let unit_price = service
-            .price(currency)
-            .ok_or_else(|| PricingError::NotSoldIn {
-                line: index,
-                service_id: service.id().clone(),
-                currency,
-            })?;
-        let earlier = lines
-            .iter()
-            .position(|line| line.service.id() == service.id());
-        let already = earlier
-            .and_then(|at| lines.get(at))
-            .map_or(0, |line| line.quantity);
+        let service = catalogue
+            .service(&request.service_id)
+            .ok_or_else(|| PricingError::UnknownService { line: index, service_id: request.service_id.clone() })?;
+        let unit_price = service.price(currency).ok_or_else(|| PricingError::NotSoldIn {
+            line: index,
+            service_id: service.id().clone(),
+            currency,
+        })?;
+        let earlier = lines.iter().position(|line| line.service.id() == service.id());
+        let already = earlier.and_then(|at| lines.get(at)).map_or(0, |line| line.quantity);
         let quantity = already.saturating_add(request.quantity);
         if request.quantity == 0 || quantity > service.max_quantity() {
             return Err(PricingError::Quantity {
@@ -206,12 +178,7 @@ fn merge(
             return Err(PricingError::TooManyUnits { line: index });
         }
         let line_total = unit_price.checked_mul(quantity)?;
-        let line = QuotedLine {
-            service: service.clone(),
-            quantity,
-            unit_price,
-            line_total,
-        };
+        let line = QuotedLine { service: service.clone(), quantity, unit_price, line_total };
         match earlier.and_then(|at| lines.get_mut(at)) {
             Some(earlier) => *earlier = line,
             None => lines.push(line),
@@ -221,16 +188,9 @@ fn merge(
 }
 
 /// Splits every line into its accounts, and discount and tax over all accounts in proportion to their prices.
-fn split_into_units(
-    lines: &[QuotedLine],
-    discount: Money,
-    tax: Money,
-) -> Result<Vec<QuotedUnit>, PricingError> {
-    let priced: Vec<(usize, &QuotedLine)> = lines
-        .iter()
-        .enumerate()
-        .flat_map(|(index, line)| (0..line.quantity).map(move |_| (index, line)))
-        .collect();
+fn split_into_units(lines: &[QuotedLine], discount: Money, tax: Money) -> Result<Vec<QuotedUnit>, PricingError> {
+    let priced: Vec<(usize, &QuotedLine)> =
+        lines.iter().enumerate().flat_map(|(index, line)| (0..line.quantity).map(move |_| (index, line))).collect();
     let prices: Vec<Money> = priced.iter().map(|(_, line)| line.unit_price).collect();
     let discounts = share(discount, &prices)?;
     let taxes = share(tax, &prices)?;

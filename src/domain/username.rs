@@ -90,10 +90,7 @@ impl TryFrom<String> for InstallationPrefix {
         if text.len() != Self::LEN || !letters_and_digits(&text) {
             return Err(InvalidUsername::Prefix(text));
         }
-        if RESERVED_PREFIXES
-            .iter()
-            .any(|reserved| text.starts_with(reserved))
-        {
+        if RESERVED_PREFIXES.iter().any(|reserved| text.starts_with(reserved)) {
             return Err(InvalidUsername::Reserved(text));
         }
         Ok(Self(text))
@@ -181,28 +178,14 @@ impl From<Username> for String {
 
 /// The name of an account. When it is taken on the server by somebody else, ask again with the next salt.
 #[must_use]
-pub fn username(
-    prefix: &InstallationPrefix,
-    key: &UsernameKey,
-    account: AccountId,
-    salt: u32,
-) -> Username {
+pub fn username(prefix: &InstallationPrefix, key: &UsernameKey, account: AccountId, salt: u32) -> Username {
     (0..MAX_TRIES)
         .map(|attempt| derive(prefix, key, account, salt, attempt))
         .find(|name| !is_reserved(name))
-        .map_or_else(
-            || unreserved(&derive(prefix, key, account, salt, MAX_TRIES)),
-            Username,
-        )
+        .map_or_else(|| unreserved(&derive(prefix, key, account, salt, MAX_TRIES)), Username)
 }
 
-fn derive(
-    prefix: &InstallationPrefix,
-    key: &UsernameKey,
-    account: AccountId,
-    salt: u32,
-    attempt: u32,
-) -> String {
+fn derive(prefix: &InstallationPrefix, key: &UsernameKey, account: AccountId, salt: u32, attempt: u32) -> String {
     // HMAC fills short keys with zeros up to its block of 64 bytes, so this is the HMAC of the 32 bytes.
     let mut block = [0_u8; 64];
     for (to, from) in block.iter_mut().zip(key.0) {
@@ -216,19 +199,12 @@ fn derive(
     let digest = mac.finalize().into_bytes();
 
     // Sixteen bytes: 27^6 names against 2^128 values, so no name is noticeably likelier than another.
-    let mut value = digest
-        .iter()
-        .take(16)
-        .fold(0_u128, |value, byte| (value << 8) | u128::from(*byte));
+    let mut value = digest.iter().take(16).fold(0_u128, |value, byte| (value << 8) | u128::from(*byte));
     let mut name = String::with_capacity(LEN);
     name.push_str(prefix.as_str());
     for _ in 0..DERIVED_LEN {
         let letters = ALPHABET.iter().zip(0_u128..);
-        name.extend(
-            letters
-                .filter(|(_, place)| *place == value % 27)
-                .map(|(letter, _)| char::from(*letter)),
-        );
+        name.extend(letters.filter(|(_, place)| *place == value % 27).map(|(letter, _)| char::from(*letter)));
         value /= 27;
     }
     name
@@ -236,28 +212,18 @@ fn derive(
 
 /// The name with its third character made a 9, which no reserved name or beginning has there.
 fn unreserved(name: &str) -> Username {
-    let ends = name.chars().enumerate().map(|(place, letter)| {
-        if place == InstallationPrefix::LEN {
-            '9'
-        } else {
-            letter
-        }
-    });
+    let ends =
+        name.chars().enumerate().map(|(place, letter)| if place == InstallationPrefix::LEN { '9' } else { letter });
     Username(ends.collect())
 }
 
 fn is_reserved(name: &str) -> bool {
-    RESERVED_NAMES.contains(&name)
-        || RESERVED_PREFIXES
-            .iter()
-            .any(|reserved| name.starts_with(reserved))
+    RESERVED_NAMES.contains(&name) || RESERVED_PREFIXES.iter().any(|reserved| name.starts_with(reserved))
 }
 
 fn letters_and_digits(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -60,10 +60,7 @@ mod tests {
     use super::*;
 
     fn timeouts(total: Duration) -> Timeouts {
-        Timeouts {
-            connect: Duration::from_secs(2),
-            total,
-        }
+        Timeouts { connect: Duration::from_secs(2), total }
     }
 
     /// Answers one connection with `answer` and gives back the request's head.
@@ -82,19 +79,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_handed_back_and_not_followed() {
-        let (url, head) = answer_once(
-            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/elsewhere\r\ncontent-length: 0\r\n\r\n",
-        );
+        let (url, head) =
+            answer_once("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/elsewhere\r\ncontent-length: 0\r\n\r\n");
         let client = build(timeouts(Duration::from_secs(5))).unwrap();
 
         let answer = client.get(url).send().await.unwrap();
 
         assert_eq!(answer.status().as_u16(), 302);
         let head = head.join().unwrap().to_ascii_lowercase();
-        assert!(
-            head.contains(concat!("user-agent: berth/", env!("CARGO_PKG_VERSION"))),
-            "{head}"
-        );
+        assert!(head.contains(concat!("user-agent: berth/", env!("CARGO_PKG_VERSION"))), "{head}");
     }
 
     #[tokio::test]

@@ -141,15 +141,7 @@ impl Mailer {
         let from: Mailbox = from.parse().map_err(|_| MailerError::From(from.to_owned()))?;
         let relay = Relay::parse(smtp_url, from.email.domain())?;
         let idle = Mutex::new(Vec::new());
-        Ok(Self {
-            shared: Arc::new(Shared {
-                relay,
-                from,
-                idle,
-                connect_timeout: connect,
-                command_timeout: command,
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { relay, from, idle, connect_timeout: connect, command_timeout: command }) })
     }
 
     /// `<id@domain of the sender>`.
@@ -196,8 +188,7 @@ impl Mailer {
                 let reason = "the mail server takes ASCII addresses only".to_owned();
                 return Err(MailError::InvalidAddress { field: "to", reason });
             }
-            parameters =
-                vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)];
+            parameters = vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)];
         }
         let from = self.shared.from.email.clone();
         self.command(connection, Step::Sender, Mail::new(Some(from), parameters)).await?;
@@ -218,11 +209,7 @@ impl Mailer {
         }
     }
 
-    async fn deliver(
-        &self,
-        mut connection: AsyncSmtpConnection,
-        message: &[u8],
-    ) -> Result<Accepted, MailError> {
+    async fn deliver(&self, mut connection: AsyncSmtpConnection, message: &[u8]) -> Result<Accepted, MailError> {
         match timeout(self.shared.command_timeout, connection.message(message)).await {
             Ok(Ok(response)) => {
                 self.keep(connection);
@@ -237,9 +224,7 @@ impl Mailer {
     /// Keeps the connection if the server answered and is still there; returns `error`.
     async fn keep_after(&self, mut connection: AsyncSmtpConnection, error: MailError) -> MailError {
         if error.is_about_this_mail()
-            && timeout(self.shared.command_timeout, connection.command(Rset))
-                .await
-                .is_ok_and(|reset| reset.is_ok())
+            && timeout(self.shared.command_timeout, connection.command(Rset)).await.is_ok_and(|reset| reset.is_ok())
         {
             self.keep(connection);
         }
@@ -284,14 +269,11 @@ impl MailError {
 impl Step {
     fn failed(self, error: &Error) -> MailError {
         let code = error.status().map(u16::from);
-        let reason = shortened(
-            &std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
-        );
+        let reason =
+            shortened(&std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string));
         match (self, code) {
             // 530 and 535 ask us to sign in: that is for the operator to mend, and the mail can wait.
-            (Self::Recipient | Self::Data | Self::Message, Some(code @ 500..))
-                if !matches!(code, 530 | 535) =>
-            {
+            (Self::Recipient | Self::Data | Self::Message, Some(code @ 500..)) if !matches!(code, 530 | 535) => {
                 MailError::Refused { code, message: reason }
             }
             (Self::Message, None) => MailError::Ambiguous { reason },

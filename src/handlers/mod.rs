@@ -1,1 +1,6 @@
-//! handlers
+//! One file a job: read, decide, checkpoint, call outside, return what should be true.
+
+pub mod checkout;
+pub mod diagnosis;
+pub mod hosting;
+pub mod mail;

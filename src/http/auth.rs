@@ -165,14 +165,8 @@ impl Inner {
             let shared = self.shared.clone().ok_or(Refusal::Token("there is no shared secret"))?;
             (shared, Algorithm::HS256)
         } else if matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
-            let published = self
-                .published
-                .as_ref()
-                .ok_or(Refusal::Token("there are no published keys"))?;
-            let kid = header
-                .kid
-                .as_deref()
-                .ok_or(Refusal::Token("it does not name its key"))?;
+            let published = self.published.as_ref().ok_or(Refusal::Token("there are no published keys"))?;
+            let kid = header.kid.as_deref().ok_or(Refusal::Token("it does not name its key"))?;
             published.key(kid).await?
         } else {
             return Err(Refusal::Token("its algorithm is not supported"));
@@ -204,30 +198,18 @@ impl TryFrom<Claims> for Customer {
     type Error = Refusal;
 
     fn try_from(claims: Claims) -> Result<Self, Refusal> {
-        if claims
-            .role
-            .as_str()
-            .is_some_and(|role| ROLES_OF_MACHINES.contains(&role))
-        {
+        if claims.role.as_str().is_some_and(|role| ROLES_OF_MACHINES.contains(&role)) {
             return Err(Refusal::Token("it belongs to a machine"));
         }
-        let id = Uuid::try_parse(&claims.sub)
-            .ok()
-            .filter(|id| !id.is_nil() && claims.sub.len() == HYPHENATED_UUID_BYTES);
+        let id =
+            Uuid::try_parse(&claims.sub).ok().filter(|id| !id.is_nil() && claims.sub.len() == HYPHENATED_UUID_BYTES);
         let id = id.ok_or(Refusal::Token("its subject is not a UUID"))?;
         let staff = claims.app_metadata.get("berth_role").and_then(Value::as_str) == Some("staff");
-        let names = [
-            Some(&claims.name),
-            claims.user_metadata.get("full_name"),
-            claims.user_metadata.get("name"),
-        ];
+        let names = [Some(&claims.name), claims.user_metadata.get("full_name"), claims.user_metadata.get("name")];
         Ok(Self {
             id: CustomerId(id),
             email: presentable(&claims.email, MAX_EMAIL_BYTES),
-            name: names
-                .into_iter()
-                .flatten()
-                .find_map(|name| presentable(name, MAX_NAME_BYTES)),
+            name: names.into_iter().flatten().find_map(|name| presentable(name, MAX_NAME_BYTES)),
             role: if staff { Role::Staff } else { Role::Customer },
         })
     }

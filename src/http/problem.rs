@@ -51,23 +51,13 @@ impl Problem {
     /// 400: the body is not what the route takes.
     #[must_use]
     pub fn invalid_body(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid-body",
-            "The request's body is not valid",
-            detail,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "invalid-body", "The request's body is not valid", detail)
     }
 
     /// 400: a header or a parameter of the query is not what the route takes.
     #[must_use]
     pub fn invalid_request(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid-request",
-            "The request is not valid",
-            detail,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", detail)
     }
 
     /// 401, with the challenge that RFC 6750 asks for. It does not say what was wrong with a token.
@@ -75,16 +65,8 @@ impl Problem {
     pub fn unauthorized() -> Self {
         const DETAIL: &str = "Send a valid token as `Authorization: Bearer …`; sign in again if yours has expired.";
 
-        let problem = Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "You are not signed in",
-            DETAIL,
-        );
-        Self {
-            challenge: true,
-            ..problem
-        }
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "You are not signed in", DETAIL);
+        Self { challenge: true, ..problem }
     }
 
     /// 403.
@@ -107,23 +89,13 @@ impl Problem {
     pub fn method_not_allowed() -> Self {
         const DETAIL: &str = "This address does not take that method: see /openapi.json.";
 
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "Method not allowed",
-            DETAIL,
-        )
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", DETAIL)
     }
 
     /// 409: what is asked does not fit what is there now.
     #[must_use]
     pub fn conflict(slug: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            slug,
-            "This does not fit the present state",
-            detail,
-        )
+        Self::new(StatusCode::CONFLICT, slug, "This does not fit the present state", detail)
     }
 
     /// 413.
@@ -131,12 +103,7 @@ impl Problem {
     pub fn payload_too_large() -> Self {
         const DETAIL: &str = "Send a smaller body.";
 
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload-too-large",
-            "The request's body is too large",
-            DETAIL,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The request's body is too large", DETAIL)
     }
 
     /// 415.
@@ -163,16 +130,8 @@ impl Problem {
     pub fn too_many_requests(retry_after: Duration) -> Self {
         const DETAIL: &str = "Wait as long as `Retry-After` says, then try again.";
 
-        let problem = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-requests",
-            "Too many requests",
-            DETAIL,
-        );
-        Self {
-            retry_after: Some(retry_after),
-            ..problem
-        }
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", DETAIL);
+        Self { retry_after: Some(retry_after), ..problem }
     }
 
     /// 503: something that Berth needs is away; asking again is right.
@@ -181,16 +140,8 @@ impl Problem {
         const DETAIL: &str =
             "Nothing was changed. Wait as long as `Retry-After` says, then send the same request again.";
 
-        let problem = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Temporarily unavailable",
-            DETAIL,
-        );
-        Self {
-            retry_after: Some(retry_after),
-            ..problem
-        }
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", DETAIL);
+        Self { retry_after: Some(retry_after), ..problem }
     }
 
     /// 500. Log the cause with the same id: the answer tells nothing else of it.
@@ -198,13 +149,8 @@ impl Problem {
     pub fn internal(request_id: impl Into<String>) -> Self {
         const DETAIL: &str = "This is our fault. Try again; if it stays, write to support with the request's id.";
 
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong",
-            DETAIL,
-        )
-        .with("request_id", request_id.into())
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", DETAIL)
+            .with("request_id", request_id.into())
     }
 
     /// Adds a member beside the standard ones, which it cannot replace.
@@ -237,9 +183,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let details = ProblemDetails::from_status_code(self.status)
-            .with_title(self.title)
-            .with_detail(self.detail);
+        let details = ProblemDetails::from_status_code(self.status).with_title(self.title).with_detail(self.detail);
         let details = match format!("{TYPE_BASE}{}", self.slug).parse::<axum::http::Uri>() {
             Ok(kind) => details.with_type(kind),
             Err(_) => details,
@@ -278,10 +222,7 @@ mod tests {
 
         let (status, kind, body) = body(problem).await;
 
-        assert_eq!(
-            (status, kind.as_str()),
-            (StatusCode::UNPROCESSABLE_ENTITY, "application/problem+json")
-        );
+        assert_eq!((status, kind.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "application/problem+json"));
         assert_eq!(
             body,
             json!({

@@ -28,9 +28,9 @@ fn to_value(json: serde_json::Value) -> Value {
         Json::Number(number) => number.as_i64().map_or_else(|| Value::from(number.to_string()), Value::from),
         Json::String(text) => Value::from(one_line(&text)),
         Json::Array(items) => Value::from(items.into_iter().map(to_value).collect::<Vec<_>>()),
-        Json::Object(fields) => Value::from(
-            fields.into_iter().map(|(name, field)| (name, to_value(field))).collect::<BTreeMap<_, _>>(),
-        ),
+        Json::Object(fields) => {
+            Value::from(fields.into_iter().map(|(name, field)| (name, to_value(field))).collect::<BTreeMap<_, _>>())
+        }
     }
 }
 
@@ -40,9 +40,8 @@ fn to_value(json: serde_json::Value) -> Value {
 /// headers below the subject, and a change of writing direction would let it disguise what follows.
 pub(super) fn one_line(text: &str) -> String {
     let turned = text.chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
-    let flat: String = turned
-        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
-        .collect();
+    let flat: String =
+        turned.map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect();
     flat.trim().to_owned()
 }
 

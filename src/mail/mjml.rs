@@ -31,14 +31,8 @@ pub(super) fn compile(file: &str, sources: &Sources) -> Result<String, TemplateE
     let looks = RenderOptions { fonts: Default::default(), ..RenderOptions::default() };
     let html = parsed.element.render(&looks).map_err(|error| TemplateError::new(file, None, error))?;
     // mrml lets elements that it does not know through, as if they were HTML.
-    if let Some(unknown) =
-        html.find("<mj-").and_then(|start| html.get(start..)?.split([' ', '>', '/']).next())
-    {
-        return Err(TemplateError::new(
-            file,
-            line_of(page, unknown),
-            format!("{unknown}> is no element of MJML"),
-        ));
+    if let Some(unknown) = html.find("<mj-").and_then(|start| html.get(start..)?.split([' ', '>', '/']).next()) {
+        return Err(TemplateError::new(file, line_of(page, unknown), format!("{unknown}> is no element of MJML")));
     }
     parts.retain(|(part, _)| page.contains(part));
     same_tags(file, page, &parts, &html)?;
@@ -60,22 +54,12 @@ fn refusal(file: &str, sources: &Sources, error: &Error) -> TemplateError {
         Error::MissingAttribute { name, origin, position } => {
             at(file, sources, origin, Some(*position), &format!("the attribute {name:?} is missing"))
         }
-        Error::InvalidAttribute { origin, position } => {
-            at(file, sources, origin, Some(*position), "invalid attribute")
+        Error::InvalidAttribute { origin, position } => at(file, sources, origin, Some(*position), "invalid attribute"),
+        Error::InvalidFormat { origin, position } => at(file, sources, origin, Some(*position), "invalid format"),
+        Error::IncludeLoaderError { origin, position, .. } => {
+            at(file, sources, origin, Some(*position), &format!("only {} can be included", PARTS.join(" and ")))
         }
-        Error::InvalidFormat { origin, position } => {
-            at(file, sources, origin, Some(*position), "invalid format")
-        }
-        Error::IncludeLoaderError { origin, position, .. } => at(
-            file,
-            sources,
-            origin,
-            Some(*position),
-            &format!("only {} can be included", PARTS.join(" and ")),
-        ),
-        Error::EndOfStream { origin } => {
-            at(file, sources, origin, None, "ends before its last element is closed")
-        }
+        Error::EndOfStream { origin } => at(file, sources, origin, None, "ends before its last element is closed"),
         Error::SizeLimit { origin } => at(file, sources, origin, None, "too large"),
         Error::ParserError { origin, source } => at(file, sources, origin, None, &source.to_string()),
         Error::NoRootNode => TemplateError::new(file, None, "has no <mjml> element"),
@@ -109,8 +93,7 @@ fn same_tags(file: &str, page: &str, parts: &[(&str, &str)], html: &str) -> Resu
     if let Some(tag) = blocks(page).into_iter().find(|tag| tag.contains("autoescape")) {
         return Err(TemplateError::new(file, line_of(page, tag), "values are always escaped"));
     }
-    let written: BTreeSet<&str> =
-        parts.iter().map(|(_, source)| *source).chain([page]).flat_map(tags).collect();
+    let written: BTreeSet<&str> = parts.iter().map(|(_, source)| *source).chain([page]).flat_map(tags).collect();
     let kept: BTreeSet<&str> = tags(html).into_iter().collect();
     if let Some(lost) = written.symmetric_difference(&kept).next() {
         return Err(TemplateError::new(

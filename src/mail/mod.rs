@@ -95,8 +95,7 @@ impl Mail {
         match self {
             Self::OrderConfirmation(mail) => vec![("order_url", mail.order_url.as_str())],
             Self::Welcome(mail) => {
-                let mut links =
-                    vec![("site_url", mail.site_url.as_str()), ("reveal_url", mail.reveal_url.as_str())];
+                let mut links = vec![("site_url", mail.site_url.as_str()), ("reveal_url", mail.reveal_url.as_str())];
                 links.extend(mail.control_panel_url.as_deref().map(|url| ("control_panel_url", url)));
                 links
             }

@@ -49,9 +49,7 @@ impl Renderer {
         for mail in sample::mails() {
             renderer.render(&mail, &sample::shop()).map_err(|error| match error {
                 RenderError::Template(error) => error,
-                RenderError::NoSubject => {
-                    TemplateError::new(&format!("{}.subject.j2", mail.kind()), None, error)
-                }
+                RenderError::NoSubject => TemplateError::new(&format!("{}.subject.j2", mail.kind()), None, error),
                 RenderError::NotALink { .. } => TemplateError::new(mail.kind(), None, error),
             })?;
         }
@@ -69,8 +67,7 @@ impl Renderer {
                 return Err(RenderError::NotALink { field, link: link.to_owned() });
             }
         }
-        let context =
-            context::of(mail, shop).map_err(|error| TemplateError::new(mail.kind(), None, error))?;
+        let context = context::of(mail, shop).map_err(|error| TemplateError::new(mail.kind(), None, error))?;
         let part = |part: &str, file: &str| {
             let rendered = self
                 .env
@@ -89,11 +86,7 @@ impl Renderer {
 fn environment() -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_auto_escape_callback(
-        |name| {
-            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
-        },
-    );
+    env.set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
     context::extend(&mut env);
     env
 }
@@ -104,8 +97,7 @@ fn try_mjml_as_written(sources: &Sources) -> Result<(), TemplateError> {
     let mut env = environment();
     for mail in sample::mails() {
         let page = format!("{}.mjml.j2", mail.kind());
-        let context =
-            context::of(&mail, &sample::shop()).map_err(|error| TemplateError::new(&page, None, error))?;
+        let context = context::of(&mail, &sample::shop()).map_err(|error| TemplateError::new(&page, None, error))?;
         for file in PARTS.into_iter().chain([page.as_str()]) {
             add(&mut env, file, sources.get(file)?.to_owned(), file)?;
             let tried = env.get_template(file).and_then(|template| template.render(&context));

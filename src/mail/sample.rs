@@ -29,12 +29,7 @@ pub(super) fn mails() -> Vec<Mail> {
             ..order_confirmation()
         }),
         Mail::Welcome(welcome()),
-        Mail::Welcome(Welcome {
-            customer_name: None,
-            control_panel_url: None,
-            nameservers: Vec::new(),
-            ..welcome()
-        }),
+        Mail::Welcome(Welcome { customer_name: None, control_panel_url: None, nameservers: Vec::new(), ..welcome() }),
     ]
 }
 

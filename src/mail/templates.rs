@@ -41,9 +41,8 @@ impl TemplateError {
     }
 
     pub(super) fn jinja(file: &str, error: &minijinja::Error) -> Self {
-        let reason = error
-            .detail()
-            .map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+        let reason =
+            error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
         Self::new(file, error.line(), reason)
     }
 }
@@ -78,10 +77,7 @@ impl Sources {
     }
 
     pub(super) fn get(&self, file: &str) -> Result<&str, TemplateError> {
-        self.0
-            .get(file)
-            .map(String::as_str)
-            .ok_or_else(|| TemplateError::new(file, None, "there is no such template"))
+        self.0.get(file).map(String::as_str).ok_or_else(|| TemplateError::new(file, None, "there is no such template"))
     }
 }
 
@@ -93,11 +89,7 @@ fn refuse_strangers(dir: &Path) -> Result<(), TemplateError> {
         let file = file.to_string_lossy();
         if file.ends_with(".j2") && !BUILT_IN.iter().any(|(known, _)| *known == file) {
             let known = BUILT_IN.map(|(known, _)| known).join(", ");
-            return Err(TemplateError::new(
-                &file,
-                None,
-                format!("no mail uses this file; the names are {known}"),
-            ));
+            return Err(TemplateError::new(&file, None, format!("no mail uses this file; the names are {known}")));
         }
     }
     Ok(())

@@ -163,7 +163,8 @@ fn nothing_is_fetched_when_a_mail_is_opened() {
 
 #[test]
 fn a_name_with_markup_is_inert() {
-    let evil = r#"<script>alert(1)</script></mj-text></mj-body>{{ shop.name }}{% raw %}<!-- --> <![endif]--> "x' onclick="#;
+    let evil =
+        r#"<script>alert(1)</script></mj-text></mj-body>{{ shop.name }}{% raw %}<!-- --> <![endif]--> "x' onclick="#;
     let mails = [
         Mail::OrderConfirmation(OrderConfirmation {
             customer_name: Some(evil.into()),
@@ -195,8 +196,7 @@ fn a_name_with_markup_is_inert() {
 #[test]
 fn a_link_with_a_quote_stays_in_its_attribute() {
     let url = "https://x.example/?q=\"><script>";
-    let mail =
-        Mail::OrderConfirmation(OrderConfirmation { order_url: url.into(), ..sample::order_confirmation() });
+    let mail = Mail::OrderConfirmation(OrderConfirmation { order_url: url.into(), ..sample::order_confirmation() });
 
     let html = render(&mail).html;
 
@@ -246,8 +246,7 @@ fn an_operators_template_replaces_the_built_in_one() {
 
 #[test]
 fn an_operators_footer_is_in_every_mail() {
-    let footer =
-        "<mj-section><mj-column><mj-text>Imprint of {{ shop.name }}</mj-text></mj-column></mj-section>";
+    let footer = "<mj-section><mj-column><mj-text>Imprint of {{ shop.name }}</mj-text></mj-column></mj-section>";
     let renderer = start_with("footer.mjml.j2", footer).unwrap();
 
     for mail in sample::mails() {
@@ -260,9 +259,8 @@ fn an_operators_footer_is_in_every_mail() {
 #[test]
 fn a_broken_template_stops_the_start_with_file_line_and_reason() {
     let page = |body: &str| format!("<mjml>\n<mj-body>\n{body}\n</mj-body>\n</mjml>");
-    let text = |body: &str| {
-        page(&format!("<mj-section><mj-column><mj-text>\n{body}\n</mj-text></mj-column></mj-section>"))
-    };
+    let text =
+        |body: &str| page(&format!("<mj-section><mj-column><mj-text>\n{body}\n</mj-text></mj-column></mj-section>"));
     let cases = [
         ("welcome.txt.j2", "Hello\n{% if x %}".to_owned()),
         ("welcome.txt.j2", "Hello\n\n{{ customer_nam }}".to_owned()),
@@ -287,8 +285,7 @@ fn a_broken_template_stops_the_start_with_file_line_and_reason() {
         ("head.mjml.j2", "\n<mj-sty></mj-sty>".to_owned()),
         (
             "footer.mjml.j2",
-            "<mj-section><mj-column><mj-text>{% if 1 %}x{% endif %}</mj-text></mj-column></mj-section>"
-                .to_owned(),
+            "<mj-section><mj-column><mj-text>{% if 1 %}x{% endif %}</mj-text></mj-column></mj-section>".to_owned(),
         ),
         ("welcom.txt.j2", "Hello".to_owned()),
     ];

@@ -194,7 +194,9 @@ impl Fetcher {
     async fn pop(&self, popper: &mut Popper, free: usize) -> redis::RedisResult<Vec<Uuid>> {
         // Bulk work may fill three quarters of the slots, so that the rest always has somewhere to run.
         let bulk_room = (self.slots * 3).div_ceil(4).saturating_sub(self.bulk.load(Ordering::Relaxed));
-        popper.pop(if bulk_room == 0 { free } else { free.min(bulk_room.max(self.slots / 4).max(1)) }, bulk_room > 0).await
+        popper
+            .pop(if bulk_room == 0 { free } else { free.min(bulk_room.max(self.slots / 4).max(1)) }, bulk_room > 0)
+            .await
     }
 
     /// Claims, however long the database is away: the ids are in no other place than here.

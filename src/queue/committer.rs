@@ -277,7 +277,11 @@ impl Lane {
                     return None;
                 }
                 Err(error) => {
-                    tracing::warn!(units = group.len(), error = chain(&error), "a group could not be committed; splitting it");
+                    tracing::warn!(
+                        units = group.len(),
+                        error = chain(&error),
+                        "a group could not be committed; splitting it"
+                    );
                     let second = group.split_off(group.len() / 2);
                     return Some((group, second));
                 }
@@ -354,7 +358,8 @@ impl Lane {
             rest.iter().filter_map(Unit::claim).map(|claim| (claim.job_id, claim.claim_id)).collect();
         let Ok(settled) = self.store.settled_claims(&claims).await else { return rest };
         let (done, open): (Vec<Unit>, Vec<Unit>) = rest.into_iter().partition(|unit| {
-            matches!(unit.purpose, Purpose::Settle(..)) && unit.claim().is_some_and(|claim| settled.contains(&claim.job_id))
+            matches!(unit.purpose, Purpose::Settle(..))
+                && unit.claim().is_some_and(|claim| settled.contains(&claim.job_id))
         });
         for unit in done {
             unit.answer(Ok(()));

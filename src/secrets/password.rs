@@ -38,11 +38,7 @@ fn draw_password(dice: &mut Dice) -> Result<Zeroizing<String>, SecretError> {
     let marked = 1 + dice.roll(PASSWORD_LEN - 2)?;
     let mut password = Zeroizing::new(String::with_capacity(PASSWORD_LEN));
     for place in 0..PASSWORD_LEN {
-        let choices = if place == marked {
-            MARKS
-        } else {
-            letters.as_slice()
-        };
+        let choices = if place == marked { MARKS } else { letters.as_slice() };
         let chosen = dice.roll(choices.len())?;
         password.extend(choices.get(chosen).copied().map(char::from));
     }
@@ -64,10 +60,7 @@ struct Dice {
 impl Dice {
     fn new() -> Self {
         let bytes = Zeroizing::new([0; 64]);
-        Self {
-            used: bytes.len(),
-            bytes,
-        }
+        Self { used: bytes.len(), bytes }
     }
 
     /// A number from 0 to `sides − 1`, for 1 to 256 sides. Bytes beyond the largest multiple of `sides` are thrown away: keeping them

@@ -73,11 +73,7 @@ pub(crate) async fn apply(
 
 /// The items of one kind in all units, each with the place of its unit.
 fn gather<'a, T>(units: &[UnitEffects<'a>], kind: impl Fn(&'a Effects) -> &'a [T]) -> Vec<(usize, &'a T)> {
-    units
-        .iter()
-        .enumerate()
-        .flat_map(|(at, unit)| kind(unit.effects).iter().map(move |item| (at, item)))
-        .collect()
+    units.iter().enumerate().flat_map(|(at, unit)| kind(unit.effects).iter().map(move |item| (at, item))).collect()
 }
 
 fn job_of(units: &[UnitEffects<'_>], at: usize) -> Option<Uuid> {
@@ -115,12 +111,10 @@ async fn check_guards(
         }
     }
     let mut versions: BTreeMap<Uuid, i32> = BTreeMap::new();
-    let rows = sqlx::query!(
-        "select id, version from berth.orders where id = any ($1) order by id for no key update",
-        &orders
-    )
-    .fetch_all(&mut *db)
-    .await?;
+    let rows =
+        sqlx::query!("select id, version from berth.orders where id = any ($1) order by id for no key update", &orders)
+            .fetch_all(&mut *db)
+            .await?;
     versions.extend(rows.into_iter().map(|row| (row.id, row.version)));
     let rows = sqlx::query!(
         "select id, version from berth.hosting_accounts where id = any ($1) order by id for no key update",
@@ -462,10 +456,7 @@ async fn insert_mails(
     )
     .fetch_all(db)
     .await?;
-    Ok(ids
-        .into_iter()
-        .map(|id| berth_jobs::mail::SendMail { mail_id: berth_jobs::ids::MailId(id) })
-        .collect())
+    Ok(ids.into_iter().map(|id| berth_jobs::mail::SendMail { mail_id: berth_jobs::ids::MailId(id) }).collect())
 }
 
 async fn insert_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {

@@ -92,12 +92,7 @@ impl Store {
     /// Claims those of `ids` that are due in `queue`: one of each serial. Ids that claim nothing are dropped,
     /// since Redis is not trusted. The commit does not wait for the disk: a claim lost with the server is a job
     /// that is simply queued still, and its worker is fenced out.
-    pub(crate) async fn claim(
-        &self,
-        queue: Queue,
-        ids: &[Uuid],
-        worker: Uuid,
-    ) -> Result<Vec<ClaimedJob>, StoreError> {
+    pub(crate) async fn claim(&self, queue: Queue, ids: &[Uuid], worker: Uuid) -> Result<Vec<ClaimedJob>, StoreError> {
         let claim_id = Uuid::new_v4();
         let rows = sqlx::query_file!("src/store/queries/claim.sql", ids, queue.as_str(), claim_id, worker)
             .fetch_all(&self.pool)

@@ -87,12 +87,7 @@ impl Store {
     }
 
     /// Begins a new epoch, unless another process has begun one since `seen` was read; answers whether it did.
-    pub(crate) async fn begin_epoch(
-        &self,
-        seen: Option<Uuid>,
-        epoch: Uuid,
-        run_id: &str,
-    ) -> Result<bool, StoreError> {
+    pub(crate) async fn begin_epoch(&self, seen: Option<Uuid>, epoch: Uuid, run_id: &str) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "update berth.redis_epoch set epoch = $2, run_id = $3 where epoch is not distinct from $1",
             seen,

@@ -39,8 +39,8 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?
         .ok_or_else(|| StoreError::Missing(format!("mail {id}")))?;
-        let mail = serde_json::from_value(row.context)
-            .map_err(|error| StoreError::unreadable(format!("mail {id}"), error))?;
+        let mail =
+            serde_json::from_value(row.context).map_err(|error| StoreError::unreadable(format!("mail {id}"), error))?;
         Ok(MailRow {
             id,
             mail,

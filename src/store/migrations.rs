@@ -32,11 +32,10 @@ pub async fn migrate(owner_url: &SecretUrl, app_url: &SecretUrl) -> Result<(), M
     if let Some(password) = app.password().filter(|_| app.username() == APP_ROLE) {
         let decoded = percent_decode(password);
         // A role's password cannot be a parameter; the server quotes it for us.
-        let statement: String =
-            sqlx::query_scalar("select format('alter role berth_app login password %L', $1::text)")
-                .bind(decoded)
-                .fetch_one(&mut db)
-                .await?;
+        let statement: String = sqlx::query_scalar("select format('alter role berth_app login password %L', $1::text)")
+            .bind(decoded)
+            .fetch_one(&mut db)
+            .await?;
         sqlx::query(AssertSqlSafe(statement)).execute(&mut db).await?;
     }
     db.close().await?;
@@ -57,8 +56,9 @@ impl Store {
     /// When the database does not answer.
     pub async fn pending_migrations(&self) -> Result<Vec<i64>, StoreError> {
         let known: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
-        let has_table: bool =
-            sqlx::query_scalar("select to_regclass('berth.schema_migrations') is not null").fetch_one(&self.pool).await?;
+        let has_table: bool = sqlx::query_scalar("select to_regclass('berth.schema_migrations') is not null")
+            .fetch_one(&self.pool)
+            .await?;
         if !has_table {
             return Ok(known);
         }

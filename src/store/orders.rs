@@ -196,12 +196,7 @@ impl Store {
         .await?;
         Ok(rows
             .into_iter()
-            .map(|row| HistoryStep {
-                from: row.from_phase,
-                to: row.to_phase,
-                reason: row.reason,
-                at: row.at.to_jiff(),
-            })
+            .map(|row| HistoryStep { from: row.from_phase, to: row.to_phase, reason: row.reason, at: row.at.to_jiff() })
             .collect())
     }
 }

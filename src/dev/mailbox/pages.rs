@@ -71,14 +71,7 @@ impl Summary {
 fn summaries(mailbox: &Mailbox, filter: &Filter) -> Vec<Summary> {
     let wanted = |mail: &Arc<ReceivedMail>| filter.to.as_ref().is_none_or(|to| mail.to.contains(to));
     let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_MAILS);
-    mailbox
-        .mails()
-        .into_iter()
-        .rev()
-        .filter(wanted)
-        .take(limit)
-        .map(|mail| Summary::of(&mail, mailbox))
-        .collect()
+    mailbox.mails().into_iter().rev().filter(wanted).take(limit).map(|mail| Summary::of(&mail, mailbox)).collect()
 }
 
 async fn list_json(State(mailbox): State<Mailbox>, Query(filter): Query<Filter>) -> Json<Vec<Summary>> {
@@ -113,10 +106,7 @@ async fn show_html(State(mailbox): State<Mailbox>, Path(id): Path<u64>) -> Respo
     let Some(html) = mailbox.mail(id).and_then(|mail| mail.message().html) else {
         return not_found();
     };
-    (
-        [(header::CONTENT_SECURITY_POLICY, MAIL_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
-        Html(html),
-    )
+    ([(header::CONTENT_SECURITY_POLICY, MAIL_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Html(html))
         .into_response()
 }
 
@@ -128,11 +118,10 @@ fn page(name: &str, template: &str, shown: &Value) -> Response {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     match env.render_named_str(name, template, shown) {
-        Ok(html) => (
-            [(header::CONTENT_SECURITY_POLICY, PAGE_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
-            Html(html),
-        )
-            .into_response(),
+        Ok(html) => {
+            ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Html(html))
+                .into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "a page of the mailbox cannot be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -25,14 +25,11 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// Talks with one client until it leaves or is cut off.
 pub(super) async fn serve(stream: TcpStream, mailbox: Mailbox) -> io::Result<()> {
     let (read, write) = stream.into_split();
-    let mut session =
-        Session { read: BufReader::new(read), write, mailbox, sender: None, recipients: Vec::new() };
+    let mut session = Session { read: BufReader::new(read), write, mailbox, sender: None, recipients: Vec::new() };
     session.reply("220 mailbox.berth.localhost ESMTP").await?;
     let mut line = Vec::new();
     // Ends when the client says QUIT, hangs up or is silent for too long.
-    while let Some(fits) =
-        timeout(SILENCE, read_line(&mut session.read, &mut line, MAX_COMMAND_BYTES)).await??
-    {
+    while let Some(fits) = timeout(SILENCE, read_line(&mut session.read, &mut line, MAX_COMMAND_BYTES)).await?? {
         if !fits {
             session.reply("500 line too long").await?;
             continue;
@@ -162,11 +159,7 @@ fn address(argument: &str, keyword: &str) -> Option<String> {
 }
 
 /// Reads up to a line feed and keeps at most `max` bytes: `Some(false)` when there were more, `None` at the end.
-async fn read_line(
-    read: &mut (impl AsyncBufRead + Unpin),
-    line: &mut Vec<u8>,
-    max: usize,
-) -> io::Result<Option<bool>> {
+async fn read_line(read: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>, max: usize) -> io::Result<Option<bool>> {
     line.clear();
     let mut length: usize = 0;
     // Ends with the line or at MAX_DISCARDED_BYTES.

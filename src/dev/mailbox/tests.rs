@@ -41,13 +41,9 @@ fn mail(subject: &str, body: &str) -> String {
 }
 
 async fn fetch(mailbox: &Mailbox, path: &str) -> (u16, String, String) {
-    let response =
-        router(mailbox.clone()).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
-    let policy = response
-        .headers()
-        .get("content-security-policy")
-        .map_or("", |policy| policy.to_str().unwrap())
-        .to_owned();
+    let response = router(mailbox.clone()).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    let policy =
+        response.headers().get("content-security-policy").map_or("", |policy| policy.to_str().unwrap()).to_owned();
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
     (status, policy, String::from_utf8(body.to_vec()).unwrap())
@@ -129,9 +125,8 @@ async fn mails_outlive_a_restart() {
     say(address, mail("three", "x").as_bytes()).await;
     timeout(PATIENCE, mailbox.until_accepted(3)).await.unwrap();
 
-    let shown = |mails: &[std::sync::Arc<ReceivedMail>]| {
-        mails.iter().map(|mail| format!("{mail:?}")).collect::<Vec<_>>()
-    };
+    let shown =
+        |mails: &[std::sync::Arc<ReceivedMail>]| mails.iter().map(|mail| format!("{mail:?}")).collect::<Vec<_>>();
     assert_eq!(shown(&found), shown(&before));
     assert_eq!(
         mailbox.mails().iter().map(|mail| (mail.id, mail.subject.as_str())).collect::<Vec<_>>(),
@@ -178,10 +173,7 @@ async fn pages_and_json_show_what_came() {
         (&"<b>Hi</b>".into(), &"b@y.example".into(), &2.into())
     );
     assert_eq!(nobodys, "[]");
-    assert!(
-        status == 200 && list.contains("&lt;b&gt;Hi&lt;&#x2f;b&gt;") && list.contains("2 times"),
-        "{list}"
-    );
+    assert!(status == 200 && list.contains("&lt;b&gt;Hi&lt;&#x2f;b&gt;") && list.contains("2 times"), "{list}");
     assert!(
         shown.contains(r#"<iframe src="/dev/mail/1/html" sandbox="#)
             && shown.contains("&lt;m1@x&gt;")

@@ -7,10 +7,7 @@ use std::process::Command;
 
 use super::ServerError;
 
-const OLDEST_POSTGRES: Version = Version {
-    major: 15,
-    minor: 0,
-};
+const OLDEST_POSTGRES: Version = Version { major: 15, minor: 0 };
 const OLDEST_REDIS: Version = Version { major: 7, minor: 0 };
 
 /// Folders that hold servers although they are often missing from a user's `PATH`.
@@ -84,17 +81,11 @@ struct Search {
 impl Search {
     fn of_this_machine() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        Self {
-            folders: on_path(path),
-            versioned_postgres: versioned_postgres(),
-        }
+        Self { folders: on_path(path), versioned_postgres: versioned_postgres() }
     }
 
     fn postgres(&self, major: Option<u32>) -> Result<Installation, ServerError> {
-        let configured = self
-            .folders
-            .iter()
-            .filter_map(|folder| pg_config_bindir(&folder.join("pg_config")));
+        let configured = self.folders.iter().filter_map(|folder| pg_config_bindir(&folder.join("pg_config")));
         let found = self
             .folders
             .iter()
@@ -123,10 +114,7 @@ impl Search {
 fn on_path(path: OsString) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     let usual = USUAL_FOLDERS.iter().map(PathBuf::from);
-    for folder in std::env::split_paths(&path)
-        .filter(|folder| folder.is_absolute())
-        .chain(usual)
-    {
+    for folder in std::env::split_paths(&path).filter(|folder| folder.is_absolute()).chain(usual) {
         if !folders.contains(&folder) {
             folders.push(folder);
         }
@@ -142,10 +130,7 @@ fn versioned_postgres() -> Vec<PathBuf> {
         }; // not this kind of machine
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let version = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(prefix))
-                .and_then(|rest| rest.parse().ok());
+            let version = name.to_str().and_then(|name| name.strip_prefix(prefix)).and_then(|rest| rest.parse().ok());
             if let Some(version) = version {
                 found.push((version, entry.path().join(suffix)));
             }
@@ -168,10 +153,7 @@ fn pg_config_bindir(pg_config: &Path) -> Option<PathBuf> {
 fn installation(program: &Path) -> Option<Installation> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let version = version_in(&String::from_utf8(output.stdout).ok()?)?;
-    Some(Installation {
-        program: program.to_owned(),
-        version,
-    })
+    Some(Installation { program: program.to_owned(), version })
 }
 
 /// Reads `postgres (PostgreSQL) 15.13 (Debian …)`, `… 18beta1`, `Redis server v=7.0.15 sha=…`, `Valkey server v=8.1.1 …`.
@@ -179,10 +161,7 @@ fn version_in(output: &str) -> Option<Version> {
     output.split([' ', '=', '\n']).find_map(|word| {
         let mut numbers = word.split(|c: char| !c.is_ascii_digit());
         let major = numbers.next()?.parse().ok()?;
-        let minor = numbers
-            .next()
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or(0);
+        let minor = numbers.next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
         let is_release = word.as_bytes().iter().any(|byte| !byte.is_ascii_digit());
         // `18beta1` is before 18.0, but new enough for every feature that is used here.
         let minor = if word.contains('.') { minor } else { 0 };
@@ -211,10 +190,7 @@ fn first_new_enough(
             directory: old.program.parent().map(Path::to_owned).unwrap_or_default(),
             advice: newer(server, manager),
         },
-        None => ServerError::NotInstalled {
-            server,
-            install: install_command(server, manager),
-        },
+        None => ServerError::NotInstalled { server, install: install_command(server, manager) },
     })
 }
 
@@ -229,9 +205,7 @@ enum PackageManager {
 impl PackageManager {
     fn of_this_machine() -> Self {
         let has = |program: &str| {
-            on_path(std::env::var_os("PATH").unwrap_or_default())
-                .iter()
-                .any(|folder| folder.join(program).is_file())
+            on_path(std::env::var_os("PATH").unwrap_or_default()).iter().any(|folder| folder.join(program).is_file())
         };
         // Homebrew runs on Linux too, where the distribution's own comes first.
         match () {
@@ -253,14 +227,8 @@ fn install_command(server: &str, manager: PackageManager) -> String {
         (_, PackageManager::Dnf) => "sudo dnf install -y valkey",
         (_, PackageManager::Brew) => "brew install redis",
         (_, PackageManager::Unknown) => {
-            let each = [
-                PackageManager::Apt,
-                PackageManager::Dnf,
-                PackageManager::Brew,
-            ];
-            return each
-                .map(|manager| install_command(server, manager))
-                .join("`, `");
+            let each = [PackageManager::Apt, PackageManager::Dnf, PackageManager::Brew];
+            return each.map(|manager| install_command(server, manager)).join("`, `");
         }
     };
     command.to_owned()
@@ -288,31 +256,14 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_what_the_servers_print() {
-        let check = |output: &str, major, minor| {
-            assert_eq!(
-                version_in(output),
-                Some(Version { major, minor }),
-                "{output}"
-            )
-        };
+        let check =
+            |output: &str, major, minor| assert_eq!(version_in(output), Some(Version { major, minor }), "{output}");
 
-        check(
-            "postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n",
-            15,
-            13,
-        );
+        check("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n", 15, 13);
         check("postgres (PostgreSQL) 18beta1\n", 18, 0);
         check("postgres (PostgreSQL) 14.9\n", 14, 9);
-        check(
-            "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae4d7c971a948f0\n",
-            7,
-            0,
-        );
-        check(
-            "Valkey server v=8.1.3 sha=00000000:0 malloc=libc bits=64 build=0\n",
-            8,
-            1,
-        );
+        check("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae4d7c971a948f0\n", 7, 0);
+        check("Valkey server v=8.1.3 sha=00000000:0 malloc=libc bits=64 build=0\n", 8, 1);
         assert_eq!(version_in("command not found"), None);
     }
 
@@ -328,26 +279,14 @@ mod tests {
 
     #[test]
     fn a_machine_without_servers_is_told_what_to_type() {
-        let bare = Search {
-            folders: vec![PathBuf::from("/nowhere")],
-            versioned_postgres: Vec::new(),
-        };
+        let bare = Search { folders: vec![PathBuf::from("/nowhere")], versioned_postgres: Vec::new() };
 
         let postgres = bare.postgres(None).unwrap_err().to_string();
         let redis = bare.redis().unwrap_err().to_string();
 
-        assert!(
-            postgres.starts_with("PostgreSQL is not installed; install it with `"),
-            "{postgres}"
-        );
-        assert!(
-            redis.starts_with("Redis is not installed; install it with `"),
-            "{redis}"
-        );
-        assert_eq!(
-            install_command("Redis", PackageManager::Apt),
-            "sudo apt-get install -y redis-server"
-        );
+        assert!(postgres.starts_with("PostgreSQL is not installed; install it with `"), "{postgres}");
+        assert!(redis.starts_with("Redis is not installed; install it with `"), "{redis}");
+        assert_eq!(install_command("Redis", PackageManager::Apt), "sudo apt-get install -y redis-server");
         assert_eq!(
             install_command("PostgreSQL", PackageManager::Unknown),
             "sudo apt-get install -y postgresql`, `sudo dnf install -y postgresql-server`, `brew install postgresql@17"
@@ -356,26 +295,16 @@ mod tests {
 
     #[test]
     fn an_old_server_is_named_and_a_newer_one_behind_it_is_taken() {
-        let at = |major, path: &str| Installation {
-            program: PathBuf::from(path),
-            version: Version { major, minor: 2 },
-        };
+        let at =
+            |major, path: &str| Installation { program: PathBuf::from(path), version: Version { major, minor: 2 } };
         let old = at(14, "/usr/lib/postgresql/14/bin/postgres");
         let new = at(16, "/usr/lib/postgresql/16/bin/postgres");
 
-        let refused =
-            first_new_enough("PostgreSQL", OLDEST_POSTGRES, [old.clone()].into_iter()).unwrap_err();
-        let taken = first_new_enough(
-            "PostgreSQL",
-            OLDEST_POSTGRES,
-            [old, new.clone()].into_iter(),
-        )
-        .unwrap();
+        let refused = first_new_enough("PostgreSQL", OLDEST_POSTGRES, [old.clone()].into_iter()).unwrap_err();
+        let taken = first_new_enough("PostgreSQL", OLDEST_POSTGRES, [old, new.clone()].into_iter()).unwrap();
 
         assert!(
-            refused
-                .to_string()
-                .contains("14.2 in /usr/lib/postgresql/14/bin is too old: 15.0 or newer"),
+            refused.to_string().contains("14.2 in /usr/lib/postgresql/14/bin is too old: 15.0 or newer"),
             "{refused}"
         );
         assert_eq!(taken, new);

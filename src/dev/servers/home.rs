@@ -38,20 +38,14 @@ impl RunAs {
         if let Ok(owner) = fs::metadata(data)
             && owner.uid() != 0
         {
-            return Ok(Some(Self {
-                uid: owner.uid(),
-                gid: owner.gid(),
-            }));
+            return Ok(Some(Self { uid: owner.uid(), gid: owner.gid() }));
         }
         for name in ["postgres", "nobody"] {
             let user = User::from_name(name)
                 .map_err(std::io::Error::from)
                 .map_err(failed_to("look up the users in", Path::new("/etc/passwd")))?;
             if let Some(user) = user {
-                return Ok(Some(Self {
-                    uid: user.uid.as_raw(),
-                    gid: user.gid.as_raw(),
-                }));
+                return Ok(Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }));
             }
         }
         Err(ServerError::NoUser)
@@ -63,14 +57,9 @@ impl RunAs {
 
     fn can_enter(self, folder: &Path) -> Result<bool, ServerError> {
         let mut test = Command::new("/bin/sh");
-        test.args(["-c", "test -x \"$1\"", "sh"])
-            .arg(folder)
-            .current_dir("/");
+        test.args(["-c", "test -x \"$1\"", "sh"]).arg(folder).current_dir("/");
         self.apply(&mut test);
-        Ok(test
-            .status()
-            .map_err(failed_to("look into", folder))?
-            .success())
+        Ok(test.status().map_err(failed_to("look into", folder))?.success())
     }
 }
 
@@ -102,11 +91,7 @@ impl Home {
             .open(&path)
             .map_err(failed_to("open", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                directory,
-                run_as,
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { directory, run_as, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(ServerError::InUse(directory)),
             Err(TryLockError::Error(error)) => Err(failed_to("lock", &path)(error)),
         }
@@ -152,8 +137,7 @@ impl Home {
             .mode(0o600)
             .open(&path)
             .map_err(failed_to("create", &path))?;
-        std::io::Write::write_all(&mut file, content.as_bytes())
-            .map_err(failed_to("write", &path))?;
+        std::io::Write::write_all(&mut file, content.as_bytes()).map_err(failed_to("write", &path))?;
         if let Some(user) = self.run_as {
             hand_over(&path, user)?;
         }
@@ -161,8 +145,7 @@ impl Home {
     }
 
     pub(super) fn record(&self, pid: u32) -> Result<(), ServerError> {
-        self.write_private("server.pid", &format!("{pid}\n"))
-            .map(|_| ())
+        self.write_private("server.pid", &format!("{pid}\n")).map(|_| ())
     }
 
     pub(super) fn forget(&self) -> Result<(), ServerError> {
@@ -171,26 +154,16 @@ impl Home {
 
     /// The process that the last owner of this directory started.
     pub(super) fn recorded(&self) -> Option<u32> {
-        fs::read_to_string(self.directory.join("server.pid"))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
+        fs::read_to_string(self.directory.join("server.pid")).ok()?.trim().parse().ok()
     }
 
     /// Opens the log for appending, after putting an overlong one aside.
     pub(super) fn open_log(&self) -> Result<File, ServerError> {
         let path = self.log();
         if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES) {
-            fs::rename(&path, path.with_extension("log.old"))
-                .map_err(failed_to("put aside", &path))?;
+            fs::rename(&path, path.with_extension("log.old")).map_err(failed_to("put aside", &path))?;
         }
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed_to("open", &path))
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed_to("open", &path))
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -201,12 +174,9 @@ impl Home {
         let path = self.log();
         let mut file = File::open(&path).map_err(failed_to("open", &path))?;
         let bytes = file.metadata().map_err(failed_to("read", &path))?.len();
-        file.seek(SeekFrom::Start(bytes.saturating_sub(TAIL_BYTES)))
-            .map_err(failed_to("read", &path))?;
+        file.seek(SeekFrom::Start(bytes.saturating_sub(TAIL_BYTES))).map_err(failed_to("read", &path))?;
         let mut tail = Vec::new();
-        file.take(TAIL_BYTES)
-            .read_to_end(&mut tail)
-            .map_err(failed_to("read", &path))?;
+        file.take(TAIL_BYTES).read_to_end(&mut tail).map_err(failed_to("read", &path))?;
         Ok(String::from_utf8_lossy(&tail).trim().to_owned())
     }
 }
@@ -214,10 +184,7 @@ impl Home {
 /// A directory for a server that is thrown away, under the temporary folder. Its parent is the folder itself, so that
 /// another user can reach it.
 pub(super) fn throwaway(server: &str) -> PathBuf {
-    std::env::temp_dir().join(format!(
-        "berth-{server}-{}",
-        hex::encode(rand::rng().random::<[u8; 8]>())
-    ))
+    std::env::temp_dir().join(format!("berth-{server}-{}", hex::encode(rand::rng().random::<[u8; 8]>())))
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<(), ServerError> {
@@ -259,8 +226,7 @@ fn make_private(directory: &Path, run_as: Option<RunAs>) -> Result<(), ServerErr
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let found = fs::symlink_metadata(directory).map_err(failed_to("look at", directory))?;
-            let ours = found.uid() == geteuid().as_raw()
-                || run_as.is_some_and(|user| user.uid == found.uid());
+            let ours = found.uid() == geteuid().as_raw() || run_as.is_some_and(|user| user.uid == found.uid());
             let private = ours && found.mode() & 0o077 == 0;
             if found.is_dir() && (private || !directory.starts_with(FALLBACK_FOLDER)) {
                 Ok(())

@@ -14,16 +14,12 @@ use tokio::time::{sleep, timeout};
 use super::find::{Installation, find_postgres, find_postgres_of};
 use super::home::{Home, RunAs, remove_if_there, throwaway};
 use super::process::{
-    BETWEEN_ATTEMPTS, Endings, Readiness, START_ATTEMPTS, ServerProcess, command_line, free_port,
-    stop_orphan,
+    BETWEEN_ATTEMPTS, Endings, Readiness, START_ATTEMPTS, ServerProcess, command_line, free_port, stop_orphan,
 };
 use super::{ServerError, failed_to};
 
 const SERVER: &str = "PostgreSQL";
-const ENDINGS: Endings = Endings {
-    clean: Signal::SIGINT,
-    quick: Signal::SIGQUIT,
-};
+const ENDINGS: Endings = Endings { clean: Signal::SIGINT, quick: Signal::SIGQUIT };
 
 /// The superuser of a private PostgreSQL.
 pub const OWNER: &str = "berth_owner";
@@ -47,20 +43,12 @@ pub struct PostgresOptions {
 impl PostgresOptions {
     /// A server whose data stays in `data_dir`.
     pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            data_dir: data_dir.into(),
-            port: None,
-            settings: Vec::new(),
-            throwaway: false,
-        }
+        Self { data_dir: data_dir.into(), port: None, settings: Vec::new(), throwaway: false }
     }
 
     /// A server in the temporary folder that vanishes with its value; still as durable as a real one.
     pub fn throwaway() -> Self {
-        Self {
-            throwaway: true,
-            ..Self::in_directory(throwaway("postgres"))
-        }
+        Self { throwaway: true, ..Self::in_directory(throwaway("postgres")) }
     }
 
     #[must_use]
@@ -70,9 +58,7 @@ impl PostgresOptions {
     }
 
     fn fsync_is_off(&self) -> bool {
-        self.settings
-            .iter()
-            .any(|(name, value)| name == "fsync" && value == "off")
+        self.settings.iter().any(|(name, value)| name == "fsync" && value == "off")
     }
 }
 
@@ -118,14 +104,7 @@ impl PrivatePostgres {
         refuse_a_foreign_server(&home)?;
         let password = home.password()?;
         let sync = !options.fsync_is_off();
-        let mut server = Self {
-            installation,
-            options,
-            port: 0,
-            password,
-            process: None,
-            home,
-        };
+        let mut server = Self { installation, options, port: 0, password, process: None, home };
         if major_of(&server.home.data())?.is_none() {
             initdb::make_data(&server.installation, &server.home, sync).await?;
         }
@@ -175,35 +154,24 @@ impl PrivatePostgres {
 
     /// `postgres://berth_owner:…@127.0.0.1:…/database`; holds the password.
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://{OWNER}:{}@127.0.0.1:{}/{database}?sslmode=disable",
-            self.password, self.port
-        )
+        format!("postgres://{OWNER}:{}@127.0.0.1:{}/{database}?sslmode=disable", self.password, self.port)
     }
 
     /// Makes the database unless it is there; returns its URL.
     pub async fn create_database(&self, name: &str) -> Result<String, ServerError> {
-        let first = name
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        let rest = name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let rest = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         if !first || !rest || name.len() > DATABASE_NAME_BYTES {
             return Err(ServerError::DatabaseName(name.to_owned()));
         }
         let mut connection = PgConnection::connect(&self.url("postgres")).await?;
-        let exists: bool =
-            sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-                .bind(name)
-                .fetch_one(&mut connection)
-                .await?;
+        let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(name)
+            .fetch_one(&mut connection)
+            .await?;
         if !exists {
             // A name cannot be a parameter; it was checked above.
-            sqlx::query(AssertSqlSafe(format!("create database \"{name}\"")))
-                .execute(&mut connection)
-                .await?;
+            sqlx::query(AssertSqlSafe(format!("create database \"{name}\""))).execute(&mut connection).await?;
         }
         connection.close().await?;
         Ok(self.url(name))
@@ -227,21 +195,10 @@ impl PrivatePostgres {
     async fn launch(&mut self) -> Result<(), ServerError> {
         self.process = None;
         let mut command = Command::new(&self.installation.program);
-        command
-            .arg("-D")
-            .arg(self.home.data())
-            .current_dir(self.home.data());
+        command.arg("-D").arg(self.home.data()).current_dir(self.home.data());
         let port = self.port.to_string();
-        let ours = [
-            ("listen_addresses", "127.0.0.1"),
-            ("port", &port),
-            ("unix_socket_directories", ""),
-        ];
-        let asked = self
-            .options
-            .settings
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let ours = [("listen_addresses", "127.0.0.1"), ("port", &port), ("unix_socket_directories", "")];
+        let asked = self.options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in asked.chain(ours) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
@@ -284,11 +241,7 @@ impl Drop for PrivatePostgres {
 
 fn did_not_start(home: &Home) -> ServerError {
     let tail = home.log_tail().unwrap_or_else(|error| error.to_string());
-    ServerError::DidNotStart {
-        server: SERVER,
-        log: home.log(),
-        tail,
-    }
+    ServerError::DidNotStart { server: SERVER, log: home.log(), tail }
 }
 
 async fn answers(url: &str) -> bool {
@@ -311,10 +264,7 @@ fn major_of(data: &Path) -> Result<Option<u32>, ServerError> {
 fn installed_for(major: u32, home: &Home) -> Result<Installation, ServerError> {
     let found = find_postgres_of(major);
     if let Err(ServerError::NotInstalled { .. }) = found {
-        return Err(ServerError::OtherMajor {
-            major,
-            directory: home.data(),
-        });
+        return Err(ServerError::OtherMajor { major, directory: home.data() });
     }
     found
 }
@@ -326,19 +276,12 @@ fn refuse_a_foreign_server(home: &Home) -> Result<(), ServerError> {
     let Ok(content) = fs::read_to_string(&path) else {
         return Ok(());
     };
-    let Some(pid) = content
-        .lines()
-        .next()
-        .and_then(|line| line.trim().parse().ok())
-    else {
+    let Some(pid) = content.lines().next().and_then(|line| line.trim().parse().ok()) else {
         return Ok(());
     };
     match command_line(pid) {
         Some(line) if line.contains("postgres") || line.contains("postmaster") => {
-            Err(ServerError::NotOurs {
-                pid,
-                directory: home.data(),
-            })
+            Err(ServerError::NotOurs { pid, directory: home.data() })
         }
         Some(_) => remove_if_there(&path),
         None => Ok(()),

@@ -87,17 +87,10 @@ impl ServerProcess {
         let pid = child.id();
         let guarded = home.record(pid).and_then(|()| guard(pid, endings.clean));
         match guarded {
-            Ok(guard) => Ok(Self {
-                server,
-                endings,
-                child,
-                guard,
-            }),
+            Ok(guard) => Ok(Self { server, endings, child, guard }),
             Err(error) => {
                 child.kill().map_err(failed_to("kill", program.as_ref()))?;
-                child
-                    .wait()
-                    .map_err(failed_to("wait for", program.as_ref()))?;
+                child.wait().map_err(failed_to("wait for", program.as_ref()))?;
                 Err(error)
             }
         }
@@ -141,10 +134,7 @@ impl ServerProcess {
                 return Ok(());
             }
         }
-        Err(ServerError::DidNotStop {
-            server: self.server,
-            pid: self.pid(),
-        })
+        Err(ServerError::DidNotStop { server: self.server, pid: self.pid() })
     }
 
     /// Tells the guard that there is nothing left to end.
@@ -201,19 +191,13 @@ fn send(pid: u32, signal: Signal) -> Result<(), ServerError> {
     }; // no such process can be
     match kill(Pid::from_raw(raw), signal) {
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => Err(failed_to("signal", format!("process {pid}").as_ref())(
-            errno.into(),
-        )),
+        Err(errno) => Err(failed_to("signal", format!("process {pid}").as_ref())(errno.into())),
     }
 }
 
 /// Stops the server that an earlier, killed owner of `home` left behind: the process that it recorded, and only if its
 /// command line still names `home`, because process ids are used again.
-pub(super) async fn stop_orphan(
-    server: &'static str,
-    home: &Home,
-    endings: Endings,
-) -> Result<(), ServerError> {
+pub(super) async fn stop_orphan(server: &'static str, home: &Home, endings: Endings) -> Result<(), ServerError> {
     let Some(pid) = home.recorded() else {
         return Ok(());
     };
@@ -229,11 +213,7 @@ pub(super) async fn stop_orphan(
             sleep(POLL_EVERY).await;
         }
     }
-    if alive() {
-        Err(ServerError::DidNotStop { server, pid })
-    } else {
-        home.forget()
-    }
+    if alive() { Err(ServerError::DidNotStop { server, pid }) } else { home.forget() }
 }
 
 fn serves(pid: u32, home: &Home) -> bool {
@@ -247,10 +227,7 @@ pub(super) fn command_line(pid: u32) -> Option<String> {
         Err(_) if fs::exists("/proc/self/cmdline").unwrap_or(false) => return None,
         // macOS has no /proc.
         Err(_) => {
-            let output = Command::new("ps")
-                .args(["-o", "args=", "-p", &pid.to_string()])
-                .output()
-                .ok()?;
+            let output = Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output().ok()?;
             String::from_utf8_lossy(&output.stdout).into_owned()
         }
     };

@@ -12,16 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use super::find::{Installation, find_redis};
 use super::home::{Home, remove_if_there, throwaway};
-use super::process::{
-    BETWEEN_ATTEMPTS, Endings, Readiness, START_ATTEMPTS, ServerProcess, free_port, stop_orphan,
-};
+use super::process::{BETWEEN_ATTEMPTS, Endings, Readiness, START_ATTEMPTS, ServerProcess, free_port, stop_orphan};
 use super::{ServerError, failed_to};
 
 const SERVER: &str = "Redis";
-const ENDINGS: Endings = Endings {
-    clean: Signal::SIGTERM,
-    quick: Signal::SIGKILL,
-};
+const ENDINGS: Endings = Endings { clean: Signal::SIGTERM, quick: Signal::SIGKILL };
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
@@ -43,23 +38,12 @@ pub struct RedisOptions {
 impl RedisOptions {
     /// A server that keeps its data in `dir` in an append-only file.
     pub fn in_directory(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            port: None,
-            appendonly: true,
-            save: None,
-            extra: Vec::new(),
-            throwaway: false,
-        }
+        Self { dir: dir.into(), port: None, appendonly: true, save: None, extra: Vec::new(), throwaway: false }
     }
 
     /// A server in the temporary folder that holds its data in memory only and vanishes with its value.
     pub fn throwaway() -> Self {
-        Self {
-            appendonly: false,
-            throwaway: true,
-            ..Self::in_directory(throwaway("redis"))
-        }
+        Self { appendonly: false, throwaway: true, ..Self::in_directory(throwaway("redis")) }
     }
 }
 
@@ -90,14 +74,7 @@ impl PrivateRedis {
         let home = Home::claim(&options.dir, None)?;
         stop_orphan(SERVER, &home, ENDINGS).await?;
         let password = home.password()?;
-        let mut server = Self {
-            installation,
-            options,
-            port: 0,
-            password,
-            process: None,
-            home,
-        };
+        let mut server = Self { installation, options, port: 0, password, process: None, home };
         for attempt in 1..=START_ATTEMPTS {
             server.port = match server.options.port {
                 Some(port) => port,
@@ -166,9 +143,7 @@ impl PrivateRedis {
         self.process = None;
         let data = self.home.data();
         fs::create_dir_all(&data).map_err(failed_to("create", &data))?;
-        let configuration = self
-            .home
-            .write_private("redis.conf", &self.configuration())?;
+        let configuration = self.home.write_private("redis.conf", &self.configuration())?;
         let mut command = Command::new(&self.installation.program);
         command.arg(configuration).current_dir(&data);
 
@@ -181,15 +156,8 @@ impl PrivateRedis {
                 Ok(())
             }
             Readiness::Exited | Readiness::TooLate => {
-                let tail = self
-                    .home
-                    .log_tail()
-                    .unwrap_or_else(|error| error.to_string());
-                Err(ServerError::DidNotStart {
-                    server: SERVER,
-                    log: self.home.log(),
-                    tail,
-                })
+                let tail = self.home.log_tail().unwrap_or_else(|error| error.to_string());
+                Err(ServerError::DidNotStart { server: SERVER, log: self.home.log(), tail })
             }
         }
     }
@@ -210,12 +178,7 @@ impl PrivateRedis {
             // The command line keeps the path of this file, by which an orphan is known.
             "set-proc-title no".to_owned(),
         ];
-        lines.extend(
-            self.options
-                .extra
-                .iter()
-                .map(|(name, value)| format!("{name} {value}")),
-        );
+        lines.extend(self.options.extra.iter().map(|(name, value)| format!("{name} {value}")));
         lines.join("\n") + "\n"
     }
 
@@ -241,9 +204,7 @@ impl Drop for PrivateRedis {
 }
 
 async fn connect(url: &str) -> Result<MultiplexedConnection, redis::RedisError> {
-    redis::Client::open(url)?
-        .get_multiplexed_async_connection()
-        .await
+    redis::Client::open(url)?.get_multiplexed_async_connection().await
 }
 
 async fn answers(url: &str) -> bool {
@@ -252,12 +213,7 @@ async fn answers(url: &str) -> bool {
 }
 
 fn quoted(path: &Path) -> String {
-    format!(
-        "\"{}\"",
-        path.to_string_lossy()
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-    )
+    format!("\"{}\"", path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]

@@ -13,12 +13,8 @@ fn with(key: &str, value: &str) -> String {
         ("package", "\"shared-starter\""),
         ("max_quantity", "10"),
     ];
-    assert!(
-        lines.iter().any(|(name, _)| *name == key),
-        "no such key: {key}"
-    );
-    let lines = lines
-        .map(|(name, default)| format!("{name} = {}\n", if name == key { value } else { default }));
+    assert!(lines.iter().any(|(name, _)| *name == key), "no such key: {key}");
+    let lines = lines.map(|(name, default)| format!("{name} = {}\n", if name == key { value } else { default }));
     format!("[[service]]\n{}", lines.concat())
 }
 
@@ -46,83 +42,25 @@ fn the_built_in_catalogue_sells_the_eight_services_at_their_prices() {
         .collect();
 
     let expected = [
-        (
-            "shared-monthly",
-            "Shared Hosting - Monthly",
-            "4.99 USD",
-            "shared",
-            "monthly",
-        ),
-        (
-            "shared-annual",
-            "Shared Hosting - Annual",
-            "49.99 USD",
-            "shared",
-            "annual",
-        ),
-        (
-            "vps-monthly",
-            "VPS - Monthly",
-            "19.99 USD",
-            "vps",
-            "monthly",
-        ),
+        ("shared-monthly", "Shared Hosting - Monthly", "4.99 USD", "shared", "monthly"),
+        ("shared-annual", "Shared Hosting - Annual", "49.99 USD", "shared", "annual"),
+        ("vps-monthly", "VPS - Monthly", "19.99 USD", "vps", "monthly"),
         ("vps-annual", "VPS - Annual", "199.99 USD", "vps", "annual"),
-        (
-            "cloud-monthly",
-            "Cloud - Monthly",
-            "99.99 USD",
-            "cloud",
-            "monthly",
-        ),
-        (
-            "cloud-annual",
-            "Cloud - Annual",
-            "999.99 USD",
-            "cloud",
-            "annual",
-        ),
-        (
-            "wordpress-monthly",
-            "WordPress - Monthly",
-            "9.99 USD",
-            "wordpress",
-            "monthly",
-        ),
-        (
-            "wordpress-annual",
-            "WordPress - Annual",
-            "99.99 USD",
-            "wordpress",
-            "annual",
-        ),
+        ("cloud-monthly", "Cloud - Monthly", "99.99 USD", "cloud", "monthly"),
+        ("cloud-annual", "Cloud - Annual", "999.99 USD", "cloud", "annual"),
+        ("wordpress-monthly", "WordPress - Monthly", "9.99 USD", "wordpress", "monthly"),
+        ("wordpress-annual", "WordPress - Annual", "99.99 USD", "wordpress", "annual"),
     ];
-    assert_eq!(
-        sold,
-        expected.map(|(id, name, price, kind, cycle)| (id, name, price.to_owned(), kind, cycle))
-    );
-    assert!(
-        catalogue
-            .services()
-            .iter()
-            .all(|service| service.plan_name() == "starter")
-    );
-    assert!(
-        catalogue
-            .services()
-            .iter()
-            .all(|service| service.prices().count() == 1)
-    );
+    assert_eq!(sold, expected.map(|(id, name, price, kind, cycle)| (id, name, price.to_owned(), kind, cycle)));
+    assert!(catalogue.services().iter().all(|service| service.plan_name() == "starter"));
+    assert!(catalogue.services().iter().all(|service| service.prices().count() == 1));
 }
 
 #[test]
 fn an_unknown_service_has_no_price() {
     let catalogue = Catalogue::built_in().unwrap();
 
-    assert_eq!(
-        catalogue.service("shared-monthly").map(Service::name),
-        Some("Shared Hosting - Monthly")
-    );
+    assert_eq!(catalogue.service("shared-monthly").map(Service::name), Some("Shared Hosting - Monthly"));
     for id in ["shared hosting-monthly", "Shared-Monthly", "", "vps"] {
         assert_eq!(catalogue.service(id), None, "{id:?}");
     }
@@ -176,21 +114,9 @@ fn a_refused_value_is_answered_with_service_key_and_what_is_allowed() {
             "{ JPY = \"49\" }",
             "service shared-monthly: prices.JPY is \"49\", but must be \"0\", or \"50\" to \"99999999\" with at most 0 digits after the point",
         ),
-        (
-            "max_quantity",
-            "0",
-            "service shared-monthly: max_quantity is \"0\", but must be 1 to 100",
-        ),
-        (
-            "max_quantity",
-            "101",
-            "service shared-monthly: max_quantity is \"101\", but must be 1 to 100",
-        ),
-        (
-            "max_quantity",
-            "-3",
-            "service shared-monthly: max_quantity is \"-3\", but must be 1 to 100",
-        ),
+        ("max_quantity", "0", "service shared-monthly: max_quantity is \"0\", but must be 1 to 100"),
+        ("max_quantity", "101", "service shared-monthly: max_quantity is \"101\", but must be 1 to 100"),
+        ("max_quantity", "-3", "service shared-monthly: max_quantity is \"-3\", but must be 1 to 100"),
     ] {
         assert_eq!(refusal_of(&with(key, value)), sentence);
     }
@@ -199,16 +125,10 @@ fn a_refused_value_is_answered_with_service_key_and_what_is_allowed() {
 #[test]
 fn prices_below_the_smallest_charge_or_above_the_largest_are_refused() {
     for price in ["0.49", "-4.99", "1000000", "free", "4,99", "1e2", ""] {
-        assert!(
-            refusal_of(&with("prices", &format!("{{ USD = \"{price}\" }}"))).contains("prices.USD"),
-            "{price}"
-        );
+        assert!(refusal_of(&with("prices", &format!("{{ USD = \"{price}\" }}"))).contains("prices.USD"), "{price}");
     }
     for price in ["0", "0.00", "0.50", "999999.99"] {
-        assert!(
-            Catalogue::from_toml(&with("prices", &format!("{{ USD = \"{price}\" }}"))).is_ok(),
-            "{price}"
-        );
+        assert!(Catalogue::from_toml(&with("prices", &format!("{{ USD = \"{price}\" }}"))).is_ok(), "{price}");
     }
 }
 
@@ -228,10 +148,7 @@ fn currencies_that_cannot_be_charged_are_refused() {
     for code in ["UGX", "KWD", "usd", "XXX"] {
         let refusal = refusal_of(&with("prices", &format!("{{ {code} = \"5000\" }}")));
 
-        assert!(
-            refusal.contains(&format!("prices.{code}")) && refusal.contains("USD, ZAR"),
-            "{refusal}"
-        );
+        assert!(refusal.contains(&format!("prices.{code}")) && refusal.contains("USD, ZAR"), "{refusal}");
     }
 }
 
@@ -242,37 +159,23 @@ fn unknown_and_missing_keys_are_named_with_the_service() {
     let nameless = refusal_of(&with("max_quantity", "1").replace("id = \"shared-monthly\"\n", ""));
 
     assert!(
-        unknown.starts_with(
-            "service shared-monthly: unknown field `prize`, expected one of `id`, `name`"
-        ),
+        unknown.starts_with("service shared-monthly: unknown field `prize`, expected one of `id`, `name`"),
         "{unknown}"
     );
-    assert!(
-        missing.starts_with("service shared-monthly: missing field `pool`"),
-        "{missing}"
-    );
-    assert!(
-        nameless.starts_with("service number 1: missing field `id`"),
-        "{nameless}"
-    );
+    assert!(missing.starts_with("service shared-monthly: missing field `pool`"), "{missing}");
+    assert!(nameless.starts_with("service number 1: missing field `id`"), "{nameless}");
 }
 
 #[test]
 fn an_id_used_twice_is_refused() {
     let twice = with("name", "\"One\"") + &with("name", "\"Two\"");
 
-    assert_eq!(
-        refusal_of(&twice),
-        "service shared-monthly: the id is used twice; ids must be unique"
-    );
+    assert_eq!(refusal_of(&twice), "service shared-monthly: the id is used twice; ids must be unique");
 }
 
 #[test]
 fn a_file_that_is_no_catalogue_is_refused() {
-    assert_eq!(
-        refusal_of(""),
-        "the catalogue lists 0 services; it must list 1 to 1000"
-    );
+    assert_eq!(refusal_of(""), "the catalogue lists 0 services; it must list 1 to 1000");
     assert!(refusal_of("[[service]\n").starts_with("the catalogue cannot be read: "));
     assert!(refusal_of("[[services]]\n").contains("unknown field `services`"));
 }
@@ -290,12 +193,7 @@ fn a_service_type_reads_back_as_it_was_written() {
 
 #[test]
 fn a_service_id_is_checked_when_it_is_read() {
-    assert_eq!(
-        serde_json::from_str::<ServiceId>("\"vps-annual\"")
-            .unwrap()
-            .as_str(),
-        "vps-annual"
-    );
+    assert_eq!(serde_json::from_str::<ServiceId>("\"vps-annual\"").unwrap().as_str(), "vps-annual");
     assert!(serde_json::from_str::<ServiceId>("\"VPS annual\"").is_err());
     assert!("x".repeat(101).parse::<ServiceId>().is_err());
 }

@@ -89,20 +89,14 @@ impl Currency {
     /// The smallest amount above zero that Stripe charges.
     #[must_use]
     pub fn minimum_charge(self) -> Money {
-        Money {
-            amount: Decimal::new(self.minimum_in_shown_units(), self.scale()),
-            currency: self,
-        }
+        Money { amount: Decimal::new(self.minimum_in_shown_units(), self.scale()), currency: self }
     }
 
     /// The largest amount that Stripe charges at once.
     #[must_use]
     pub fn maximum_charge(self) -> Money {
         let shown = MAXIMUM_CHARGE_MINOR / self.minor_units_in_a_shown_unit();
-        Money {
-            amount: Decimal::new(shown, self.scale()),
-            currency: self,
-        }
+        Money { amount: Decimal::new(shown, self.scale()), currency: self }
     }
 
     /// How many of Stripe's minor units make one unit of the last digit shown: 100 for ISK, 1 for the others.
@@ -137,8 +131,6 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }

@@ -7,10 +7,8 @@ fn money(text: &str, code: &str) -> Money {
 }
 
 /// What Stripe's page of currencies says, as far as it concerns the allow-list.
-const ZERO_DECIMAL: &[&str] = &[
-    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf",
-    "xof", "xpf",
-];
+const ZERO_DECIMAL: &[&str] =
+    &["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
 const CONTRADICTORY_OR_THREE_DECIMAL: &[&str] = &["ugx", "bhd", "jod", "kwd", "omr", "tnd"];
 const WHOLE_UNIT_PAYOUTS: &[&str] = &["huf", "twd"];
 const MINIMUM_CHARGES: &[(&str, i64)] = &[
@@ -50,11 +48,7 @@ const MINIMUM_CHARGES: &[(&str, i64)] = &[
 fn exponents_are_those_of_stripe() {
     for currency in Currency::ALL {
         let code = currency.code().to_ascii_lowercase();
-        let expected = if ZERO_DECIMAL.contains(&code.as_str()) {
-            0
-        } else {
-            2
-        };
+        let expected = if ZERO_DECIMAL.contains(&code.as_str()) { 0 } else { 2 };
 
         assert_eq!(currency.exponent(), expected, "{currency}");
         assert!(currency.scale() <= currency.exponent(), "{currency}");
@@ -63,14 +57,8 @@ fn exponents_are_those_of_stripe() {
 
 #[test]
 fn currencies_that_stripe_treats_strangely_are_refused() {
-    for code in CONTRADICTORY_OR_THREE_DECIMAL
-        .iter()
-        .chain(WHOLE_UNIT_PAYOUTS)
-    {
-        assert_eq!(
-            code.parse::<Currency>(),
-            Err(MoneyError::UnknownCurrency((*code).to_owned()))
-        );
+    for code in CONTRADICTORY_OR_THREE_DECIMAL.iter().chain(WHOLE_UNIT_PAYOUTS) {
+        assert_eq!(code.parse::<Currency>(), Err(MoneyError::UnknownCurrency((*code).to_owned())));
     }
     for text in ["", "US", "USDX", "usd ", "€", "xxx"] {
         assert!(text.parse::<Currency>().is_err(), "{text:?}");
@@ -81,22 +69,11 @@ fn currencies_that_stripe_treats_strangely_are_refused() {
 fn the_smallest_charges_are_those_of_stripe() {
     for currency in Currency::ALL {
         let code = currency.code().to_ascii_lowercase();
-        let published = MINIMUM_CHARGES
-            .iter()
-            .find(|(listed, _)| *listed == code)
-            .map(|(_, minor)| *minor);
+        let published = MINIMUM_CHARGES.iter().find(|(listed, _)| *listed == code).map(|(_, minor)| *minor);
 
         // ISK alone has no published minimum.
-        assert_eq!(
-            currency.minimum_charge().to_minor(),
-            Ok(published.unwrap_or(100)),
-            "{currency}"
-        );
-        assert_eq!(
-            published.is_none(),
-            *currency == Currency::Isk,
-            "{currency}"
-        );
+        assert_eq!(currency.minimum_charge().to_minor(), Ok(published.unwrap_or(100)), "{currency}");
+        assert_eq!(published.is_none(), *currency == Currency::Isk, "{currency}");
     }
 }
 
@@ -111,15 +88,9 @@ fn the_largest_charge_has_eight_digits() {
 fn a_currency_reads_in_either_case_and_is_written_in_upper_case() {
     for currency in Currency::ALL {
         assert_eq!(currency.code().to_ascii_lowercase().parse(), Ok(*currency));
-        assert_eq!(
-            serde_json::to_string(currency).unwrap(),
-            format!("\"{}\"", currency.code())
-        );
+        assert_eq!(serde_json::to_string(currency).unwrap(), format!("\"{}\"", currency.code()));
     }
-    assert_eq!(
-        serde_json::from_str::<Currency>("\"eur\"").unwrap(),
-        Currency::Eur
-    );
+    assert_eq!(serde_json::from_str::<Currency>("\"eur\"").unwrap(), Currency::Eur);
     assert!(serde_json::from_str::<Currency>("\"UGX\"").is_err());
 }
 
@@ -139,87 +110,46 @@ fn amounts_are_minor_units_for_stripe_and_decimals_for_people() {
 
         assert_eq!(amount.to_minor(), Ok(minor), "{text} {code}");
         assert_eq!(amount.to_string(), shown);
-        assert_eq!(
-            format!("{} {}", amount.amount_text(), amount.currency()),
-            shown
-        );
+        assert_eq!(format!("{} {}", amount.amount_text(), amount.currency()), shown);
         assert_eq!(Money::from_minor(minor, code.parse().unwrap()), Ok(amount));
     }
 }
 
 #[test]
 fn digits_beyond_the_scale_are_refused_not_rounded() {
-    for (text, code) in [
-        ("4.999", "USD"),
-        ("19.991", "EUR"),
-        ("1.5", "JPY"),
-        ("1.5", "ISK"),
-        ("0.0000000000000000000000000001", "USD"),
-    ] {
+    for (text, code) in
+        [("4.999", "USD"), ("19.991", "EUR"), ("1.5", "JPY"), ("1.5", "ISK"), ("0.0000000000000000000000000001", "USD")]
+    {
         let outcome = Money::parse(text, code.parse().unwrap());
 
-        assert!(
-            matches!(outcome, Err(MoneyError::TooPrecise { .. })),
-            "{text} {code}: {outcome:?}"
-        );
+        assert!(matches!(outcome, Err(MoneyError::TooPrecise { .. })), "{text} {code}: {outcome:?}");
     }
 }
 
 #[test]
 fn texts_that_are_no_plain_number_are_refused() {
-    for text in [
-        "", ".", "4.", ".5", "1e2", "+1", "-1", " 1", "1 ", "1,000", "1_000", "0x1", "4.9.9",
-        "NaN", "٤",
-    ] {
-        assert_eq!(
-            Money::parse(text, Currency::Usd),
-            Err(MoneyError::NotAnAmount(text.to_owned())),
-            "{text:?}"
-        );
+    for text in ["", ".", "4.", ".5", "1e2", "+1", "-1", " 1", "1 ", "1,000", "1_000", "0x1", "4.9.9", "NaN", "٤"] {
+        assert_eq!(Money::parse(text, Currency::Usd), Err(MoneyError::NotAnAmount(text.to_owned())), "{text:?}");
     }
     let thirty_digits = "1".repeat(30);
-    assert_eq!(
-        Money::parse(&thirty_digits, Currency::Usd),
-        Err(MoneyError::NotAnAmount(thirty_digits))
-    );
+    assert_eq!(Money::parse(&thirty_digits, Currency::Usd), Err(MoneyError::NotAnAmount(thirty_digits)));
 }
 
 #[test]
 fn amounts_below_zero_or_beyond_stripe_are_refused() {
     let largest = Money::from_minor(i64::MAX, Currency::Usd).unwrap();
 
-    assert_eq!(
-        Money::new(Decimal::new(-1, 2), Currency::Usd),
-        Err(MoneyError::Negative)
-    );
-    assert_eq!(
-        Money::from_minor(-1, Currency::Usd),
-        Err(MoneyError::Negative)
-    );
+    assert_eq!(Money::new(Decimal::new(-1, 2), Currency::Usd), Err(MoneyError::Negative));
+    assert_eq!(Money::from_minor(-1, Currency::Usd), Err(MoneyError::Negative));
     assert_eq!(
         Money::from_minor(150, Currency::Isk),
-        Err(MoneyError::NotWhole {
-            minor: 150,
-            currency: Currency::Isk
-        })
+        Err(MoneyError::NotWhole { minor: 150, currency: Currency::Isk })
     );
-    assert_eq!(
-        largest.checked_add(Currency::Usd.minimum_charge()),
-        Err(MoneyError::TooLarge)
-    );
+    assert_eq!(largest.checked_add(Currency::Usd.minimum_charge()), Err(MoneyError::TooLarge));
     assert_eq!(largest.checked_mul(u32::MAX), Err(MoneyError::TooLarge));
-    assert_eq!(
-        Money::new(Decimal::MAX, Currency::Usd),
-        Err(MoneyError::TooLarge)
-    );
-    assert_eq!(
-        Money::new(Decimal::MAX, Currency::Jpy),
-        Err(MoneyError::TooLarge)
-    );
-    assert_eq!(
-        money("1", "USD").checked_sub(money("1.01", "USD")),
-        Err(MoneyError::Negative)
-    );
+    assert_eq!(Money::new(Decimal::MAX, Currency::Usd), Err(MoneyError::TooLarge));
+    assert_eq!(Money::new(Decimal::MAX, Currency::Jpy), Err(MoneyError::TooLarge));
+    assert_eq!(money("1", "USD").checked_sub(money("1.01", "USD")), Err(MoneyError::Negative));
 }
 
 #[test]
@@ -232,10 +162,7 @@ fn minus_zero_is_zero() {
 
 #[test]
 fn two_currencies_never_meet() {
-    let mixed = MoneyError::MixedCurrencies {
-        left: Currency::Usd,
-        right: Currency::Eur,
-    };
+    let mixed = MoneyError::MixedCurrencies { left: Currency::Usd, right: Currency::Eur };
     let (dollar, euro) = (money("1", "USD"), money("1", "EUR"));
 
     assert_ne!(dollar, euro);
@@ -248,52 +175,31 @@ fn two_currencies_never_meet() {
 
 #[test]
 fn ten_percent_of_three_lines_is_split_without_losing_a_cent() {
-    let lines = [
-        money("3.33", "USD"),
-        money("3.33", "USD"),
-        money("3.34", "USD"),
-    ];
+    let lines = [money("3.33", "USD"), money("3.33", "USD"), money("3.34", "USD")];
 
     let shares = money("1.00", "USD").allocate_by(&lines).unwrap();
 
-    assert_eq!(
-        shares,
-        [
-            money("0.33", "USD"),
-            money("0.33", "USD"),
-            money("0.34", "USD")
-        ]
-    );
+    assert_eq!(shares, [money("0.33", "USD"), money("0.33", "USD"), money("0.34", "USD")]);
 }
 
 #[test]
 fn equal_parts_get_the_left_over_cents_in_their_order() {
     assert_eq!(
         money("0.05", "USD").allocate(&[1, 1, 1]).unwrap(),
-        [
-            money("0.02", "USD"),
-            money("0.02", "USD"),
-            money("0.01", "USD")
-        ]
+        [money("0.02", "USD"), money("0.02", "USD"), money("0.01", "USD")]
     );
     assert_eq!(
         money("1.00", "USD").allocate(&[0, 7, 0]).unwrap(),
         [money("0", "USD"), money("1", "USD"), money("0", "USD")]
     );
     // A share of krónur is whole krónur, although Stripe counts hundredths.
-    assert_eq!(
-        money("5", "ISK").allocate(&[1, 1]).unwrap(),
-        [money("3", "ISK"), money("2", "ISK")]
-    );
+    assert_eq!(money("5", "ISK").allocate(&[1, 1]).unwrap(), [money("3", "ISK"), money("2", "ISK")]);
 }
 
 #[test]
 fn a_split_among_nobody_is_refused() {
     assert_eq!(money("1", "USD").allocate(&[]), Err(MoneyError::NoWeights));
-    assert_eq!(
-        money("1", "USD").allocate(&[0, 0]),
-        Err(MoneyError::NoWeights)
-    );
+    assert_eq!(money("1", "USD").allocate(&[0, 0]), Err(MoneyError::NoWeights));
 }
 
 fn any_currency() -> impl Strategy<Value = Currency> {
@@ -302,8 +208,7 @@ fn any_currency() -> impl Strategy<Value = Currency> {
 
 /// Amounts up to what Stripe charges at once, in units of the last digit shown.
 fn any_money(currency: Currency) -> impl Strategy<Value = Money> {
-    (0..=99_999_999_i64)
-        .prop_map(move |units| Money::new(Decimal::new(units, currency.scale()), currency).unwrap())
+    (0..=99_999_999_i64).prop_map(move |units| Money::new(Decimal::new(units, currency.scale()), currency).unwrap())
 }
 
 fn two_amounts() -> impl Strategy<Value = (Money, Money)> {
@@ -311,12 +216,7 @@ fn two_amounts() -> impl Strategy<Value = (Money, Money)> {
 }
 
 fn an_amount_and_lines() -> impl Strategy<Value = (Money, Vec<Money>)> {
-    any_currency().prop_flat_map(|currency| {
-        (
-            any_money(currency),
-            prop::collection::vec(any_money(currency), 1..40),
-        )
-    })
+    any_currency().prop_flat_map(|currency| (any_money(currency), prop::collection::vec(any_money(currency), 1..40)))
 }
 
 proptest! {

@@ -3,10 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn line(service_id: &str, quantity: u32) -> LineRequest {
-    LineRequest {
-        service_id: service_id.to_owned(),
-        quantity,
-    }
+    LineRequest { service_id: service_id.to_owned(), quantity }
 }
 
 fn usd(text: &str) -> Money {
@@ -32,29 +29,13 @@ fn shop(prices: &[&str]) -> Catalogue {
 fn a_cart_costs_what_its_lines_cost() {
     let quote = quote_usd(&[line("shared-monthly", 2), line("vps-annual", 1)]).unwrap();
 
-    let lines: Vec<_> = quote
-        .lines
-        .iter()
-        .map(|line| {
-            (
-                line.service.name(),
-                line.quantity,
-                line.unit_price,
-                line.line_total,
-            )
-        })
-        .collect();
+    let lines: Vec<_> =
+        quote.lines.iter().map(|line| (line.service.name(), line.quantity, line.unit_price, line.line_total)).collect();
     assert_eq!(
         lines,
-        [
-            ("Shared Hosting - Monthly", 2, usd("4.99"), usd("9.98")),
-            ("VPS - Annual", 1, usd("199.99"), usd("199.99")),
-        ]
+        [("Shared Hosting - Monthly", 2, usd("4.99"), usd("9.98")), ("VPS - Annual", 1, usd("199.99"), usd("199.99")),]
     );
-    assert_eq!(
-        (quote.subtotal, quote.total),
-        (usd("209.97"), usd("209.97"))
-    );
+    assert_eq!((quote.subtotal, quote.total), (usd("209.97"), usd("209.97")));
     assert!(quote.discount.is_zero() && quote.tax.is_zero());
 }
 
@@ -62,37 +43,17 @@ fn a_cart_costs_what_its_lines_cost() {
 fn a_quantity_of_three_makes_three_units() {
     let quote = quote_usd(&[line("cloud-monthly", 1), line("wordpress-monthly", 3)]).unwrap();
 
-    let units: Vec<_> = quote
-        .units
-        .iter()
-        .map(|unit| (unit.line, unit.service_id.as_str(), unit.price, unit.total))
-        .collect();
+    let units: Vec<_> =
+        quote.units.iter().map(|unit| (unit.line, unit.service_id.as_str(), unit.price, unit.total)).collect();
     let wordpress = (1, "wordpress-monthly", usd("9.99"), usd("9.99"));
-    assert_eq!(
-        units,
-        [
-            (0, "cloud-monthly", usd("99.99"), usd("99.99")),
-            wordpress,
-            wordpress,
-            wordpress
-        ]
-    );
+    assert_eq!(units, [(0, "cloud-monthly", usd("99.99"), usd("99.99")), wordpress, wordpress, wordpress]);
 }
 
 #[test]
 fn the_same_service_twice_is_one_line() {
-    let quote = quote_usd(&[
-        line("vps-monthly", 1),
-        line("shared-monthly", 1),
-        line("vps-monthly", 2),
-    ])
-    .unwrap();
+    let quote = quote_usd(&[line("vps-monthly", 1), line("shared-monthly", 1), line("vps-monthly", 2)]).unwrap();
 
-    let lines: Vec<_> = quote
-        .lines
-        .iter()
-        .map(|line| (line.service.id().as_str(), line.quantity))
-        .collect();
+    let lines: Vec<_> = quote.lines.iter().map(|line| (line.service.id().as_str(), line.quantity)).collect();
     assert_eq!(lines, [("vps-monthly", 3), ("shared-monthly", 1)]);
     assert_eq!(quote.total, usd("64.96"));
 }
@@ -106,14 +67,8 @@ fn what_cannot_be_sold_is_refused_with_its_line() {
             vec![good.clone(), line("shared hosting-monthly", 1)],
             "line 1: there is no service \"shared hosting-monthly\"",
         ),
-        (
-            vec![good.clone(), line("vps-monthly", 0)],
-            "line 1: vps-monthly can be bought 1 to 10 at a time, not 0",
-        ),
-        (
-            vec![line("vps-monthly", 11)],
-            "line 0: vps-monthly can be bought 1 to 10 at a time, not 11",
-        ),
+        (vec![good.clone(), line("vps-monthly", 0)], "line 1: vps-monthly can be bought 1 to 10 at a time, not 0"),
+        (vec![line("vps-monthly", 11)], "line 0: vps-monthly can be bought 1 to 10 at a time, not 11"),
         (
             vec![line("vps-monthly", 6), good.clone(), line("vps-monthly", 5)],
             "line 2: vps-monthly can be bought 1 to 10 at a time, not 11",
@@ -129,17 +84,9 @@ fn what_cannot_be_sold_is_refused_with_its_line() {
 
 #[test]
 fn a_service_is_sold_only_in_the_currencies_it_has_a_price_in() {
-    let refusal = quote(
-        &Catalogue::built_in().unwrap(),
-        Currency::Eur,
-        &[line("vps-monthly", 1)],
-    )
-    .unwrap_err();
+    let refusal = quote(&Catalogue::built_in().unwrap(), Currency::Eur, &[line("vps-monthly", 1)]).unwrap_err();
 
-    assert_eq!(
-        refusal.to_string(),
-        "line 0: vps-monthly is not sold in EUR"
-    );
+    assert_eq!(refusal.to_string(), "line 0: vps-monthly is not sold in EUR");
 }
 
 #[test]
@@ -180,20 +127,11 @@ fn a_total_that_stripe_would_not_charge_is_refused() {
 
 #[test]
 fn discount_and_tax_are_shared_by_the_units_to_the_cent() {
-    let lines = quote(
-        &shop(&["3.33", "3.34"]),
-        Currency::Usd,
-        &[line("a", 2), line("b", 1)],
-    )
-    .unwrap()
-    .lines;
+    let lines = quote(&shop(&["3.33", "3.34"]), Currency::Usd, &[line("a", 2), line("b", 1)]).unwrap().lines;
 
     let units = split_into_units(&lines, usd("1.00"), usd("0.10")).unwrap();
 
-    let shares: Vec<_> = units
-        .iter()
-        .map(|unit| (unit.discount, unit.tax, unit.total))
-        .collect();
+    let shares: Vec<_> = units.iter().map(|unit| (unit.discount, unit.tax, unit.total)).collect();
     assert_eq!(
         shares,
         [
@@ -205,18 +143,11 @@ fn discount_and_tax_are_shared_by_the_units_to_the_cent() {
 }
 
 fn any_lines() -> impl Strategy<Value = Vec<LineRequest>> {
-    let ids: Vec<String> = Catalogue::built_in()
-        .unwrap()
-        .services()
-        .iter()
-        .map(|service| service.id().to_string())
-        .collect();
+    let ids: Vec<String> =
+        Catalogue::built_in().unwrap().services().iter().map(|service| service.id().to_string()).collect();
     // Three lines of at most three: one service never reaches its ten, and nothing is refused.
     let line =
-        (prop::sample::select(ids), 1_u32..=3).prop_map(|(service_id, quantity)| LineRequest {
-            service_id,
-            quantity,
-        });
+        (prop::sample::select(ids), 1_u32..=3).prop_map(|(service_id, quantity)| LineRequest { service_id, quantity });
     prop::collection::vec(line, 1..=3)
 }
 

@@ -24,18 +24,13 @@ fn a_username_is_the_same_each_time_and_differs_with_every_input() {
     assert_eq!(username(&prefix("bt"), &KEY, account(1), 0), name);
     assert_ne!(username(&prefix("bt"), &KEY, account(1), 1), name);
     assert_ne!(username(&prefix("bt"), &KEY, account(2), 0), name);
-    assert_ne!(
-        username(&prefix("bt"), &UsernameKey::new([8; 32]), account(1), 0),
-        name
-    );
+    assert_ne!(username(&prefix("bt"), &UsernameKey::new([8; 32]), account(1), 0), name);
     assert_ne!(username(&prefix("bu"), &KEY, account(1), 0), name);
 }
 
 #[test]
 fn names_hardly_ever_collide() {
-    let names: HashSet<_> = (0..20_000)
-        .map(|number| username(&prefix("bt"), &KEY, account(number), 0))
-        .collect();
+    let names: HashSet<_> = (0..20_000).map(|number| username(&prefix("bt"), &KEY, account(number), 0)).collect();
 
     // 387 million names: one pair among 20,000 accounts is as likely as none, and a taken name is what the salt is for.
     assert!(names.len() >= 19_996, "{}", names.len());
@@ -52,10 +47,7 @@ fn every_letter_of_the_alphabet_is_used_evenly() {
     }
 
     // 54,000 letters, 2,000 of each; five standard deviations are 220.
-    assert!(
-        counts.iter().all(|count| (1_780..=2_220).contains(count)),
-        "{counts:?}"
-    );
+    assert!(counts.iter().all(|count| (1_780..=2_220).contains(count)), "{counts:?}");
 }
 
 #[test]
@@ -79,19 +71,10 @@ fn a_reserved_name_is_skipped() {
 #[test]
 fn the_last_resort_is_never_reserved() {
     let ninth = |text: &&&str| text.as_bytes().get(2) == Some(&b'9');
-    assert_eq!(
-        RESERVED_NAMES.iter().chain(RESERVED_PREFIXES).find(ninth),
-        None
-    );
+    assert_eq!(RESERVED_NAMES.iter().chain(RESERVED_PREFIXES).find(ninth), None);
     // A beginning of two letters or fewer would reserve everything under it: such prefixes are refused.
-    for short in RESERVED_PREFIXES
-        .iter()
-        .filter(|reserved| reserved.len() <= 2)
-    {
-        assert_eq!(
-            short.parse::<InstallationPrefix>(),
-            Err(InvalidUsername::Reserved((*short).to_owned()))
-        );
+    for short in RESERVED_PREFIXES.iter().filter(|reserved| reserved.len() <= 2) {
+        assert_eq!(short.parse::<InstallationPrefix>(), Err(InvalidUsername::Reserved((*short).to_owned())));
     }
 
     assert_eq!(unreserved("wwwbcdfg").as_str(), "ww9bcdfg");
@@ -100,40 +83,20 @@ fn the_last_resort_is_never_reserved() {
 
 #[test]
 fn names_that_systems_keep_are_refused() {
-    for name in [
-        "postgres", "operator", "testbcdf", "rootbcdf", "pgbcdfgh", "adminbcd", "mysqlbcd",
-        "wwwbcdfg", "cpanelbc",
-    ] {
-        assert_eq!(
-            name.parse::<Username>(),
-            Err(InvalidUsername::Reserved(name.to_owned()))
-        );
+    for name in
+        ["postgres", "operator", "testbcdf", "rootbcdf", "pgbcdfgh", "adminbcd", "mysqlbcd", "wwwbcdfg", "cpanelbc"]
+    {
+        assert_eq!(name.parse::<Username>(), Err(InvalidUsername::Reserved(name.to_owned())));
     }
 }
 
 #[test]
 fn names_of_another_form_are_refused() {
-    for name in [
-        "",
-        "bt",
-        "btbcdfgh2",
-        "2tbcdfgh",
-        "btBcdfgh",
-        "bt_cdfgh",
-        "bt-cdfgh",
-        "btcdfgé",
-        "bt cdfgh",
-    ] {
-        assert_eq!(
-            name.parse::<Username>(),
-            Err(InvalidUsername::Form(name.to_owned()))
-        );
+    for name in ["", "bt", "btbcdfgh2", "2tbcdfgh", "btBcdfgh", "bt_cdfgh", "bt-cdfgh", "btcdfgé", "bt cdfgh"] {
+        assert_eq!(name.parse::<Username>(), Err(InvalidUsername::Form(name.to_owned())));
     }
     for text in ["", "b", "btt", "2b", "BT", "b_", "é"] {
-        assert_eq!(
-            text.parse::<InstallationPrefix>(),
-            Err(InvalidUsername::Prefix(text.to_owned()))
-        );
+        assert_eq!(text.parse::<InstallationPrefix>(), Err(InvalidUsername::Prefix(text.to_owned())));
     }
     assert!(serde_json::from_str::<Username>("\"root\"").is_err());
 }

@@ -27,14 +27,9 @@ pub(super) fn build(from: &Mailbox, mail: Outgoing) -> Result<(Address, Vec<u8>)
         .subject(one_line(&mail.subject))
         .date(SystemTime::from(mail.date))
         // RFC 3834: absence notices are not to be sent in answer to this.
-        .raw_header(HeaderValue::new(
-            HeaderName::new_from_ascii_str("Auto-Submitted"),
-            "auto-generated".to_owned(),
-        ))
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
         .multipart(
-            MultiPart::alternative()
-                .singlepart(SinglePart::plain(mail.text))
-                .singlepart(SinglePart::html(mail.html)),
+            MultiPart::alternative().singlepart(SinglePart::plain(mail.text)).singlepart(SinglePart::html(mail.html)),
         )
         .map_err(|error| invalid("message", error))?;
     Ok((to, message.formatted()))
@@ -55,11 +50,7 @@ fn check_message_id(id: &str) -> Result<(), MailError> {
         };
         clean(left) && clean(right)
     });
-    if sound && id.len() <= MAX_MESSAGE_ID_LEN {
-        Ok(())
-    } else {
-        Err(invalid("message_id", "it is not <left@right>"))
-    }
+    if sound && id.len() <= MAX_MESSAGE_ID_LEN { Ok(()) } else { Err(invalid("message_id", "it is not <left@right>")) }
 }
 
 fn one_line(text: &str) -> String {

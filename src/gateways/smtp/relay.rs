@@ -43,10 +43,8 @@ impl Relay {
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(MailerError::Url("has a path, which means nothing to a mail server"));
         }
-        let parameters = || {
-            TlsParameters::new(host.clone())
-                .map_err(|_| MailerError::Url("names a host that TLS cannot verify"))
-        };
+        let parameters =
+            || TlsParameters::new(host.clone()).map_err(|_| MailerError::Url("names a host that TLS cannot verify"));
         let options: Vec<_> = url.query_pairs().collect();
         let option = match options.as_slice() {
             [] => None,
@@ -68,9 +66,7 @@ impl Relay {
         };
         let credentials = credentials(&url)?;
         if credentials.is_some() && matches!(tls, Tls::None) && !is_loopback(&host) {
-            return Err(MailerError::Url(
-                "would send the password unencrypted: add ?tls=required or use smtps://",
-            ));
+            return Err(MailerError::Url("would send the password unencrypted: add ?tls=required or use smtps://"));
         }
         Ok(Self {
             port: url.port().unwrap_or(usual_port),
@@ -82,11 +78,7 @@ impl Relay {
     }
 
     /// Connects, encrypts and signs in.
-    pub(super) async fn open(
-        &self,
-        connect: Duration,
-        command: Duration,
-    ) -> Result<AsyncSmtpConnection, MailError> {
+    pub(super) async fn open(&self, connect: Duration, command: Duration) -> Result<AsyncSmtpConnection, MailError> {
         // lettre bounds the TCP connection only, once per address: this bounds the name's resolution and the greeting too.
         let mut connection = timeout(connect + command, self.connect(connect))
             .await
@@ -94,8 +86,7 @@ impl Relay {
             .map_err(|error| Step::Connecting.failed(&error))?;
         if let Some(credentials) = &self.credentials {
             if !connection.is_encrypted() && !is_loopback(&self.host) {
-                let reason =
-                    "the server offers no encryption, and the password is not sent without".to_owned();
+                let reason = "the server offers no encryption, and the password is not sent without".to_owned();
                 return Err(MailError::Transient { step: Step::SigningIn, code: None, reason });
             }
             timeout(command, connection.auth(DEFAULT_MECHANISMS, credentials))

@@ -195,11 +195,7 @@ async fn each_fault_is_told_by_what_may_be_done_next() {
     assert_eq!(kept_while_hanging, 0);
     assert!(matches!(dropped, MailError::Ambiguous { .. }), "{dropped:?}");
     assert!(recovered.is_ok(), "{recovered:?}");
-    assert_eq!(
-        mailbox.acceptances("<mail_1@harbour.example>"),
-        2,
-        "once before the connection dropped, once after"
-    );
+    assert_eq!(mailbox.acceptances("<mail_1@harbour.example>"), 2, "once before the connection dropped, once after");
 }
 
 #[tokio::test]
@@ -212,27 +208,17 @@ async fn a_server_that_is_away_or_silent_delays_mail() {
     let away = mailer(port).send(outgoing()).await.unwrap_err();
 
     for error in [silent, away] {
-        assert!(
-            matches!(error, MailError::Transient { step: Step::Connecting, code: None, .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, MailError::Transient { step: Step::Connecting, code: None, .. }), "{error:?}");
     }
 }
 
 #[tokio::test]
 async fn a_lost_connection_is_ambiguous_only_once_the_message_was_sent() {
-    let before_data =
-        scripted(&["220 hi", "250 hi", "250 ok", "250 ok"]).await.send(outgoing()).await.unwrap_err();
-    let after_data = scripted(&["220 hi", "250 hi", "250 ok", "250 ok", "354 go"])
-        .await
-        .send(outgoing())
-        .await
-        .unwrap_err();
+    let before_data = scripted(&["220 hi", "250 hi", "250 ok", "250 ok"]).await.send(outgoing()).await.unwrap_err();
+    let after_data =
+        scripted(&["220 hi", "250 hi", "250 ok", "250 ok", "354 go"]).await.send(outgoing()).await.unwrap_err();
 
-    assert!(
-        matches!(before_data, MailError::Transient { step: Step::Data, code: None, .. }),
-        "{before_data:?}"
-    );
+    assert!(matches!(before_data, MailError::Transient { step: Step::Data, code: None, .. }), "{before_data:?}");
     assert!(matches!(after_data, MailError::Ambiguous { .. }), "{after_data:?}");
 }
 
@@ -242,11 +228,7 @@ async fn a_refusal_that_is_not_about_the_mail_delays_it() {
         (&["554 no mail here"][..], Step::Connecting, 554),
         (&["220 hi", "250 hi", "553 not your address", "250 reset"][..], Step::Sender, 553),
         (&["220 hi", "250 hi", "250 ok", "530 sign in first", "250 reset"][..], Step::Recipient, 530),
-        (
-            &["220 hi", "250 hi", "250 ok", "250 ok", "354 go", "451 full", "250 reset"][..],
-            Step::Message,
-            451,
-        ),
+        (&["220 hi", "250 hi", "250 ok", "250 ok", "354 go", "451 full", "250 reset"][..], Step::Message, 451),
     ] {
         let error = scripted(replies).await.send(outgoing()).await.unwrap_err();
 
@@ -269,10 +251,7 @@ async fn a_wrong_password_delays_mail_and_shows_nowhere() {
 
     let error = Mailer::new(&url, FROM).unwrap().send(outgoing()).await.unwrap_err();
 
-    assert_eq!(
-        error,
-        MailError::Transient { step: Step::SigningIn, code: Some(535), reason: "wrong".into() }
-    );
+    assert_eq!(error, MailError::Transient { step: Step::SigningIn, code: Some(535), reason: "wrong".into() });
 }
 
 #[tokio::test]

@@ -35,22 +35,11 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn transient(reason: String, again: bool) -> Self {
-        Self {
-            error: Box::new(GatewayError::Transient { reason }),
-            again,
-            retry_after: None,
-        }
+        Self { error: Box::new(GatewayError::Transient { reason }), again, retry_after: None }
     }
 
     pub(super) fn doubt(doubt: Doubt, again: bool) -> Self {
-        Self {
-            error: Box::new(GatewayError::InDoubt {
-                doubt,
-                request_id: None,
-            }),
-            again,
-            retry_after: None,
-        }
+        Self { error: Box::new(GatewayError::InDoubt { doubt, request_id: None }), again, retry_after: None }
     }
 }
 
@@ -84,44 +73,27 @@ pub(super) fn judge(answer: Answer) -> Result<Answer, Failure> {
         return Ok(answer);
     }
     // A proxy's HTML has no error object; the status still says enough.
-    let error = serde_json::from_slice::<ErrorBody>(&answer.body)
-        .unwrap_or_default()
-        .error;
+    let error = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default().error;
     let stops = answer.should_retry == Some(false);
     let retry_after = answer.retry_after;
     if answer.status == 402 || error.kind.as_deref() == Some("card_error") {
-        return Err(Failure {
-            error: Box::new(declined(error)),
-            again: false,
-            retry_after: None,
-        });
+        return Err(Failure { error: Box::new(declined(error)), again: false, retry_after: None });
     }
     let (error, again) = match answer.status {
         429 => (GatewayError::RateLimited { retry_after }, !stops),
         409 if error.code.as_deref() == Some("lock_timeout") => (asked_to_retry(409), !stops),
         409 => (in_doubt(Doubt::KeyInUse, answer.request_id), !stops),
         // 408 and 424 come from what stands before and behind Stripe's front: as unclear as a 5xx.
-        status @ (408 | 424 | 500..) => (
-            in_doubt(Doubt::ServerError { status }, answer.request_id),
-            !stops,
-        ),
+        status @ (408 | 424 | 500..) => (in_doubt(Doubt::ServerError { status }, answer.request_id), !stops),
         status if answer.should_retry == Some(true) => (asked_to_retry(status), true),
         status => (refused(status, error, answer.request_id), false),
     };
-    Err(Failure {
-        error: Box::new(error),
-        again,
-        retry_after,
-    })
+    Err(Failure { error: Box::new(error), again, retry_after })
 }
 
 fn declined(error: ErrorObject) -> GatewayError {
     GatewayError::Declined {
-        class: DeclineClass::of(
-            error.advice_code.as_deref(),
-            error.decline_code.as_deref(),
-            error.code.as_deref(),
-        ),
+        class: DeclineClass::of(error.advice_code.as_deref(), error.decline_code.as_deref(), error.code.as_deref()),
         code: error.code.map(word),
         decline_code: error.decline_code.map(word),
         advice_code: error.advice_code.map(word),
@@ -144,30 +116,22 @@ fn in_doubt(doubt: Doubt, request_id: Option<String>) -> GatewayError {
 }
 
 fn asked_to_retry(status: u16) -> GatewayError {
-    GatewayError::Transient {
-        reason: format!("stripe answered {status} and asks to retry"),
-    }
+    GatewayError::Transient { reason: format!("stripe answered {status} and asks to retry") }
 }
 
 fn word(text: String) -> String {
     if is_secret(&text) {
         return REDACTED.to_owned();
     }
-    if text.chars().nth(MAX_WORD_CHARS).is_none() {
-        text
-    } else {
-        text.chars().take(MAX_WORD_CHARS).collect()
-    }
+    if text.chars().nth(MAX_WORD_CHARS).is_none() { text } else { text.chars().take(MAX_WORD_CHARS).collect() }
 }
 
 const REDACTED: &str = "[redacted]";
 
 /// Stripe's sentence without the words that nobody may read.
 fn scrubbed(message: &str) -> String {
-    let words: Vec<&str> = message
-        .split_whitespace()
-        .map(|word| if is_secret(word) { REDACTED } else { word })
-        .collect();
+    let words: Vec<&str> =
+        message.split_whitespace().map(|word| if is_secret(word) { REDACTED } else { word }).collect();
     words.join(" ").chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
@@ -181,17 +145,13 @@ mod tests {
 
     #[test]
     fn a_message_loses_its_secrets_and_its_length() {
-        let message = format!(
-            "Invalid API Key provided: sk_live_abc for pi_1_secret_x of a@b.example {}",
-            "x".repeat(500)
-        );
+        let message =
+            format!("Invalid API Key provided: sk_live_abc for pi_1_secret_x of a@b.example {}", "x".repeat(500));
 
         let scrubbed = scrubbed(&message);
 
         assert!(
-            scrubbed.starts_with(
-                "Invalid API Key provided: [redacted] for [redacted] of [redacted] xxx"
-            ),
+            scrubbed.starts_with("Invalid API Key provided: [redacted] for [redacted] of [redacted] xxx"),
             "{scrubbed}"
         );
         assert_eq!(scrubbed.chars().count(), MAX_MESSAGE_CHARS);

@@ -34,13 +34,7 @@ const HARD: &[&str] = &[
 ];
 
 /// Reasons a customer must not be told: whoever holds the card may have stolen it.
-const UNSPEAKABLE: &[&str] = &[
-    "fraudulent",
-    "lost_card",
-    "merchant_blacklist",
-    "pickup_card",
-    "stolen_card",
-];
+const UNSPEAKABLE: &[&str] = &["fraudulent", "lost_card", "merchant_blacklist", "pickup_card", "stolen_card"];
 
 impl DeclineClass {
     /// The issuer's advice counts most, then the decline code, then the error's code. What is unknown is `Soft`.
@@ -71,12 +65,7 @@ pub fn may_be_told(decline_code: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(
-        advice_code: Option<&str>,
-        decline_code: Option<&str>,
-        code: Option<&str>,
-        expected: DeclineClass,
-    ) {
+    fn check(advice_code: Option<&str>, decline_code: Option<&str>, code: Option<&str>, expected: DeclineClass) {
         let class = DeclineClass::of(advice_code, decline_code, code);
         assert_eq!(class, expected, "{advice_code:?} {decline_code:?} {code:?}");
     }
@@ -84,30 +73,10 @@ mod tests {
     #[test]
     fn advice_outranks_the_decline_code() {
         let declined = Some("card_declined");
-        check(
-            Some("do_not_try_again"),
-            Some("insufficient_funds"),
-            declined,
-            DeclineClass::Hard,
-        );
-        check(
-            Some("try_again_later"),
-            Some("stolen_card"),
-            declined,
-            DeclineClass::Soft,
-        );
-        check(
-            Some("confirm_card_data"),
-            Some("generic_decline"),
-            declined,
-            DeclineClass::NeedsCustomer,
-        );
-        check(
-            Some("some_new_advice"),
-            Some("stolen_card"),
-            declined,
-            DeclineClass::Hard,
-        );
+        check(Some("do_not_try_again"), Some("insufficient_funds"), declined, DeclineClass::Hard);
+        check(Some("try_again_later"), Some("stolen_card"), declined, DeclineClass::Soft);
+        check(Some("confirm_card_data"), Some("generic_decline"), declined, DeclineClass::NeedsCustomer);
+        check(Some("some_new_advice"), Some("stolen_card"), declined, DeclineClass::Hard);
     }
 
     #[test]
@@ -136,12 +105,7 @@ mod tests {
 
     #[test]
     fn without_a_decline_code_the_errors_own_code_decides() {
-        check(
-            None,
-            None,
-            Some("authentication_required"),
-            DeclineClass::NeedsCustomer,
-        );
+        check(None, None, Some("authentication_required"), DeclineClass::NeedsCustomer);
         check(None, None, Some("expired_card"), DeclineClass::Hard);
         check(None, None, Some("card_declined"), DeclineClass::Soft);
         check(None, None, None, DeclineClass::Soft);

@@ -101,13 +101,7 @@ impl GatewayError {
     /// The key or its rights are wrong: every call will fail, so the queue should stop and somebody be woken.
     #[must_use]
     pub fn is_misconfigured(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                status: 401 | 403,
-                ..
-            }
-        )
+        matches!(self, Self::Refused { status: 401 | 403, .. })
     }
 
     /// An argument that must not be sent.

@@ -9,8 +9,7 @@ use serde_json::value::RawValue;
 
 use super::json_path;
 use super::objects::{
-    Charge, CheckoutSession, Customer, Dispute, EarlyFraudWarning, PaymentIntent, PaymentMethod,
-    Refund, SetupIntent,
+    Charge, CheckoutSession, Customer, Dispute, EarlyFraudWarning, PaymentIntent, PaymentMethod, Refund, SetupIntent,
 };
 
 /// Why a body is not an event, or its object not of the expected kind.
@@ -94,14 +93,10 @@ impl StripeEvent {
     /// # Errors
     /// `NotJson`, or `Shape` when there is no `id` or no `type`.
     pub fn parse(body: &[u8]) -> Result<Self, EventError> {
-        let text = std::str::from_utf8(body).map_err(|error| EventError::NotJson {
-            problem: error.to_string(),
-        })?;
+        let text = std::str::from_utf8(body).map_err(|error| EventError::NotJson { problem: error.to_string() })?;
         // serde would read a struct from an array too.
         if !text.trim_start().starts_with('{') {
-            return Err(not_json(text).unwrap_or_else(|| EventError::Shape {
-                problem: "not an object".to_owned(),
-            }));
+            return Err(not_json(text).unwrap_or_else(|| EventError::Shape { problem: "not an object".to_owned() }));
         }
         let Ok(envelope) = serde_json::from_str::<Envelope>(text) else {
             return Self::parse_bare(text);
@@ -119,9 +114,7 @@ impl StripeEvent {
 
     fn parse_bare(text: &str) -> Result<Self, EventError> {
         let bare: BareEnvelope = serde_json::from_str(text).map_err(|error| {
-            not_json(text).unwrap_or_else(|| EventError::Shape {
-                problem: json_path::describe(text, &error),
-            })
+            not_json(text).unwrap_or_else(|| EventError::Shape { problem: json_path::describe(text, &error) })
         })?;
         Ok(Self {
             id: bare.id,
@@ -197,9 +190,7 @@ impl StripeEvent {
     /// Looks at the object's own name first: a charge would also pass for an intent.
     fn view<T: DeserializeOwned>(&self, expected: &'static str) -> Result<T, EventError> {
         let Some(text) = self.object_json() else {
-            return Err(EventError::Shape {
-                problem: "no data.object".to_owned(),
-            });
+            return Err(EventError::Shape { problem: "no data.object".to_owned() });
         };
         let shape = |error: serde_json::Error| EventError::Shape {
             problem: format!("data.object: {}", json_path::describe(text, &error)),
@@ -218,9 +209,7 @@ impl StripeEvent {
 /// Where a text ceases to be JSON, if it does: serde may stop at an odd shape before it gets there.
 fn not_json(text: &str) -> Option<EventError> {
     let error = serde_json::from_str::<IgnoredAny>(text).err()?;
-    Some(EventError::NotJson {
-        problem: error.to_string(),
-    })
+    Some(EventError::NotJson { problem: error.to_string() })
 }
 
 /// The object is left out: it holds client secrets and personal data.
@@ -257,9 +246,7 @@ impl<'de> Visitor<'de> for TimeVisitor {
     }
 
     fn visit_u64<E>(self, seconds: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(seconds)
-            .ok()
-            .and_then(|seconds| Timestamp::from_second(seconds).ok()))
+        Ok(i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {

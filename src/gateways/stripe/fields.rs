@@ -16,21 +16,15 @@ where
 }
 
 /// Seconds since 1970.
-pub(super) fn seconds<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let Some(seconds) = Option::<i64>::deserialize(deserializer)? else {
         return Ok(None);
     };
-    Timestamp::from_second(seconds)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
+    Timestamp::from_second(seconds).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// The id of a field that holds an id, or the whole object when it was expanded, or nothing.
-pub(super) fn reference<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
+pub(super) fn reference<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     deserializer.deserialize_any(ReferenceVisitor)
 }
 
@@ -72,16 +66,11 @@ mod tests {
     fn a_reference_is_read_bare_expanded_or_absent() {
         let read = |field: &str| {
             let text = format!(r#"{{"id":"pi_1","status":"succeeded"{field}}}"#);
-            serde_json::from_str::<PaymentIntent>(&text)
-                .unwrap()
-                .customer
+            serde_json::from_str::<PaymentIntent>(&text).unwrap().customer
         };
 
         assert_eq!(read(r#","customer":"cus_1""#).as_deref(), Some("cus_1"));
-        assert_eq!(
-            read(r#","customer":{"object":"customer","id":"cus_1","metadata":{}}"#).as_deref(),
-            Some("cus_1")
-        );
+        assert_eq!(read(r#","customer":{"object":"customer","id":"cus_1","metadata":{}}"#).as_deref(), Some("cus_1"));
         assert_eq!(read(r#","customer":null"#), None);
         assert_eq!(read(""), None);
     }

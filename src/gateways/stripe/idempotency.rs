@@ -22,15 +22,10 @@ impl IdempotencyKey {
     /// # Errors
     /// When the text is empty, too long, or holds anything but visible ASCII.
     pub fn new(text: &str) -> Result<Self, InvalidIdempotencyKey> {
-        if text.is_empty()
-            || text.len() > MAX_LENGTH
-            || !text.bytes().all(|byte| byte.is_ascii_graphic())
-        {
+        if text.is_empty() || text.len() > MAX_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidIdempotencyKey);
         }
-        HeaderValue::from_str(text)
-            .map(Self)
-            .map_err(|_| InvalidIdempotencyKey)
+        HeaderValue::from_str(text).map(Self).map_err(|_| InvalidIdempotencyKey)
     }
 
     /// The key of the row `id`, for one purpose such as `pi` or `refund`: `berth:pi:0190…`.
@@ -48,11 +43,7 @@ impl IdempotencyKey {
 
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "IdempotencyKey({})",
-            self.0.to_str().unwrap_or_default()
-        )
+        write!(formatter, "IdempotencyKey({})", self.0.to_str().unwrap_or_default())
     }
 }
 
@@ -63,11 +54,7 @@ mod tests {
     #[test]
     fn a_key_that_stripe_would_not_take_cannot_be_made() {
         for text in ["", "two words", "line\nbreak", "clé", &"k".repeat(256)] {
-            assert_eq!(
-                IdempotencyKey::new(text),
-                Err(InvalidIdempotencyKey),
-                "{text}"
-            );
+            assert_eq!(IdempotencyKey::new(text), Err(InvalidIdempotencyKey), "{text}");
         }
         assert!(IdempotencyKey::new(&"k".repeat(255)).is_ok());
     }
@@ -79,9 +66,6 @@ mod tests {
         let key = IdempotencyKey::of_row("pi", id).unwrap();
 
         assert_eq!(key, IdempotencyKey::of_row("pi", id).unwrap());
-        assert_eq!(
-            key.header(),
-            "berth:pi:00000000-0000-0000-0000-000000000007"
-        );
+        assert_eq!(key.header(), "berth:pi:00000000-0000-0000-0000-000000000007");
     }
 }

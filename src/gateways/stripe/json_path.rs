@@ -14,38 +14,24 @@ pub(super) fn describe(text: &str, error: &serde_json::Error) -> String {
         key.clear();
     }
     let path = render(&frames);
-    if path.is_empty() {
-        problem
-    } else {
-        format!("{path}: {problem}")
-    }
+    if path.is_empty() { problem } else { format!("{path}: {problem}") }
 }
 
 /// serde's sentence up to its position, less the offending value, which may be personal data.
 fn problem(error: &serde_json::Error) -> String {
     let sentence = error.to_string();
-    let sentence = sentence
-        .rsplit_once(" at line ")
-        .map_or(sentence.as_str(), |(before, _)| before);
-    if !error.is_data()
-        || sentence.starts_with("missing field")
-        || sentence.starts_with("duplicate field")
-    {
+    let sentence = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(before, _)| before);
+    if !error.is_data() || sentence.starts_with("missing field") || sentence.starts_with("duplicate field") {
         return sentence.to_owned();
     }
-    sentence.rsplit_once(", expected ").map_or_else(
-        || "unexpected value".to_owned(),
-        |(_, expected)| format!("expected {expected}"),
-    )
+    sentence
+        .rsplit_once(", expected ")
+        .map_or_else(|| "unexpected value".to_owned(), |(_, expected)| format!("expected {expected}"))
 }
 
 /// serde_json counts lines from 1 and columns in bytes already read, so the byte before the position still belongs to the culprit.
 fn offset_of(text: &str, error: &serde_json::Error) -> usize {
-    let line_start: usize = text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1))
-        .map(str::len)
-        .sum();
+    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     line_start.saturating_add(error.column()).saturating_sub(1)
 }
 
@@ -72,9 +58,7 @@ fn frames_at(text: &str, offset: usize) -> Vec<Frame> {
             }
             b'"' => {
                 let close = closing_quote(bytes, at);
-                if let (Some(Frame::Object { key }), true) =
-                    (frames.last_mut(), is_key(bytes, close))
-                {
+                if let (Some(Frame::Object { key }), true) = (frames.last_mut(), is_key(bytes, close)) {
                     *key = text.get(at + 1..close).unwrap_or_default().to_owned();
                 }
                 at = close;
@@ -102,11 +86,7 @@ fn closing_quote(bytes: &[u8], open: usize) -> usize {
 
 /// A string is a key when a colon follows it.
 fn is_key(bytes: &[u8], close: usize) -> bool {
-    bytes
-        .iter()
-        .skip(close + 1)
-        .find(|byte| !byte.is_ascii_whitespace())
-        == Some(&b':')
+    bytes.iter().skip(close + 1).find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }
 
 fn render(frames: &[Frame]) -> String {
@@ -151,42 +131,24 @@ mod tests {
 
     #[test]
     fn the_place_is_named_and_the_value_is_not() {
-        check(
-            r#"{"list":[{"amount":1},{"amount":"pi_1_secret_2"}]}"#,
-            "list[1].amount: expected i64",
-        );
+        check(r#"{"list":[{"amount":1},{"amount":"pi_1_secret_2"}]}"#, "list[1].amount: expected i64");
         check(
             "{\n \"x\": {\"list\": 3},\n \"list\": [\n  {\"amount\": \"a, expected \\\" b\"}\n ]\n}",
             "list[0].amount: expected i64",
         );
-        check(
-            r#"{"list":[{"amount":{}}]}"#,
-            "list[0].amount: expected i64",
-        );
-        check(
-            r#"{"list":[{"amount":null}]}"#,
-            "list[0].amount: expected i64",
-        );
-        check(
-            r#"{"list":[{"amount":1.5}]}"#,
-            "list[0].amount: expected i64",
-        );
+        check(r#"{"list":[{"amount":{}}]}"#, "list[0].amount: expected i64");
+        check(r#"{"list":[{"amount":null}]}"#, "list[0].amount: expected i64");
+        check(r#"{"list":[{"amount":1.5}]}"#, "list[0].amount: expected i64");
     }
 
     #[test]
     fn a_missing_field_is_named_below_its_parent() {
-        check(
-            r#"{"other":{"amount":1},"list":[{"ämount":1}]}"#,
-            "list[0]: missing field `amount`",
-        );
+        check(r#"{"other":{"amount":1},"list":[{"ämount":1}]}"#, "list[0]: missing field `amount`");
         check("{}", "missing field `list`");
     }
 
     #[test]
     fn text_that_ends_too_early_says_where() {
-        check(
-            r#"{"list":[{"amount":"#,
-            "list[0].amount: EOF while parsing a value",
-        );
+        check(r#"{"list":[{"amount":"#, "list[0].amount: EOF while parsing a value");
     }
 }

@@ -69,19 +69,12 @@ impl From<RawPage> for EventPage {
         let mut unreadable = Vec::new();
         for item in page.data {
             match StripeEvent::parse(item.get().as_bytes()) {
-                Ok(event) => events.push(ListedEvent {
-                    event,
-                    json: EventJson(item),
-                }),
+                Ok(event) => events.push(ListedEvent { event, json: EventJson(item) }),
                 Err(error) => unreadable.push(error),
             }
         }
         let last = events.last().map(|listed| listed.event.id.clone());
-        Self {
-            events,
-            unreadable,
-            next: last.filter(|_| page.has_more),
-        }
+        Self { events, unreadable, next: last.filter(|_| page.has_more) }
     }
 }
 
@@ -97,13 +90,7 @@ pub struct PaymentIntentSearch {
 
 impl PaymentIntentSearch {
     /// Those that carry `value` under `key` in their metadata.
-    pub fn with_metadata<'a>(
-        &'a self,
-        key: &'a str,
-        value: &'a str,
-    ) -> impl Iterator<Item = &'a PaymentIntent> {
-        self.intents
-            .iter()
-            .filter(move |intent| intent.metadata.get(key).is_some_and(|found| found == value))
+    pub fn with_metadata<'a>(&'a self, key: &'a str, value: &'a str) -> impl Iterator<Item = &'a PaymentIntent> {
+        self.intents.iter().filter(move |intent| intent.metadata.get(key).is_some_and(|found| found == value))
     }
 }

@@ -36,14 +36,10 @@ pub use event::{EventError, StripeEvent};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};
 pub use list::{EventJson, EventPage, ListedEvent, PaymentIntentSearch};
 pub use objects::{
-    Amount, Card, Charge, CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, Customer,
-    Dispute, EarlyFraudWarning, Metadata, PaymentError, PaymentIntent, PaymentIntentStatus,
-    PaymentMethod, Refund, RefundStatus, SetupIntent,
+    Amount, Card, Charge, CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, Customer, Dispute, EarlyFraudWarning,
+    Metadata, PaymentError, PaymentIntent, PaymentIntentStatus, PaymentMethod, Refund, RefundStatus, SetupIntent,
 };
-pub use requests::{
-    CheckoutLine, NewCardSession, NewCharge, NewCheckoutSession, NewCustomer, NewRefund,
-    RefundReason,
-};
+pub use requests::{CheckoutLine, NewCardSession, NewCharge, NewCheckoutSession, NewCustomer, NewRefund, RefundReason};
 pub use transport::{STRIPE_VERSION, StripeConfigError};
 
 use list::{PAGE_SIZE, Page, RawPage};
@@ -81,11 +77,8 @@ impl Stripe {
     }
 
     fn with_retries(config: &StripeConfig, retry: RetryPolicy) -> Result<Self, StripeConfigError> {
-        let transport =
-            Transport::new(&config.secret_key, &config.api_base, config.timeout, retry)?;
-        Ok(Self {
-            transport: Arc::new(transport),
-        })
+        let transport = Transport::new(&config.secret_key, &config.api_base, config.timeout, retry)?;
+        Ok(Self { transport: Arc::new(transport) })
     }
 
     /// Makes the customer, or answers the one made earlier under this key.
@@ -170,10 +163,7 @@ impl Stripe {
         id: &str,
         payment_method: &str,
     ) -> Result<PaymentIntent, GatewayError> {
-        let call = Call::post(
-            key,
-            &confirmation(path_id("payment_intent", id)?, payment_method),
-        );
+        let call = Call::post(key, &confirmation(path_id("payment_intent", id)?, payment_method));
         self.transport.call(call).await
     }
 
@@ -188,15 +178,8 @@ impl Stripe {
     ///
     /// # Errors
     /// See [`GatewayError`].
-    pub async fn cancel_payment_intent(
-        &self,
-        key: &IdempotencyKey,
-        id: &str,
-    ) -> Result<PaymentIntent, GatewayError> {
-        let call = Call::post(
-            key,
-            &CancelPaymentIntent::new(path_id("payment_intent", id)?),
-        );
+    pub async fn cancel_payment_intent(&self, key: &IdempotencyKey, id: &str) -> Result<PaymentIntent, GatewayError> {
+        let call = Call::post(key, &CancelPaymentIntent::new(path_id("payment_intent", id)?));
         self.transport.call(call).await
     }
 
@@ -224,27 +207,17 @@ impl Stripe {
             let exhausted = page.data.is_empty() || !page.has_more;
             intents.extend(page.data);
             if exhausted {
-                return Ok(PaymentIntentSearch {
-                    intents,
-                    complete: true,
-                });
+                return Ok(PaymentIntentSearch { intents, complete: true });
             }
         }
-        Ok(PaymentIntentSearch {
-            intents,
-            complete: false,
-        })
+        Ok(PaymentIntentSearch { intents, complete: false })
     }
 
     /// Gives money back. `pending` is the usual first status; the bank may still send it back.
     ///
     /// # Errors
     /// See [`GatewayError`]; `Refused` (400) when more would be given back than is left.
-    pub async fn refund(
-        &self,
-        key: &IdempotencyKey,
-        refund: &NewRefund,
-    ) -> Result<Refund, GatewayError> {
+    pub async fn refund(&self, key: &IdempotencyKey, refund: &NewRefund) -> Result<Refund, GatewayError> {
         let call = Call::post(key, &refund.request());
         self.transport.call(call).await
     }
@@ -263,11 +236,7 @@ impl Stripe {
     /// # Errors
     /// See [`GatewayError`]; never `InDoubt`.
     pub async fn find_refunds(&self, payment_intent: &str) -> Result<Vec<Refund>, GatewayError> {
-        let call = Call::get(
-            &ListRefund::new()
-                .payment_intent(payment_intent)
-                .limit(PAGE_SIZE),
-        );
+        let call = Call::get(&ListRefund::new().payment_intent(payment_intent).limit(PAGE_SIZE));
         let page: Page<Refund> = self.transport.call(call).await?;
         Ok(page.data)
     }
@@ -276,15 +245,9 @@ impl Stripe {
     ///
     /// # Errors
     /// See [`GatewayError`]; never `InDoubt`.
-    pub async fn payment_method(
-        &self,
-        customer: &str,
-        id: &str,
-    ) -> Result<PaymentMethod, GatewayError> {
-        let request = RetrievePaymentMethodCustomer::new(
-            path_id("customer", customer)?,
-            path_id("payment_method", id)?,
-        );
+    pub async fn payment_method(&self, customer: &str, id: &str) -> Result<PaymentMethod, GatewayError> {
+        let request =
+            RetrievePaymentMethodCustomer::new(path_id("customer", customer)?, path_id("payment_method", id)?);
         let call = Call::get(&request);
         self.transport.call(call).await
     }
@@ -302,16 +265,9 @@ impl Stripe {
         if types.len() > MAX_EVENT_TYPES {
             return Err(GatewayError::bad_argument("types", "more than 20 types"));
         }
-        let mut request = ListEvent::new()
-            .created(RangeQueryTs::gte(since.as_second()))
-            .limit(PAGE_SIZE);
+        let mut request = ListEvent::new().created(RangeQueryTs::gte(since.as_second())).limit(PAGE_SIZE);
         if !types.is_empty() {
-            request = request.types(
-                types
-                    .iter()
-                    .map(|kind| (*kind).to_owned())
-                    .collect::<Vec<_>>(),
-            );
+            request = request.types(types.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>());
         }
         if let Some(after) = after {
             request = request.starting_after(after);

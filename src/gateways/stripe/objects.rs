@@ -24,10 +24,7 @@ impl Amount {
     /// Takes the code in either case.
     #[must_use]
     pub fn new(minor: i64, currency: &str) -> Self {
-        Self {
-            minor,
-            currency: currency.to_ascii_lowercase(),
-        }
+        Self { minor, currency: currency.to_ascii_lowercase() }
     }
 
     fn of(minor: Option<i64>, currency: Option<&str>) -> Option<Self> {
@@ -213,11 +210,7 @@ impl PaymentError {
     /// What can be done about it.
     #[must_use]
     pub fn class(&self) -> DeclineClass {
-        DeclineClass::of(
-            self.advice_code.as_deref(),
-            self.decline_code.as_deref(),
-            self.code.as_deref(),
-        )
+        DeclineClass::of(self.advice_code.as_deref(), self.decline_code.as_deref(), self.code.as_deref())
     }
 }
 

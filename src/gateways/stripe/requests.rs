@@ -4,15 +4,13 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use stripe_checkout::checkout_session::{
-    CreateCheckoutSession, CreateCheckoutSessionAllowedPaymentMethodTypes,
-    CreateCheckoutSessionLineItems, CreateCheckoutSessionLineItemsPriceData,
-    CreateCheckoutSessionPaymentIntentData, CreateCheckoutSessionPaymentIntentDataSetupFutureUsage,
-    CreateCheckoutSessionSetupIntentData, ProductData,
+    CreateCheckoutSession, CreateCheckoutSessionAllowedPaymentMethodTypes, CreateCheckoutSessionLineItems,
+    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
+    CreateCheckoutSessionPaymentIntentDataSetupFutureUsage, CreateCheckoutSessionSetupIntentData, ProductData,
 };
 use stripe_core::customer::CreateCustomer;
 use stripe_core::payment_intent::{
-    ConfirmPaymentIntent, ConfirmPaymentIntentOffSession, CreatePaymentIntent,
-    CreatePaymentIntentOffSession,
+    ConfirmPaymentIntent, ConfirmPaymentIntentOffSession, CreatePaymentIntent, CreatePaymentIntentOffSession,
 };
 use stripe_core::refund::{CreateRefund, CreateRefundReason};
 use stripe_shared::{CheckoutSessionMode, PaymentIntentAllowedPaymentMethodTypes};
@@ -125,9 +123,7 @@ pub enum RefundReason {
 
 impl NewCustomer {
     pub(super) fn request(&self) -> CreateCustomer {
-        let mut request = CreateCustomer::new()
-            .email(&self.email)
-            .metadata(pairs(&self.metadata));
+        let mut request = CreateCustomer::new().email(&self.email).metadata(pairs(&self.metadata));
         if let Some(name) = &self.name {
             request = request.name(name);
         }
@@ -138,22 +134,14 @@ impl NewCustomer {
 impl NewCheckoutSession {
     pub(super) fn request(&self) -> CreateCheckoutSession {
         let mut payment = CreateCheckoutSessionPaymentIntentData::new();
-        payment.setup_future_usage =
-            Some(CreateCheckoutSessionPaymentIntentDataSetupFutureUsage::OffSession);
+        payment.setup_future_usage = Some(CreateCheckoutSessionPaymentIntentDataSetupFutureUsage::OffSession);
         payment.metadata = Some(pairs(&self.metadata));
         CreateCheckoutSession::new()
             .mode(CheckoutSessionMode::Payment)
             // Cards only: slower methods answer days later, and cannot all be charged again.
-            .allowed_payment_method_types(vec![
-                CreateCheckoutSessionAllowedPaymentMethodTypes::Card,
-            ])
+            .allowed_payment_method_types(vec![CreateCheckoutSessionAllowedPaymentMethodTypes::Card])
             .customer(&self.customer)
-            .line_items(
-                self.lines
-                    .iter()
-                    .map(CheckoutLine::request)
-                    .collect::<Vec<_>>(),
-            )
+            .line_items(self.lines.iter().map(CheckoutLine::request).collect::<Vec<_>>())
             .payment_intent_data(payment)
             .client_reference_id(&self.client_reference_id)
             .metadata(pairs(&self.metadata))
@@ -169,9 +157,7 @@ impl NewCardSession {
         setup.metadata = Some(pairs(&self.metadata));
         CreateCheckoutSession::new()
             .mode(CheckoutSessionMode::Setup)
-            .allowed_payment_method_types(vec![
-                CreateCheckoutSessionAllowedPaymentMethodTypes::Card,
-            ])
+            .allowed_payment_method_types(vec![CreateCheckoutSessionAllowedPaymentMethodTypes::Card])
             .customer(&self.customer)
             .currency(currency(&self.currency))
             .setup_intent_data(setup)
@@ -186,8 +172,7 @@ impl CheckoutLine {
     fn request(&self) -> CreateCheckoutSessionLineItems {
         let mut product = ProductData::new(&self.name);
         product.description.clone_from(&self.description);
-        let mut price =
-            CreateCheckoutSessionLineItemsPriceData::new(currency(&self.unit_price.currency));
+        let mut price = CreateCheckoutSessionLineItemsPriceData::new(currency(&self.unit_price.currency));
         price.unit_amount = Some(self.unit_price.minor);
         price.product_data = Some(product);
         let mut line = CreateCheckoutSessionLineItems::new();
@@ -199,15 +184,14 @@ impl CheckoutLine {
 
 impl NewCharge {
     pub(super) fn request(&self) -> CreatePaymentIntent {
-        let mut request =
-            CreatePaymentIntent::new(self.amount.minor, currency(&self.amount.currency))
-                // Named, because without it Stripe offers methods that redirect and then wants a return URL.
-                .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
-                .customer(&self.customer)
-                .payment_method(&self.payment_method)
-                .off_session(CreatePaymentIntentOffSession::Bool(true))
-                .confirm(true)
-                .metadata(pairs(&self.metadata));
+        let mut request = CreatePaymentIntent::new(self.amount.minor, currency(&self.amount.currency))
+            // Named, because without it Stripe offers methods that redirect and then wants a return URL.
+            .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
+            .customer(&self.customer)
+            .payment_method(&self.payment_method)
+            .off_session(CreatePaymentIntentOffSession::Bool(true))
+            .confirm(true)
+            .metadata(pairs(&self.metadata));
         if let Some(description) = &self.description {
             request = request.description(description);
         }
@@ -234,23 +218,15 @@ impl NewRefund {
 
 /// Confirms while the customer is away, with an explicit card.
 pub(super) fn confirmation(id: &str, payment_method: &str) -> ConfirmPaymentIntent {
-    ConfirmPaymentIntent::new(id)
-        .payment_method(payment_method)
-        .off_session(ConfirmPaymentIntentOffSession::Bool(true))
+    ConfirmPaymentIntent::new(id).payment_method(payment_method).off_session(ConfirmPaymentIntentOffSession::Bool(true))
 }
 
 /// Lets an id into a path: ids come from rows and events, and a slash or a question mark in one would ask for something else.
 pub(super) fn path_id<'a>(param: &str, id: &'a str) -> Result<&'a str, GatewayError> {
     let fits = !id.is_empty()
         && id.len() <= MAX_ID_LENGTH
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if fits {
-        Ok(id)
-    } else {
-        Err(GatewayError::bad_argument(param, "not an id of Stripe's"))
-    }
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if fits { Ok(id) } else { Err(GatewayError::bad_argument(param, "not an id of Stripe's")) }
 }
 
 /// Never fails: an unknown code is sent as it is, and Stripe refuses it by name.

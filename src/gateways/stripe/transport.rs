@@ -4,9 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -47,11 +45,7 @@ pub(super) struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: MAX_ATTEMPTS,
-            first_pause: FIRST_PAUSE,
-            max_pause: MAX_PAUSE,
-        }
+        Self { attempts: MAX_ATTEMPTS, first_pause: FIRST_PAUSE, max_pause: MAX_PAUSE }
     }
 }
 
@@ -94,23 +88,13 @@ impl Call {
             Some(query) => format!("{}?{query}", request.path),
             None => request.path,
         };
-        Self {
-            method: Method::GET,
-            path,
-            body: None,
-            key: None,
-        }
+        Self { method: Method::GET, path, body: None, key: None }
     }
 
     pub(super) fn post(key: &IdempotencyKey, request: &impl StripeRequest) -> Self {
         let request = request.build();
         let body = in_order(&request.body.unwrap_or_default());
-        Self {
-            method: Method::POST,
-            path: request.path,
-            body: Some(body.into()),
-            key: Some(key.clone()),
-        }
+        Self { method: Method::POST, path: request.path, body: Some(body.into()), key: Some(key.clone()) }
     }
 
     fn changes_something(&self) -> bool {
@@ -126,12 +110,7 @@ impl Call {
 /// The builders keep metadata in hash maps; with those fields sorted, the same request has the same bytes whenever it is made
 /// again. Lines stay in their order.
 fn in_order(form: &str) -> String {
-    let is_metadata = |field: &&str| {
-        field
-            .split('=')
-            .next()
-            .is_some_and(|name| name.contains("metadata"))
-    };
+    let is_metadata = |field: &&str| field.split('=').next().is_some_and(|name| name.contains("metadata"));
     let (mut metadata, mut fields): (Vec<&str>, Vec<&str>) = form.split('&').partition(is_metadata);
     metadata.sort_unstable();
     fields.append(&mut metadata);
@@ -155,28 +134,16 @@ impl Transport {
             "http" if !live => {}
             _ => return Err(StripeConfigError::ApiBase),
         }
-        let client = http_client::build(Timeouts {
-            connect: timeout.min(MAX_CONNECT_TIMEOUT),
-            total: timeout,
-        })
-        .map_err(StripeConfigError::Client)?;
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {secret}"))
-            .map_err(|_| StripeConfigError::SecretKey)?;
+        let client = http_client::build(Timeouts { connect: timeout.min(MAX_CONNECT_TIMEOUT), total: timeout })
+            .map_err(StripeConfigError::Client)?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {secret}")).map_err(|_| StripeConfigError::SecretKey)?;
         authorization.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization);
-        headers.insert(
-            HeaderName::from_static("stripe-version"),
-            HeaderValue::from_static(STRIPE_VERSION),
-        );
+        headers.insert(HeaderName::from_static("stripe-version"), HeaderValue::from_static(STRIPE_VERSION));
         let base = format!("{}/v1", api_base.as_str().trim_end_matches('/'));
-        Ok(Self {
-            client,
-            base,
-            headers,
-            budget: timeout.saturating_mul(2),
-            retry,
-        })
+        Ok(Self { client, base, headers, budget: timeout.saturating_mul(2), retry })
     }
 
     /// Makes the call and reads its answer.
@@ -228,10 +195,7 @@ impl Transport {
         }
         if let Some(body) = &call.body {
             request = request
-                .header(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/x-www-form-urlencoded"),
-                )
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
                 .body(body.clone());
         }
         let mut response = request.send().await.map_err(failure_of)?;
@@ -239,9 +203,7 @@ impl Transport {
         while let Some(chunk) = response.chunk().await.map_err(failure_of)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(Failure::doubt(
-                    Doubt::UnreadableAnswer {
-                        problem: "longer than any answer of Stripe's".to_owned(),
-                    },
+                    Doubt::UnreadableAnswer { problem: "longer than any answer of Stripe's".to_owned() },
                     false,
                 ));
             }
@@ -261,10 +223,7 @@ impl Transport {
 
     /// Doubles from attempt to attempt, half of it by chance, and never shorter than Stripe asked for.
     fn pause(&self, attempt: u32, failure: &Failure) -> Duration {
-        let doubled = self
-            .retry
-            .first_pause
-            .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+        let doubled = self.retry.first_pause.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
         let half = doubled.min(self.retry.max_pause) / 2;
         let chance = rand::random_range(Duration::ZERO..=half);
         failure.retry_after.unwrap_or_default().max(half + chance)
@@ -273,10 +232,7 @@ impl Transport {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Transport")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Transport").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
@@ -315,9 +271,7 @@ fn conclude(doubt: Option<GatewayError>, last: GatewayError) -> GatewayError {
 /// Reading changes nothing, so a read is never in doubt.
 fn for_call(call: &Call, error: GatewayError) -> GatewayError {
     if let (GatewayError::InDoubt { doubt, .. }, false) = (&error, call.changes_something()) {
-        return GatewayError::Transient {
-            reason: doubt.to_string(),
-        };
+        return GatewayError::Transient { reason: doubt.to_string() };
     }
     error
 }

@@ -64,9 +64,7 @@ pub fn verify(
     now_seconds: i64,
     tolerance_seconds: u64,
 ) -> Result<(), SignatureError> {
-    let header = header
-        .filter(|header| !header.is_empty())
-        .ok_or(SignatureError::Missing)?;
+    let header = header.filter(|header| !header.is_empty()).ok_or(SignatureError::Missing)?;
     let header = parse(header).ok_or(SignatureError::Malformed)?;
     if !bool::from(any_matches(payload, &header, secrets)) {
         return Err(SignatureError::NoMatch);
@@ -75,12 +73,8 @@ pub fn verify(
     let distance = now_seconds.abs_diff(signed_at);
     match (distance > tolerance_seconds, signed_at > now_seconds) {
         (false, _) => Ok(()),
-        (true, false) => Err(SignatureError::TooOld {
-            age_seconds: distance,
-        }),
-        (true, true) => Err(SignatureError::FromFuture {
-            ahead_seconds: distance,
-        }),
+        (true, false) => Err(SignatureError::TooOld { age_seconds: distance }),
+        (true, true) => Err(SignatureError::FromFuture { ahead_seconds: distance }),
     }
 }
 
@@ -88,11 +82,7 @@ pub fn verify(
 fn any_matches(payload: &[u8], header: &Header<'_>, secrets: &[SecretString]) -> Choice {
     let mut found = Choice::from(0);
     // Anyone can sign with an empty secret.
-    for secret in secrets
-        .iter()
-        .map(|secret| secret.expose_secret().as_bytes())
-        .filter(|secret| !secret.is_empty())
-    {
+    for secret in secrets.iter().map(|secret| secret.expose_secret().as_bytes()).filter(|secret| !secret.is_empty()) {
         // HMAC takes keys of every length, so this never skips one.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
             continue;
@@ -114,11 +104,7 @@ fn parse(header: &[u8]) -> Option<Header<'_>> {
         return None;
     }
     let mut timestamp = None;
-    let mut parsed = Header {
-        timestamp: b"",
-        signatures: [[0; SIGNATURE_BYTES]; MAX_SIGNATURES],
-        count: 0,
-    };
+    let mut parsed = Header { timestamp: b"", signatures: [[0; SIGNATURE_BYTES]; MAX_SIGNATURES], count: 0 };
     for part in header.split(|byte| *byte == b',') {
         if let Some(digits) = part.strip_prefix(b"t=") {
             if timestamp.replace(digits).is_some() {
@@ -138,9 +124,8 @@ fn parse(header: &[u8]) -> Option<Header<'_>> {
 /// One to twelve ASCII digits: no sign, no spaces.
 fn seconds(digits: &[u8]) -> Option<i64> {
     let fits = !digits.is_empty() && digits.len() <= MAX_TIMESTAMP_DIGITS;
-    let digits = std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| fits && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let digits =
+        std::str::from_utf8(digits).ok().filter(|digits| fits && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     digits.parse().ok()
 }
 
@@ -154,8 +139,5 @@ pub fn sign(payload: &[u8], secret: &SecretString, now_seconds: i64) -> String {
     mac.update(timestamp.as_bytes());
     mac.update(b".");
     mac.update(payload);
-    format!(
-        "t={timestamp},v1={}",
-        hex::encode(mac.finalize().into_bytes())
-    )
+    format!("t={timestamp},v1={}", hex::encode(mac.finalize().into_bytes()))
 }

@@ -56,19 +56,11 @@ fn with(changes: Value) -> Value {
 }
 
 fn header(algorithm: Algorithm, kid: Option<&str>) -> Header {
-    Header {
-        kid: kid.map(str::to_owned),
-        ..Header::new(algorithm)
-    }
+    Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) }
 }
 
 fn hs256(claims: &Value) -> String {
-    jsonwebtoken::encode(
-        &Header::new(Algorithm::HS256),
-        claims,
-        &EncodingKey::from_secret(SECRET.as_bytes()),
-    )
-    .unwrap()
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
 fn rsa_key(pem: &[u8]) -> EncodingKey {
@@ -130,29 +122,18 @@ impl Issuer {
         Self::slow(body, Duration::ZERO).await
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the server lives as long as the test's runtime"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the server lives as long as the test's runtime")]
     async fn slow(body: Value, delay: Duration) -> Self {
-        let answers = Arc::new(Answers {
-            body: Mutex::new((StatusCode::OK, body)),
-            asked: AtomicUsize::new(0),
-            delay,
-        });
+        let answers = Arc::new(Answers { body: Mutex::new((StatusCode::OK, body)), asked: AtomicUsize::new(0), delay });
         let answer = |State(answers): State<Arc<Answers>>| async move {
             answers.asked.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(answers.delay).await;
             let (status, body) = answers.body.lock().unwrap().clone();
             (status, Json(body)).into_response()
         };
-        let router = Router::new()
-            .route("/jwks.json", get(answer))
-            .with_state(answers.clone());
+        let router = Router::new().route("/jwks.json", get(answer)).with_state(answers.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap()).parse().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, answers }
     }
@@ -181,10 +162,7 @@ fn auth(jwks_url: Option<url::Url>) -> Auth {
 }
 
 fn only_published(url: &url::Url) -> Auth {
-    Auth {
-        jwt_secret: None,
-        ..auth(Some(url.clone()))
-    }
+    Auth { jwt_secret: None, ..auth(Some(url.clone())) }
 }
 
 fn only_shared() -> Authenticator {
@@ -200,10 +178,7 @@ async fn ask_with(authenticator: &Authenticator, values: &[&str]) -> Result<Cust
     for value in values {
         headers.append(header::AUTHORIZATION, value.parse().unwrap());
     }
-    authenticator
-        .authenticate(&headers)
-        .await
-        .map_err(|problem| problem.status())
+    authenticator.authenticate(&headers).await.map_err(|problem| problem.status())
 }
 
 /// Every one of these is refused with 401.
@@ -247,38 +222,17 @@ async fn a_kind_of_key_that_is_not_configured_opens_nothing() {
     let nothing = Authenticator::new(&Auth::default(), http());
     let published = Authenticator::new(&only_published(&issuer.url), http());
 
-    refused(
-        &nothing,
-        vec![
-            ("HS256", hs256(&claims())),
-            ("RS256", signed(Algorithm::RS256, "rsa", &rsa_key(RSA))),
-        ],
-    )
-    .await;
+    refused(&nothing, vec![("HS256", hs256(&claims())), ("RS256", signed(Algorithm::RS256, "rsa", &rsa_key(RSA)))])
+        .await;
     refused(&published, vec![("HS256", hs256(&claims()))]).await;
-    refused(
-        &only_shared(),
-        vec![("RS256", signed(Algorithm::RS256, "rsa", &rsa_key(RSA)))],
-    )
-    .await;
+    refused(&only_shared(), vec![("RS256", signed(Algorithm::RS256, "rsa", &rsa_key(RSA)))]).await;
 }
 
 #[tokio::test]
 async fn without_a_configured_audience_and_issuer_any_is_taken() {
-    let any = Authenticator::new(
-        &Auth {
-            audience: None,
-            issuer: None,
-            ..auth(None)
-        },
-        http(),
-    );
+    let any = Authenticator::new(&Auth { audience: None, issuer: None, ..auth(None) }, http());
 
-    assert!(
-        ask(&any, &hs256(&with(json!({ "aud": "whatever", "iss": null }))))
-            .await
-            .is_ok()
-    );
+    assert!(ask(&any, &hs256(&with(json!({ "aud": "whatever", "iss": null })))).await.is_ok());
 }
 
 #[tokio::test]
@@ -286,10 +240,7 @@ async fn staff_is_made_by_the_claim_that_users_cannot_write_and_by_no_other() {
     let authenticator = only_shared();
     let role = async |changes| ask(&authenticator, &hs256(&with(changes))).await.unwrap().role;
 
-    assert_eq!(
-        role(json!({ "app_metadata": { "berth_role": "staff" } })).await,
-        Role::Staff
-    );
+    assert_eq!(role(json!({ "app_metadata": { "berth_role": "staff" } })).await, Role::Staff);
     for changes in [
         json!({ "user_metadata": { "berth_role": "staff" } }),
         json!({ "berth_role": "staff" }),
@@ -323,33 +274,18 @@ async fn routes_take_customers_and_staff_as_arguments() {
 
     let auth = auth(None);
     let app = Router::new()
-        .route(
-            "/me",
-            get(|Authenticated(customer): Authenticated| async move { customer.id.to_string() }),
-        )
+        .route("/me", get(|Authenticated(customer): Authenticated| async move { customer.id.to_string() }))
         .route("/staff", get(|_: AuthenticatedStaff| async { "in" }))
         .with_state(Authenticator::new(&auth, http()));
     let made_at = Timestamp::from_second(now()).unwrap();
-    let token = |staff| {
-        development_token(
-            &auth,
-            USER.parse().unwrap(),
-            None,
-            staff,
-            made_at,
-            Duration::from_secs(60),
-        )
-        .unwrap()
-    };
+    let token =
+        |staff| development_token(&auth, USER.parse().unwrap(), None, staff, made_at, Duration::from_secs(60)).unwrap();
     let get = async |path: &str, token: Option<String>| {
         let mut request = axum::http::Request::get(path);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        app.clone()
-            .oneshot(request.body(axum::body::Body::empty()).unwrap())
-            .await
-            .unwrap()
+        app.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap()
     };
 
     assert_eq!(get("/me", Some(token(false))).await.status(), StatusCode::OK);
@@ -363,14 +299,8 @@ async fn routes_take_customers_and_staff_as_arguments() {
 
 #[test]
 fn a_development_token_needs_a_secret_to_sign_with() {
-    let made = development_token(
-        &Auth::default(),
-        Uuid::from_u128(1),
-        None,
-        false,
-        Timestamp::UNIX_EPOCH,
-        Duration::ZERO,
-    );
+    let made =
+        development_token(&Auth::default(), Uuid::from_u128(1), None, false, Timestamp::UNIX_EPOCH, Duration::ZERO);
 
     assert!(matches!(made, Err(TokenError::NoSecret)));
 }

@@ -39,15 +39,10 @@ impl From<JsonRejection> for Problem {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::payload_too_large();
         }
-        if !matches!(
-            rejection,
-            JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_)
-        ) {
+        if !matches!(rejection, JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_)) {
             return Self::invalid_body("The body did not arrive whole: send it again.");
         }
-        let text = rejection
-            .source()
-            .map_or_else(|| rejection.body_text(), ToString::to_string);
+        let text = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
         match path_and_reason(&text) {
             Some((path, reason)) => Self::invalid_body(format!("`{path}`: {reason}")).with("field", path),
             None => Self::invalid_body(text),
@@ -57,8 +52,7 @@ impl From<JsonRejection> for Problem {
 
 /// Splits `items[0].quantity: missing field …`. Messages about the whole body begin with words, and a path has no space.
 fn path_and_reason(text: &str) -> Option<(&str, &str)> {
-    text.split_once(": ")
-        .filter(|(path, _)| !path.contains(char::is_whitespace))
+    text.split_once(": ").filter(|(path, _)| !path.contains(char::is_whitespace))
 }
 
 #[cfg(test)]
@@ -83,10 +77,7 @@ mod tests {
     }
 
     async fn refused(kind: &str, text: impl Into<Body>) -> Problem {
-        let request = Request::builder()
-            .header(header::CONTENT_TYPE, kind)
-            .body(text.into())
-            .unwrap();
+        let request = Request::builder().header(header::CONTENT_TYPE, kind).body(text.into()).unwrap();
         ApiJson::<Cart>::from_request(request, &()).await.unwrap_err()
     }
 
@@ -99,29 +90,13 @@ mod tests {
                 json!("items[1].quantity"),
                 "`items[1].quantity`: invalid type: string \"two\", expected u8 at line 1 column 42",
             ),
-            (
-                r#"{"items":[{}]}"#,
-                json!("items[0]"),
-                "`items[0]`: missing field `quantity` at line 1 column 12",
-            ),
-            (
-                "[]",
-                json!(null),
-                "invalid length 0, expected struct Cart with 1 element at line 1 column 2",
-            ),
-            (
-                r#"{"items":"#,
-                json!("items"),
-                "`items`: EOF while parsing a value at line 1 column 9",
-            ),
+            (r#"{"items":[{}]}"#, json!("items[0]"), "`items[0]`: missing field `quantity` at line 1 column 12"),
+            ("[]", json!(null), "invalid length 0, expected struct Cart with 1 element at line 1 column 2"),
+            (r#"{"items":"#, json!("items"), "`items`: EOF while parsing a value at line 1 column 9"),
         ] {
             let problem = refused(json, text).await;
             assert_eq!(problem.detail(), detail);
-            assert_eq!(
-                problem.members.get("field").cloned().unwrap_or_default(),
-                field,
-                "{text}"
-            );
+            assert_eq!(problem.members.get("field").cloned().unwrap_or_default(), field, "{text}");
             assert_eq!((problem.status().as_u16(), problem.slug()), (400, "invalid-body"));
         }
     }
@@ -130,13 +105,7 @@ mod tests {
     async fn a_body_that_is_no_json_or_too_large_is_told_so() {
         let large = format!("{{\"items\":[{}]}}", " ".repeat(3 * 1024 * 1024));
 
-        assert_eq!(
-            refused("text/plain", "{}").await.status(),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE
-        );
-        assert_eq!(
-            refused("application/json", large).await.status(),
-            StatusCode::PAYLOAD_TOO_LARGE
-        );
+        assert_eq!(refused("text/plain", "{}").await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(refused("application/json", large).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

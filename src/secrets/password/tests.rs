@@ -15,23 +15,11 @@ fn ten_thousand_passwords_meet_the_rules() {
         let password = password.expose_secret();
         let has = |class: &[u8]| password.bytes().any(|byte| class.contains(&byte));
         assert_eq!(password.len(), 20, "{password}");
-        assert!(
-            password
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || MARKS.contains(&byte)),
-            "{password}"
-        );
+        assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric() || MARKS.contains(&byte)), "{password}");
         assert!(!password.contains(['I', 'O', 'l', '0', '1']), "{password}");
         assert!(has(UPPER) && has(LOWER) && has(DIGITS), "{password}");
-        assert_eq!(
-            password.bytes().filter(|byte| MARKS.contains(byte)).count(),
-            1,
-            "{password}"
-        );
-        assert!(
-            !password.starts_with(['-', '_']) && !password.ends_with(['-', '_']),
-            "{password}"
-        );
+        assert_eq!(password.bytes().filter(|byte| MARKS.contains(byte)).count(), 1, "{password}");
+        assert!(!password.starts_with(['-', '_']) && !password.ends_with(['-', '_']), "{password}");
         for byte in password.bytes() {
             counts[usize::from(byte)] += 1;
         }
@@ -41,25 +29,13 @@ fn ten_thousand_passwords_meet_the_rules() {
     // 190,000 letters and digits of 57 kinds: 3,333 of each letter, and 3,550 of each digit, which some draws are refused for lacking.
     // Bounds are wider than six standard deviations; a biased remainder of a byte would give 28 of them 3,711 and more.
     for byte in UPPER.iter().chain(LOWER) {
-        assert!(
-            (2_900..=3_700).contains(&counts[usize::from(*byte)]),
-            "{}: {counts:?}",
-            char::from(*byte)
-        );
+        assert!((2_900..=3_700).contains(&counts[usize::from(*byte)]), "{}: {counts:?}", char::from(*byte));
     }
     for byte in DIGITS {
-        assert!(
-            (3_150..=3_950).contains(&counts[usize::from(*byte)]),
-            "{}: {counts:?}",
-            char::from(*byte)
-        );
+        assert!((3_150..=3_950).contains(&counts[usize::from(*byte)]), "{}: {counts:?}", char::from(*byte));
     }
     for byte in MARKS {
-        assert!(
-            (4_700..=5_300).contains(&counts[usize::from(*byte)]),
-            "{}: {counts:?}",
-            char::from(*byte)
-        );
+        assert!((4_700..=5_300).contains(&counts[usize::from(*byte)]), "{}: {counts:?}", char::from(*byte));
     }
 }
 
@@ -89,13 +65,6 @@ fn every_side_of_the_dice_comes_up_equally_often() {
     }
 
     // 1,000 of each. Taking remainders of whole bytes would give 28 sides 1,113 and 29 sides 891: a chi-squared of about 700.
-    let squares: u32 = counts
-        .iter()
-        .map(|count| count.abs_diff(1_000).pow(2))
-        .sum();
-    assert!(
-        squares / 1_000 < 140,
-        "chi-squared with 56 degrees of freedom: {}",
-        squares / 1_000
-    );
+    let squares: u32 = counts.iter().map(|count| count.abs_diff(1_000).pow(2)).sum();
+    assert!(squares / 1_000 < 140, "chi-squared with 56 degrees of freedom: {}", squares / 1_000);
 }

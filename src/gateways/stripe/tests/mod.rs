@@ -18,11 +18,7 @@ use server::Server;
 const SECRET: &str = "sk_test_berthNobodyMaySee";
 
 fn config(server: &Server, timeout: Duration) -> StripeConfig {
-    StripeConfig {
-        secret_key: SecretString::from(SECRET),
-        api_base: server.url().parse().unwrap(),
-        timeout,
-    }
+    StripeConfig { secret_key: SecretString::from(SECRET), api_base: server.url().parse().unwrap(), timeout }
 }
 
 /// Retries at once, so that no test waits.
@@ -31,11 +27,7 @@ fn stripe(server: &Server) -> Stripe {
 }
 
 fn with_timeout(server: &Server, timeout: Duration) -> Stripe {
-    let retry = RetryPolicy {
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        max_pause: Duration::from_secs(1),
-    };
+    let retry = RetryPolicy { attempts: 3, first_pause: Duration::from_millis(1), max_pause: Duration::from_secs(1) };
     Stripe::with_retries(&config(server, timeout), retry).unwrap()
 }
 
@@ -44,10 +36,7 @@ fn key() -> IdempotencyKey {
 }
 
 fn ours(pairs: &[(&str, &str)]) -> Metadata {
-    pairs
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 fn charge() -> NewCharge {

@@ -7,26 +7,14 @@ use super::*;
 async fn every_post_carries_key_version_type_and_authorization() {
     let server = Server::start([Step::answer(200, SUCCEEDED)]);
 
-    stripe(&server)
-        .charge_off_session(&key(), &charge())
-        .await
-        .unwrap();
+    stripe(&server).charge_off_session(&key(), &charge()).await.unwrap();
 
     let request = server.one();
     assert_eq!(request.line, "POST /v1/payment_intents");
-    assert_eq!(
-        request.header("idempotency-key"),
-        Some("berth:pi:attempt_1")
-    );
+    assert_eq!(request.header("idempotency-key"), Some("berth:pi:attempt_1"));
     assert_eq!(request.header("stripe-version"), Some("2026-09-30.endive"));
-    assert_eq!(
-        request.header("content-type"),
-        Some("application/x-www-form-urlencoded")
-    );
-    assert_eq!(
-        request.header("authorization"),
-        Some("Bearer sk_test_berthNobodyMaySee")
-    );
+    assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(request.header("authorization"), Some("Bearer sk_test_berthNobodyMaySee"));
     assert!(request.header("user-agent").unwrap().starts_with("berth/"));
 }
 
@@ -44,10 +32,7 @@ async fn a_customer() {
         metadata: ours(&[("customer_id", "cst_1")]),
     };
 
-    let made = stripe(&server)
-        .ensure_customer(&key(), &customer)
-        .await
-        .unwrap();
+    let made = stripe(&server).ensure_customer(&key(), &customer).await.unwrap();
 
     assert_eq!(made.id, "cus_1");
     assert_eq!(server.one().line, "POST /v1/customers");
@@ -82,10 +67,7 @@ async fn a_checkout_session_has_our_ids_on_itself_and_on_its_intent() {
         expires_at: at(1_795_456_400),
     };
 
-    let made = stripe(&server)
-        .create_checkout_session(&key(), &session)
-        .await
-        .unwrap();
+    let made = stripe(&server).create_checkout_session(&key(), &session).await.unwrap();
 
     assert_eq!(made.total(), Some(Amount::new(2497, "usd")));
     assert_eq!(made.status, Some(CheckoutStatus::Open));
@@ -119,10 +101,7 @@ async fn a_checkout_session_has_our_ids_on_itself_and_on_its_intent() {
 
 #[tokio::test]
 async fn a_session_that_only_saves_a_card() {
-    let server = Server::start([Step::answer(
-        200,
-        r#"{"id":"cs_1","mode":"setup","setup_intent":"seti_1"}"#,
-    )]);
+    let server = Server::start([Step::answer(200, r#"{"id":"cs_1","mode":"setup","setup_intent":"seti_1"}"#)]);
     let session = NewCardSession {
         customer: "cus_1".to_owned(),
         currency: "EUR".to_owned(),
@@ -132,10 +111,7 @@ async fn a_session_that_only_saves_a_card() {
         expires_at: at(1_795_456_400),
     };
 
-    let made = stripe(&server)
-        .create_card_session(&key(), &session)
-        .await
-        .unwrap();
+    let made = stripe(&server).create_card_session(&key(), &session).await.unwrap();
 
     assert_eq!(made.setup_intent.as_deref(), Some("seti_1"));
     insta::assert_snapshot!(server.one().form(), @r"
@@ -157,19 +133,13 @@ async fn sessions_are_read_and_closed() {
     let stripe = stripe(&server);
 
     stripe.checkout_session("cs_1").await.unwrap();
-    stripe
-        .expire_checkout_session(&key(), "cs_1")
-        .await
-        .unwrap();
+    stripe.expire_checkout_session(&key(), "cs_1").await.unwrap();
 
     let received = server.received();
     assert_eq!(received[0].query(), "GET /v1/checkout/sessions/cs_1\n");
     assert_eq!(received[0].header("idempotency-key"), None);
     assert_eq!(received[1].line, "POST /v1/checkout/sessions/cs_1/expire");
-    assert_eq!(
-        received[1].header("idempotency-key"),
-        Some("berth:pi:attempt_1")
-    );
+    assert_eq!(received[1].header("idempotency-key"), Some("berth:pi:attempt_1"));
     assert_eq!(received[1].form(), "");
 }
 
@@ -179,10 +149,7 @@ async fn a_charge_off_session() {
     let mut charge = charge();
     charge.description = Some("Renewal of example.com".to_owned());
 
-    let intent = stripe(&server)
-        .charge_off_session(&key(), &charge)
-        .await
-        .unwrap();
+    let intent = stripe(&server).charge_off_session(&key(), &charge).await.unwrap();
 
     assert_eq!(intent.status, PaymentIntentStatus::Succeeded);
     assert_eq!(intent.received(), Some(Amount::new(1999, "usd")));
@@ -205,10 +172,7 @@ async fn intents_are_confirmed_cancelled_and_read() {
     let server = Server::start([Step::answer(200, SUCCEEDED)]);
     let stripe = stripe(&server);
 
-    stripe
-        .confirm_payment_intent(&key(), "pi_1", "pm_2")
-        .await
-        .unwrap();
+    stripe.confirm_payment_intent(&key(), "pi_1", "pm_2").await.unwrap();
     stripe.cancel_payment_intent(&key(), "pi_1").await.unwrap();
     stripe.payment_intent("pi_1").await.unwrap();
 
@@ -222,10 +186,8 @@ async fn intents_are_confirmed_cancelled_and_read() {
 
 #[tokio::test]
 async fn a_refund() {
-    let server = Server::start([Step::answer(
-        200,
-        r#"{"id":"re_1","status":"pending","amount":400,"payment_intent":"pi_1"}"#,
-    )]);
+    let server =
+        Server::start([Step::answer(200, r#"{"id":"re_1","status":"pending","amount":400,"payment_intent":"pi_1"}"#)]);
     let refund = NewRefund {
         payment_intent: "pi_1".to_owned(),
         amount: Amount::new(400, "usd"),
@@ -262,11 +224,7 @@ async fn lookups() {
     let method = stripe.payment_method("cus_1", "pm_1").await.unwrap();
 
     assert_eq!(method.card.unwrap().exp_year, Some(2030));
-    let queries: Vec<String> = server
-        .received()
-        .iter()
-        .map(server::Received::query)
-        .collect();
+    let queries: Vec<String> = server.received().iter().map(server::Received::query).collect();
     insta::assert_snapshot!(queries.join("\n"), @r"
     GET /v1/refunds
     limit=100
@@ -282,13 +240,7 @@ async fn an_id_cannot_lead_to_another_resource() {
     let server = Server::start([Step::answer(200, SUCCEEDED)]);
     let stripe = stripe(&server);
 
-    for id in [
-        "",
-        "pi_1/cancel",
-        "pi_1?expand[]=customer",
-        "../customers",
-        "pi 1",
-    ] {
+    for id in ["", "pi_1/cancel", "pi_1?expand[]=customer", "../customers", "pi 1"] {
         let error = stripe.cancel_payment_intent(&key(), id).await.unwrap_err();
         assert!(
             matches!(&error, GatewayError::Refused { code: Some(code), .. } if code == BAD_ARGUMENT),
@@ -307,14 +259,8 @@ fn a_live_key_is_not_sent_in_the_clear() {
         timeout: Duration::from_secs(1),
     };
 
-    assert!(matches!(
-        Stripe::new(&config("sk_live_1", "http://127.0.0.1:1")),
-        Err(StripeConfigError::ApiBase)
-    ));
-    assert!(matches!(
-        Stripe::new(&config("sk_test_1\n", "https://api.stripe.com")),
-        Err(StripeConfigError::SecretKey)
-    ));
+    assert!(matches!(Stripe::new(&config("sk_live_1", "http://127.0.0.1:1")), Err(StripeConfigError::ApiBase)));
+    assert!(matches!(Stripe::new(&config("sk_test_1\n", "https://api.stripe.com")), Err(StripeConfigError::SecretKey)));
     assert!(Stripe::new(&config("sk_live_1", "https://api.stripe.com")).is_ok());
     assert!(Stripe::new(&config("sk_test_1", "http://127.0.0.1:1")).is_ok());
 }

@@ -27,16 +27,8 @@ impl Step {
         Self::with_headers(status, &[], body)
     }
 
-    pub(super) fn with_headers(
-        status: u16,
-        headers: &[(&'static str, &'static str)],
-        body: &str,
-    ) -> Self {
-        Self::Answer {
-            status,
-            headers: headers.to_vec(),
-            body: body.to_owned(),
-        }
+    pub(super) fn with_headers(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Self {
+        Self::Answer { status, headers: headers.to_vec(), body: body.to_owned() }
     }
 }
 
@@ -50,10 +42,7 @@ pub(super) struct Received {
 
 impl Received {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// The form's fields, one a line and readable.
@@ -69,9 +58,8 @@ impl Received {
 }
 
 fn fields(encoded: &str) -> String {
-    let fields: Vec<String> = url::form_urlencoded::parse(encoded.as_bytes())
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let fields: Vec<String> =
+        url::form_urlencoded::parse(encoded.as_bytes()).map(|(key, value)| format!("{key}={value}")).collect();
     fields.join("\n")
 }
 
@@ -91,10 +79,7 @@ impl Server {
     pub(super) fn start(script: impl IntoIterator<Item = Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State {
-            script: script.into_iter().collect(),
-            received: Vec::new(),
-        }));
+        let state = Arc::new(Mutex::new(State { script: script.into_iter().collect(), received: Vec::new() }));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for (connection, socket) in listener.incoming().enumerate() {
@@ -128,29 +113,16 @@ fn serve(connection: usize, socket: TcpStream, state: &Mutex<State>) {
         let step = {
             let mut state = state.lock().unwrap();
             state.received.push(received);
-            if state.script.len() > 1 {
-                state.script.pop_front().unwrap()
-            } else {
-                state.script[0].clone()
-            }
+            if state.script.len() > 1 { state.script.pop_front().unwrap() } else { state.script[0].clone() }
         };
         match step {
-            Step::Answer {
-                status,
-                headers,
-                body,
-            } => {
-                let mut head = format!(
-                    "HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\nrequest-id: req_1\r\n",
-                    body.len()
-                );
+            Step::Answer { status, headers, body } => {
+                let mut head =
+                    format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\nrequest-id: req_1\r\n", body.len());
                 for (name, value) in headers {
                     head.push_str(&format!("{name}: {value}\r\n"));
                 }
-                if socket
-                    .write_all(format!("{head}\r\n{body}").as_bytes())
-                    .is_err()
-                {
+                if socket.write_all(format!("{head}\r\n{body}").as_bytes()).is_err() {
                     return;
                 }
             }
@@ -161,11 +133,7 @@ fn serve(connection: usize, socket: TcpStream, state: &Mutex<State>) {
             }
             Step::HangUp => return,
             Step::CutBody => {
-                drop(
-                    socket.write_all(
-                        b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"id\":\"pi_1\",",
-                    ),
-                );
+                drop(socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"id\":\"pi_1\","));
                 return;
             }
         }
@@ -184,17 +152,10 @@ fn read_request(connection: usize, reader: &mut BufReader<TcpStream>) -> Option<
         };
         headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .map_or(0, |(_, value)| value.parse().unwrap());
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
-    Some(Received {
-        connection,
-        line,
-        headers,
-        body: String::from_utf8(body).unwrap(),
-    })
+    Some(Received { connection, line, headers, body: String::from_utf8(body).unwrap() })
 }

@@ -27,9 +27,7 @@ struct Vector {
 }
 
 fn data(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/stripe")
-        .join(path)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/stripe").join(path)
 }
 
 fn event(name: &str) -> StripeEvent {
@@ -37,27 +35,18 @@ fn event(name: &str) -> StripeEvent {
 }
 
 fn secrets(texts: &[String]) -> Vec<SecretString> {
-    texts
-        .iter()
-        .map(|text| SecretString::from(text.as_str()))
-        .collect()
+    texts.iter().map(|text| SecretString::from(text.as_str())).collect()
 }
 
 #[test]
 fn every_signature_vector_gets_its_verdict() {
-    let file: Vectors =
-        serde_json::from_slice(&std::fs::read(data("signature_vectors.json")).unwrap()).unwrap();
+    let file: Vectors = serde_json::from_slice(&std::fs::read(data("signature_vectors.json")).unwrap()).unwrap();
     let mut either = Vec::new();
     let mut judged = 0;
     for vector in &file.vectors {
         let payload = STANDARD.decode(&vector.payload_b64).unwrap();
-        let verdict = verify(
-            &payload,
-            Some(vector.header.as_bytes()),
-            &secrets(&vector.secrets),
-            vector.now,
-            vector.tolerance,
-        );
+        let verdict =
+            verify(&payload, Some(vector.header.as_bytes()), &secrets(&vector.secrets), vector.now, vector.tolerance);
         match vector.expected.as_str() {
             "accept" => assert_eq!(verdict, Ok(()), "{}", vector.name),
             "reject" => assert!(verdict.is_err(), "{}", vector.name),
@@ -70,79 +59,39 @@ fn every_signature_vector_gets_its_verdict() {
     }
     assert_eq!(
         either,
-        [
-            "future_301s",
-            "t_leading_plus",
-            "t_leading_zero",
-            "uppercase_hex",
-            "non_utf8_correct_mac",
-            "bom_prefixed"
-        ]
+        ["future_301s", "t_leading_plus", "t_leading_zero", "uppercase_hex", "non_utf8_correct_mac", "bom_prefixed"]
     );
     assert_eq!(judged, 46);
 }
 
 #[test]
 fn a_genuine_signature_over_a_body_that_is_no_event_is_answered_with_400() {
-    let file: Vectors =
-        serde_json::from_slice(&std::fs::read(data("signature_vectors.json")).unwrap()).unwrap();
+    let file: Vectors = serde_json::from_slice(&std::fs::read(data("signature_vectors.json")).unwrap()).unwrap();
     let mut not_json = Vec::new();
-    for vector in file
-        .vectors
-        .iter()
-        .filter(|vector| vector.http == 400 && vector.expected != "reject")
-    {
+    for vector in file.vectors.iter().filter(|vector| vector.http == 400 && vector.expected != "reject") {
         let payload = STANDARD.decode(&vector.payload_b64).unwrap();
         match StripeEvent::parse(&payload) {
             Err(EventError::NotJson { .. }) => not_json.push(vector.name.as_str()),
-            Err(EventError::Shape { problem }) => assert_eq!(
-                (vector.name.as_str(), problem.as_str()),
-                ("json_array_correct_mac", "not an object")
-            ),
+            Err(EventError::Shape { problem }) => {
+                assert_eq!((vector.name.as_str(), problem.as_str()), ("json_array_correct_mac", "not an object"))
+            }
             other => panic!("{}: {other:?}", vector.name),
         }
     }
-    assert_eq!(
-        not_json,
-        [
-            "empty_body",
-            "non_utf8_correct_mac",
-            "not_json_correct_mac",
-            "bom_prefixed"
-        ]
-    );
+    assert_eq!(not_json, ["empty_body", "non_utf8_correct_mac", "not_json_correct_mac", "bom_prefixed"]);
 }
 
 #[test]
 fn what_is_signed_here_verifies_and_only_for_its_time() {
     let secret = SecretString::from("whsec_1");
     let header = sign(b"{}", &secret, 1_000);
-    let judge = |now| {
-        verify(
-            b"{}",
-            Some(header.as_bytes()),
-            std::slice::from_ref(&secret),
-            now,
-            TOLERANCE_SECONDS,
-        )
-    };
+    let judge = |now| verify(b"{}", Some(header.as_bytes()), std::slice::from_ref(&secret), now, TOLERANCE_SECONDS);
 
     assert_eq!(judge(1_300), Ok(()));
-    assert_eq!(
-        judge(1_301),
-        Err(SignatureError::TooOld { age_seconds: 301 })
-    );
+    assert_eq!(judge(1_301), Err(SignatureError::TooOld { age_seconds: 301 }));
     assert_eq!(judge(700), Ok(()));
-    assert_eq!(
-        judge(699),
-        Err(SignatureError::FromFuture { ahead_seconds: 301 })
-    );
-    assert_eq!(
-        judge(i64::MIN),
-        Err(SignatureError::FromFuture {
-            ahead_seconds: 1_000 + i64::MIN.unsigned_abs()
-        })
-    );
+    assert_eq!(judge(699), Err(SignatureError::FromFuture { ahead_seconds: 301 }));
+    assert_eq!(judge(i64::MIN), Err(SignatureError::FromFuture { ahead_seconds: 1_000 + i64::MIN.unsigned_abs() }));
 }
 
 #[test]
@@ -150,18 +99,9 @@ fn an_empty_secret_or_none_lets_nobody_in() {
     let empty = SecretString::from("");
     let header = sign(b"{}", &empty, 1_000);
 
-    assert_eq!(
-        verify(b"{}", Some(header.as_bytes()), &[empty], 1_000, 300),
-        Err(SignatureError::NoMatch)
-    );
-    assert_eq!(
-        verify(b"{}", Some(header.as_bytes()), &[], 1_000, 300),
-        Err(SignatureError::NoMatch)
-    );
-    assert_eq!(
-        verify(b"{}", None, &[], 1_000, 300),
-        Err(SignatureError::Missing)
-    );
+    assert_eq!(verify(b"{}", Some(header.as_bytes()), &[empty], 1_000, 300), Err(SignatureError::NoMatch));
+    assert_eq!(verify(b"{}", Some(header.as_bytes()), &[], 1_000, 300), Err(SignatureError::NoMatch));
+    assert_eq!(verify(b"{}", None, &[], 1_000, 300), Err(SignatureError::Missing));
 }
 
 #[test]
@@ -169,33 +109,13 @@ fn headers_beyond_the_bounds_are_malformed() {
     let secret = SecretString::from("whsec_1");
     let good = sign(b"{}", &secret, 1_000);
     let bad = format!(",v1={}", "0".repeat(64));
-    let judge = |header: &str| {
-        verify(
-            b"{}",
-            Some(header.as_bytes()),
-            std::slice::from_ref(&secret),
-            1_000,
-            300,
-        )
-    };
+    let judge = |header: &str| verify(b"{}", Some(header.as_bytes()), std::slice::from_ref(&secret), 1_000, 300);
 
     assert_eq!(judge(&format!("{good}{}", bad.repeat(7))), Ok(()));
-    assert_eq!(
-        judge(&format!("{good}{}", bad.repeat(8))),
-        Err(SignatureError::Malformed)
-    );
-    assert_eq!(
-        judge(&format!("{good},x={}", "y".repeat(4096))),
-        Err(SignatureError::Malformed)
-    );
-    assert_eq!(
-        judge(&good.replace("t=1000", "t=0000000001000")),
-        Err(SignatureError::Malformed)
-    );
-    assert_eq!(
-        judge(&good.replace("t=1000", "t=")),
-        Err(SignatureError::Malformed)
-    );
+    assert_eq!(judge(&format!("{good}{}", bad.repeat(8))), Err(SignatureError::Malformed));
+    assert_eq!(judge(&format!("{good},x={}", "y".repeat(4096))), Err(SignatureError::Malformed));
+    assert_eq!(judge(&good.replace("t=1000", "t=0000000001000")), Err(SignatureError::Malformed));
+    assert_eq!(judge(&good.replace("t=1000", "t=")), Err(SignatureError::Malformed));
     assert_eq!(judge("t=1000,v1=\u{fffd}"), Err(SignatureError::Malformed));
 }
 
@@ -204,8 +124,8 @@ fn every_sample_event_has_an_envelope_and_the_view_its_type_promises() {
     let mut seen = 0;
     for file in std::fs::read_dir(data("events")).unwrap() {
         let path = file.unwrap().path();
-        let event = StripeEvent::parse(&std::fs::read(&path).unwrap())
-            .unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let event =
+            StripeEvent::parse(&std::fs::read(&path).unwrap()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         let view = match event.kind.as_str() {
             "charge.refund.updated" => event.refund().map(drop),
             kind if kind.starts_with("charge.dispute.") => event.dispute().map(drop),
@@ -220,9 +140,7 @@ fn every_sample_event_has_an_envelope_and_the_view_its_type_promises() {
             "v2.core.event_destination.ping" => {
                 assert_eq!(
                     event.payment_intent().unwrap_err(),
-                    EventError::Shape {
-                        problem: "no data.object".to_owned()
-                    }
+                    EventError::Shape { problem: "no data.object".to_owned() }
                 );
                 Ok(())
             }
@@ -238,46 +156,23 @@ fn every_sample_event_has_an_envelope_and_the_view_its_type_promises() {
 
 #[test]
 fn a_paid_session_and_an_unpaid_one_differ_in_payment_status() {
-    let paid = event("checkout.session.completed.paid")
-        .checkout_session()
-        .unwrap();
-    let unpaid = event("checkout.session.completed.unpaid_async")
-        .checkout_session()
-        .unwrap();
+    let paid = event("checkout.session.completed.paid").checkout_session().unwrap();
+    let unpaid = event("checkout.session.completed.unpaid_async").checkout_session().unwrap();
 
     assert_eq!(paid.payment_status, Some(CheckoutPaymentStatus::Paid));
     assert_eq!(paid.total(), Some(Amount::new(1000, "usd")));
-    assert_eq!(
-        paid.metadata.get("order_id").map(String::as_str),
-        Some("0190")
-    );
+    assert_eq!(paid.metadata.get("order_id").map(String::as_str), Some("0190"));
     assert_eq!(unpaid.status, Some(CheckoutStatus::Complete));
     assert_eq!(unpaid.payment_status, Some(CheckoutPaymentStatus::Unpaid));
 }
 
 #[test]
 fn a_failed_payment_says_what_can_be_done() {
-    let class = |name: &str| {
-        event(name)
-            .payment_intent()
-            .unwrap()
-            .last_payment_error
-            .unwrap()
-            .class()
-    };
+    let class = |name: &str| event(name).payment_intent().unwrap().last_payment_error.unwrap().class();
 
-    assert_eq!(
-        class("payment_intent.payment_failed.insufficient_funds"),
-        DeclineClass::Soft
-    );
-    assert_eq!(
-        class("payment_intent.payment_failed.stolen_card"),
-        DeclineClass::Hard
-    );
-    assert_eq!(
-        class("payment_intent.payment_failed.authentication_required"),
-        DeclineClass::NeedsCustomer
-    );
+    assert_eq!(class("payment_intent.payment_failed.insufficient_funds"), DeclineClass::Soft);
+    assert_eq!(class("payment_intent.payment_failed.stolen_card"), DeclineClass::Hard);
+    assert_eq!(class("payment_intent.payment_failed.authentication_required"), DeclineClass::NeedsCustomer);
 }
 
 #[test]
@@ -294,55 +189,37 @@ fn what_an_event_is_about_is_told_by_its_envelope() {
 fn one_object_is_not_mistaken_for_another() {
     let error = event("charge.succeeded").payment_intent().unwrap_err();
 
-    assert_eq!(
-        error,
-        EventError::OtherObject {
-            expected: "payment_intent",
-            found: "charge".to_owned()
-        }
-    );
+    assert_eq!(error, EventError::OtherObject { expected: "payment_intent", found: "charge".to_owned() });
 }
 
 #[test]
 fn a_view_that_does_not_fit_names_the_place_and_no_value() {
-    let body = br#"{"id":"evt_1","type":"x","data":{"object":{"object":"payment_intent","id":"pi_1","status":"succeeded",
+    let body =
+        br#"{"id":"evt_1","type":"x","data":{"object":{"object":"payment_intent","id":"pi_1","status":"succeeded",
         "last_payment_error":{"code":{"secret":"pi_1_secret_x"}}}}}"#;
 
-    let error = StripeEvent::parse(body)
-        .unwrap()
-        .payment_intent()
-        .unwrap_err();
+    let error = StripeEvent::parse(body).unwrap().payment_intent().unwrap_err();
 
     assert_eq!(
         error,
-        EventError::Shape {
-            problem: "data.object: last_payment_error.code: expected a string".to_owned()
-        }
+        EventError::Shape { problem: "data.object: last_payment_error.code: expected a string".to_owned() }
     );
 }
 
 #[test]
 fn an_envelope_that_has_changed_keeps_its_id_and_type() {
-    let body =
-        br#"{"id":"evt_1","type":"x","livemode":"yes","data":[1],"account":{"id":"acct_1"}}"#;
+    let body = br#"{"id":"evt_1","type":"x","livemode":"yes","data":[1],"account":{"id":"acct_1"}}"#;
 
     let event = StripeEvent::parse(body).unwrap();
 
-    assert_eq!(
-        (event.id.as_str(), event.kind.as_str(), event.livemode),
-        ("evt_1", "x", None)
-    );
+    assert_eq!((event.id.as_str(), event.kind.as_str(), event.livemode), ("evt_1", "x", None));
 }
 
 #[test]
 fn escapes_in_an_envelope_are_read() {
-    let event =
-        StripeEvent::parse(br#"{"id":"evt_\u0031","type":"a\/b","created":[1,{"x":2}]}"#).unwrap();
+    let event = StripeEvent::parse(br#"{"id":"evt_\u0031","type":"a\/b","created":[1,{"x":2}]}"#).unwrap();
 
-    assert_eq!(
-        (event.id.as_str(), event.kind.as_str(), event.created),
-        ("evt_1", "a/b", None)
-    );
+    assert_eq!((event.id.as_str(), event.kind.as_str(), event.created), ("evt_1", "a/b", None));
 }
 
 #[test]

@@ -33,42 +33,25 @@ async fn many_at_once_wait_for_one_fetch() {
 #[tokio::test]
 async fn a_rotated_key_is_learnt_when_the_pace_allows() {
     let issuer = Issuer::start(json!({ "keys": [jwk(&ec_key(), Algorithm::ES256, "old")] })).await;
-    let pace = Pace {
-        after_success: Duration::from_millis(200),
-        ..Pace::default()
-    };
+    let pace = Pace { after_success: Duration::from_millis(200), ..Pace::default() };
     let authenticator = Authenticator::with_pace(&only_published(&issuer.url), http(), pace);
-    let (old, new) = (
-        signed(Algorithm::ES256, "old", &ec_key()),
-        signed(Algorithm::ES256, "new", &ec_key()),
-    );
+    let (old, new) = (signed(Algorithm::ES256, "old", &ec_key()), signed(Algorithm::ES256, "new", &ec_key()));
     assert!(ask(&authenticator, &old).await.is_ok());
 
-    issuer.answers(
-        StatusCode::OK,
-        json!({ "keys": [jwk(&ec_key(), Algorithm::ES256, "new")] }),
-    );
+    issuer.answers(StatusCode::OK, json!({ "keys": [jwk(&ec_key(), Algorithm::ES256, "new")] }));
     let early = ask(&authenticator, &new).await;
     tokio::time::sleep(pace.after_success).await;
     let late = ask(&authenticator, &new).await;
 
     assert_eq!(early, Err(StatusCode::UNAUTHORIZED));
     assert!(late.is_ok());
-    assert_eq!(
-        ask(&authenticator, &old).await,
-        Err(StatusCode::UNAUTHORIZED),
-        "a withdrawn key"
-    );
+    assert_eq!(ask(&authenticator, &old).await, Err(StatusCode::UNAUTHORIZED), "a withdrawn key");
 }
 
 #[tokio::test]
 async fn keys_stay_in_use_while_the_issuer_fails() {
     let issuer = Issuer::start(published()).await;
-    let at_once = Pace {
-        after_success: Duration::ZERO,
-        after_failure: Duration::ZERO,
-        max_age: Duration::ZERO,
-    };
+    let at_once = Pace { after_success: Duration::ZERO, after_failure: Duration::ZERO, max_age: Duration::ZERO };
     let authenticator = Authenticator::with_pace(&only_published(&issuer.url), http(), at_once);
     let token = signed(Algorithm::ES256, "ec", &ec_key());
     assert!(ask(&authenticator, &token).await.is_ok());
@@ -91,10 +74,7 @@ async fn keys_stay_in_use_while_the_issuer_fails() {
 #[tokio::test]
 async fn before_the_first_keys_a_token_is_told_to_come_back() {
     let issuer = Issuer::start(json!({ "keys": [] })).await;
-    let pace = Pace {
-        after_failure: Duration::from_millis(200),
-        ..Pace::default()
-    };
+    let pace = Pace { after_failure: Duration::from_millis(200), ..Pace::default() };
     let authenticator = Authenticator::with_pace(&only_published(&issuer.url), http(), pace);
     let token = signed(Algorithm::ES256, "ec", &ec_key());
 

@@ -1,0 +1,6 @@
+//! From what Stripe says of a session to what becomes of its order.
+
+pub mod close_checkout;
+pub mod complete_checkout;
+mod session;
+pub mod sync_checkout;

@@ -1,0 +1,201 @@
+//! What a Checkout Session means for its order: one decision, whoever tells of the session.
+
+use berth_jobs::{
+    hosting::ProvisionAccount,
+    ids::{AccountId, OrderId, PaymentId, StripeEventId},
+};
+
+use crate::{
+    app::Ctx,
+    domain::{
+        money::Money,
+        order::{OrderEvent, OrderMove},
+    },
+    effects::{Alert, Effects, EventOutcome, Fact, NewAccount, NewPayment},
+    error::{JobError, chain},
+    gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
+    mail::{Mail, OrderConfirmation, OrderLine},
+    store::{StoreError, orders::Order},
+};
+
+/// Who says how the session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// An event whose type says that a delayed payment failed.
+    ByFailure,
+    /// Another event.
+    ByEvent,
+    /// Stripe, when asked.
+    ByLookup,
+}
+
+/// Acts on an event about a session. An event that is not about an order of ours is settled as such.
+pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8]) -> Result<Effects, JobError> {
+    let settled = |outcome, note: &str| Fact::EventSettled {
+        event_id: event_id.clone(),
+        outcome,
+        note: Some(note.to_owned()).filter(|note| !note.is_empty()),
+    };
+    let event = match StripeEvent::parse(body) {
+        Ok(event) => event,
+        Err(error) => return Ok(settled(EventOutcome::Parked, &chain(&error)).into()),
+    };
+    let session = match event.checkout_session() {
+        Ok(session) => session,
+        Err(error) => return Ok(settled(EventOutcome::Parked, &chain(&error)).into()),
+    };
+    let Some(order_id) = order_of(&session) else {
+        return Ok(settled(EventOutcome::Ignored, "the session is not of an order of ours").into());
+    };
+    let order = match ctx.store.order(order_id).await {
+        Ok(order) => order,
+        Err(StoreError::Missing(_)) => {
+            return Ok(settled(EventOutcome::Ignored, "there is no such order").into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let told = match event.kind.as_str() {
+        "checkout.session.async_payment_failed" => Told::ByFailure,
+        _ => Told::ByEvent,
+    };
+    Ok(act_on(ctx, &order, &session, told).fact(settled(EventOutcome::Applied, "")))
+}
+
+/// What the session means for the order.
+pub(super) fn act_on(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: Told) -> Effects {
+    let known = match &order.stripe_session_id {
+        Some(known) => known == &session.id,
+        // The answer to its creation was lost: it carries our order's id, so it is ours.
+        None => true,
+    };
+    let opened = Fact::SessionOpened { order_id: order.state.id, session_id: session.id.clone(), url: None };
+    match session.payment_status {
+        Some(CheckoutPaymentStatus::Paid) if !known => Effects::none().alert(alert_second_session(order, session)),
+        _ if !known => Effects::none(),
+        Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).fact(opened),
+        Some(CheckoutPaymentStatus::NoPaymentRequired) if order.total.is_zero() => {
+            paid(ctx, order, session).fact(opened)
+        }
+        Some(CheckoutPaymentStatus::NoPaymentRequired) => {
+            mismatched(order, session, "nothing was asked for").fact(opened)
+        }
+        _ if told == Told::ByFailure => moved(order, OrderEvent::PaymentFailed),
+        _ if session.status == Some(CheckoutStatus::Expired) => moved(order, OrderEvent::Expired),
+        _ if session.status == Some(CheckoutStatus::Complete) => moved(order, OrderEvent::PaymentDelayed).fact(opened),
+        _ => Effects::none(),
+    }
+}
+
+fn order_of(session: &CheckoutSession) -> Option<OrderId> {
+    let ours = session.metadata.get("order_id").or(session.client_reference_id.as_ref())?;
+    ours.parse().ok()
+}
+
+fn moved(order: &Order, event: OrderEvent) -> Effects {
+    order.state.apply(event).map(Effects::from).unwrap_or_default()
+}
+
+/// The money has come. If it is what was agreed, the order goes to work; if not, a person looks at it.
+fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Effects {
+    if let Err(why) = compare(ctx, order, session) {
+        return mismatched(order, session, &why);
+    }
+    let Some(step) = order.state.apply(OrderEvent::Paid) else {
+        return Effects::none(); // told before
+    };
+    fulfil(ctx, order, session, step)
+}
+
+fn fulfil(ctx: &Ctx, order: &Order, session: &CheckoutSession, step: OrderMove) -> Effects {
+    let now = ctx.now();
+    let mut effects = Effects::from(step).mail(order.customer.id, confirmation(ctx, order));
+    if !order.total.is_zero() {
+        effects = effects.payment(NewPayment {
+            id: PaymentId::new(),
+            order_id: order.state.id,
+            amount: order.total,
+            stripe_session_id: Some(session.id.clone()),
+            stripe_payment_intent_id: session.payment_intent.clone(),
+            created_at: now,
+        });
+    }
+    for item in &order.items {
+        let id = AccountId::new();
+        effects = effects
+            .account(NewAccount { id, order_item_id: item.id, created_at: now })
+            .enqueue(ProvisionAccount { account_id: id });
+    }
+    effects
+}
+
+/// Whether what was paid is what was agreed.
+fn compare(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<(), String> {
+    let livemode = ctx.config.stripe.livemode;
+    if session.livemode.is_some_and(|of_session| of_session != livemode) {
+        return Err("the session is of the other mode".to_owned());
+    }
+    if session.mode.as_deref().is_some_and(|mode| mode != "payment") {
+        return Err(format!("the session's mode is {}", session.mode.as_deref().unwrap_or_default()));
+    }
+    let paid = session.total().ok_or("the session does not say how much")?;
+    let due = order.total.to_minor().map_err(|error| chain(&error))?;
+    let same_currency = paid.currency.eq_ignore_ascii_case(order.total.currency().code());
+    if paid.minor == due && same_currency {
+        return Ok(());
+    }
+    Err(format!(
+        "paid were {} {} in minor units, due are {due} {}",
+        paid.minor,
+        paid.currency,
+        order.total.currency().code()
+    ))
+}
+
+fn mismatched(order: &Order, session: &CheckoutSession, why: &str) -> Effects {
+    let alert = Alert {
+        kind: "payment_mismatch",
+        subject: order.state.id.to_string(),
+        detail: format!("session {}: {why}. Nothing is provisioned; refund it or correct the order.", session.id),
+    };
+    match order.state.apply(OrderEvent::PaymentMismatched) {
+        Some(step) => Effects::from(step).alert(alert),
+        None => Effects::none(),
+    }
+}
+
+fn alert_second_session(order: &Order, session: &CheckoutSession) -> Alert {
+    Alert {
+        kind: "second_payment",
+        subject: session.id.clone(),
+        detail: format!("{} was paid by another session than its own; refund this one.", order.state.id),
+    }
+}
+
+fn confirmation(ctx: &Ctx, order: &Order) -> Mail {
+    let mut lines: Vec<(String, u32, Money)> = Vec::new();
+    for item in &order.items {
+        match lines.iter_mut().find(|(name, _, _)| *name == item.name) {
+            Some((_, quantity, amount)) => {
+                *quantity += 1;
+                // The parts of a total that exists cannot exceed what it can hold.
+                *amount = amount.checked_add(item.price).unwrap_or(*amount);
+            }
+            None => lines.push((item.name.clone(), 1, item.price)),
+        }
+    }
+    Mail::OrderConfirmation(OrderConfirmation {
+        order_id: order.state.id,
+        customer_name: order.customer.name.clone(),
+        lines: lines
+            .into_iter()
+            .map(|(name, quantity, amount)| OrderLine { name, quantity, amount: amount.amount_text() })
+            .collect(),
+        subtotal: order.subtotal.amount_text(),
+        discount: order.discount.amount_text(),
+        tax: order.tax.amount_text(),
+        total: order.total.amount_text(),
+        currency: order.total.currency().code().to_owned(),
+        paid_at: ctx.now(),
+        order_url: format!("{}/orders/{}", ctx.shop.url, order.state.id),
+    })
+}

@@ -1,0 +1,3 @@
+//! Jobs that show whether the machinery itself works.
+
+pub mod no_op;

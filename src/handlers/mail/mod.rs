@@ -1,0 +1,3 @@
+//! Mail to customers.
+
+pub mod send_mail;

@@ -1,0 +1,40 @@
+//! SendMail: renders a mail and hands it to the mail server, unless that was done.
+
+use berth_jobs::mail::SendMail;
+
+use crate::{
+    app::Ctx,
+    effects::{Effects, Fact},
+    error::JobError,
+    failpoint,
+    gateways::smtp::Outgoing,
+};
+
+/// Runs the job.
+///
+/// # Errors
+/// When the mail server is away or refuses the mail.
+pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
+    let row = ctx.store.mail(job.mail_id).await?;
+    if row.accepted_at.is_some() {
+        return Ok(Effects::none());
+    }
+    let mailer = ctx.mailer()?;
+    let rendered = ctx.renderer.render(&row.mail, &ctx.shop)?;
+    ctx.checkpoint(Fact::MailAttempted { mail_id: row.id, at: ctx.now() }).await?;
+    failpoint::hit("mail.before_send");
+    let accepted = mailer
+        .send(Outgoing {
+            // The same at every attempt: should the answer be lost, the reader's program sees one mail.
+            message_id: mailer.message_id(row.id),
+            to: row.email,
+            to_name: row.name,
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+            date: row.created_at,
+        })
+        .await?;
+    failpoint::hit("mail.after_send");
+    Ok(Effects::from(Fact::MailAccepted { mail_id: row.id, at: ctx.now(), response: accepted.response }))
+}
