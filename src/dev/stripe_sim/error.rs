@@ -68,7 +68,7 @@ impl StripeError {
 
     pub(super) fn unrecognized(method: &str, path: &str) -> Self {
         let message = format!(
-            "Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the trailing slash."
+            "Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/."
         );
         let mut error = Self::new(404, "invalid_request_error", message);
         error.keeps = false;
