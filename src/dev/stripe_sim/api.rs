@@ -1,37 +1,30 @@
 //! The API's door: keys, idempotency, faults, and Stripe's headers around every answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
-use futures::stream;
-use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use serde_json::Value;
 
 use super::error::StripeError;
-use super::faults::ResponseFault;
 use super::form::Params;
 use super::idempotency::{Answer, Claim, fingerprint};
 use super::state::{Origin, RequestLine};
-use super::{Sim, checkout, ids, routes};
+use super::{Sim, checkout, ids, routes, strike};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const ORIGINAL_REQUEST: HeaderName = HeaderName::from_static("original-request");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 const VERSION: HeaderName = HeaderName::from_static("stripe-version");
 
-/// Lets the first half of a cut answer reach the client before the connection breaks.
-const BEFORE_THE_CUT: Duration = Duration::from_millis(30);
-
 /// One request, read and not yet executed.
-struct Call {
-    id: String,
+pub(super) struct Call {
+    pub(super) id: String,
     method: Method,
     path: String,
     query: Vec<u8>,
@@ -70,10 +63,9 @@ pub(super) async fn handle(
         .lock()
         .faults
         .for_request(call.method.as_str(), &call.path);
-    let name = fault.as_ref().and_then(fault_name);
     let answer = match fault {
         None => call.run(&sim),
-        Some(fault) => return strike(sim, call, fault, name).await,
+        Some(fault) => return strike::strike(sim, call, fault).await,
     };
     call.log(&sim, &answer, None);
     send(&call, &answer)
@@ -87,7 +79,7 @@ pub(super) async fn unrecognized(method: Method, uri: Uri) -> Response {
 
 impl Call {
     /// Executes the request, or replays what its key remembers.
-    fn run(&self, sim: &Sim) -> Answer {
+    pub(super) fn run(&self, sim: &Sim) -> Answer {
         match self.claim(sim) {
             Ok(Claim::Replay(answer)) => answer,
             Ok(Claim::Execute) => {
@@ -98,7 +90,7 @@ impl Call {
         }
     }
 
-    fn claim(&self, sim: &Sim) -> Result<Claim, StripeError> {
+    pub(super) fn claim(&self, sim: &Sim) -> Result<Claim, StripeError> {
         let Some(key) = &self.key else {
             return Ok(Claim::Execute);
         };
@@ -113,7 +105,7 @@ impl Call {
     }
 
     /// Does the work in one turn of the lock; the key, if any, is still claimed.
-    fn execute(&self, sim: &Sim) -> Result<Value, StripeError> {
+    pub(super) fn execute(&self, sim: &Sim) -> Result<Value, StripeError> {
         let params = Params::parse(&[&self.query, &self.body])?;
         let segments: Vec<&str> = self.path.trim_start_matches("/v1/").split('/').collect();
         let mut state = sim.lock();
@@ -127,7 +119,7 @@ impl Call {
     }
 
     /// Turns the result into an answer and lets the key remember it.
-    fn finish(&self, sim: &Sim, result: Result<Value, StripeError>) -> Answer {
+    pub(super) fn finish(&self, sim: &Sim, result: Result<Value, StripeError>) -> Answer {
         let (answer, keeps) = match result {
             Ok(body) => (
                 Answer {
@@ -151,7 +143,7 @@ impl Call {
         answer
     }
 
-    fn refusal(&self, error: &StripeError) -> Answer {
+    pub(super) fn refusal(&self, error: &StripeError) -> Answer {
         let error = error.clone().with(
             "request_log_url",
             format!("https://dashboard.stripe.com/test/logs/{}", self.id).into(),
@@ -164,7 +156,7 @@ impl Call {
         }
     }
 
-    fn log(&self, sim: &Sim, answer: &Answer, fault: Option<String>) {
+    pub(super) fn log(&self, sim: &Sim, answer: &Answer, fault: Option<String>) {
         sim.lock().log_request(RequestLine {
             id: self.id.clone(),
             method: self.method.to_string(),
@@ -177,176 +169,7 @@ impl Call {
     }
 }
 
-/// Answers a request that a fault was queued for.
-async fn strike(
-    sim: Arc<Sim>,
-    call: Arc<Call>,
-    fault: ResponseFault,
-    name: Option<String>,
-) -> Response {
-    let outage = || {
-        StripeError::new(
-            500,
-            "api_error",
-            "Sorry! There was an error while talking to one of our backends. Support has been notified.",
-        )
-    };
-    let (answer, response) = match fault {
-        ResponseFault::TimeoutBeforeCommit { hold_milliseconds } => {
-            call.log(&sim, &call.refusal(&outage()), name);
-            sim.pause(Duration::from_millis(hold_milliseconds)).await;
-            return broken(Bytes::new(), 1);
-        }
-        ResponseFault::TimeoutAfterCommit { hold_milliseconds } => {
-            let answer = call.run(&sim);
-            call.log(&sim, &answer, name);
-            sim.pause(Duration::from_millis(hold_milliseconds)).await;
-            return broken(Bytes::new(), 1);
-        }
-        ResponseFault::Slow { delay_milliseconds } => {
-            let answer = run_later(&sim, &call, Duration::from_millis(delay_milliseconds)).await;
-            let response = send(&call, &answer);
-            (answer, response)
-        }
-        ResponseFault::CutMidBody => {
-            let answer = call.run(&sim);
-            let whole = Bytes::from(answer.body.to_string());
-            let response = broken(whole.slice(..whole.len() / 2), whole.len());
-            (answer, response)
-        }
-        ResponseFault::RateLimited {
-            should_retry,
-            retry_after_seconds,
-        } => rate_limited(&call, should_retry, retry_after_seconds),
-        ResponseFault::ServerError { committed } => {
-            let answer = match call.claim(&sim) {
-                Ok(Claim::Replay(answer)) => answer,
-                Ok(Claim::Execute) => {
-                    let hidden = if committed {
-                        call.execute(&sim)
-                    } else {
-                        Ok(Value::Null)
-                    };
-                    call.finish(&sim, hidden.and(Err(outage())))
-                }
-                Err(refusal) => call.refusal(&refusal),
-            };
-            let response = send(&call, &answer);
-            (answer, response)
-        }
-        ResponseFault::BadGateway { committed } => {
-            let answer = if committed {
-                call.run(&sim)
-            } else {
-                call.refusal(&outage())
-            };
-            let html = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>";
-            (
-                answer,
-                (
-                    StatusCode::BAD_GATEWAY,
-                    [(header::CONTENT_TYPE, "text/html")],
-                    html,
-                )
-                    .into_response(),
-            )
-        }
-        ResponseFault::LackingFields { fields } => {
-            let answer = call.run(&sim);
-            let mut shown = answer.clone();
-            if let Some(object) = shown.body.as_object_mut() {
-                object.retain(|field, _value| !fields.contains(field));
-            }
-            (answer, send(&call, &shown))
-        }
-        ResponseFault::StrangeValues { values } => {
-            let answer = call.run(&sim);
-            let mut shown = answer.clone();
-            if let Some(object) = shown.body.as_object_mut() {
-                object.extend(values);
-            }
-            (answer, send(&call, &shown))
-        }
-    };
-    call.log(&sim, &answer, name);
-    response
-}
-
-/// Claims the key now and does the work after a delay, even when the client has gone by then.
-async fn run_later(sim: &Arc<Sim>, call: &Arc<Call>, delay: Duration) -> Answer {
-    match call.claim(sim) {
-        Ok(Claim::Replay(answer)) => return answer,
-        Ok(Claim::Execute) => {}
-        Err(refusal) => return call.refusal(&refusal),
-    }
-    let (sender, receiver) = oneshot::channel();
-    let (later, work) = (Arc::clone(sim), Arc::clone(call));
-    sim.tasks.spawn(async move {
-        later.pause(delay).await;
-        let result = work.execute(&later);
-        let answer = work.finish(&later, result);
-        if sender.send(answer).is_err() {
-            tracing::debug!(
-                request = work.id,
-                "the client had gone when its request was done"
-            );
-        }
-    });
-    receiver.await.unwrap_or_else(|_gone| {
-        call.refusal(&StripeError::new(
-            500,
-            "api_error",
-            "the simulator is stopping",
-        ))
-    })
-}
-
-fn rate_limited(
-    call: &Call,
-    should_retry: Option<bool>,
-    retry_after_seconds: Option<u64>,
-) -> (Answer, Response) {
-    let error = StripeError::new(429, "invalid_request_error", "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.").code("rate_limit");
-    let answer = call.refusal(&error);
-    let mut response = send(call, &answer);
-    if let Some(should) = should_retry {
-        response.headers_mut().insert(
-            SHOULD_RETRY,
-            HeaderValue::from_static(if should { "true" } else { "false" }),
-        );
-    }
-    if let Some(seconds) = retry_after_seconds {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    (answer, response)
-}
-
-/// An answer that promises `length` bytes, sends `part` and breaks the connection.
-fn broken(part: Bytes, length: usize) -> Response {
-    let body = stream::unfold(Some(part), |part| async move {
-        match part {
-            Some(part) if !part.is_empty() => Some((Ok(part), Some(Bytes::new()))),
-            Some(_sent) => {
-                tokio::time::sleep(BEFORE_THE_CUT).await;
-                Some((Err(std::io::Error::other("cut by a queued fault")), None))
-            }
-            None => None,
-        }
-    });
-    let mut response = Response::new(Body::from_stream(body));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    response
-}
-
-fn send(call: &Call, answer: &Answer) -> Response {
+pub(super) fn send(call: &Call, answer: &Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, axum::Json(&answer.body)).into_response();
     let headers = response.headers_mut();
@@ -411,8 +234,4 @@ fn check_content_type(call: &Call, headers: &HeaderMap) -> Result<(), StripeErro
         return Ok(());
     }
     Err(StripeError::refused(format!("Invalid request (check that your POST content type is application/x-www-form-urlencoded, not {kind}).")).not_kept())
-}
-
-fn fault_name(fault: &ResponseFault) -> Option<String> {
-    json!(fault)["kind"].as_str().map(str::to_owned)
 }

@@ -1,197 +1,25 @@
-//! Checkout Sessions: what is sold, to whom, and whether it was paid.
+//! The endpoints of Checkout Sessions: made, listed, expired; paid elsewhere (`completion`).
 
 use serde_json::{Map, Value, json};
 
-use super::checkout_lines::{self, Line};
+use super::checkout_lines;
 use super::error::StripeError;
 use super::form::{Metadata, Params};
 use super::ids;
+use super::sessions::{IntentData, Session, SessionStatus};
 use super::state::State;
-use super::table::{Page, Record, joined};
+use super::table::{Page, Record as _};
 
 const SHORTEST_SECONDS: i64 = 30 * 60;
 const LONGEST_SECONDS: i64 = 24 * 60 * 60;
 const REFERENCE_LETTERS: usize = 200;
 const SUCCESS_URL_LETTERS: usize = 5_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SessionStatus {
-    Open,
-    Complete,
-    Expired,
-}
-
-impl SessionStatus {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Complete => "complete",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-/// What the session's intent will carry.
-#[derive(Debug, Clone, Default)]
-pub(super) struct IntentData {
-    pub(super) metadata: Metadata,
-    pub(super) setup_future_usage: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) receipt_email: Option<String>,
-    pub(super) statement_descriptor: Option<String>,
-    pub(super) statement_descriptor_suffix: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Session {
-    pub(super) id: String,
-    pub(super) created: i64,
-    pub(super) status: SessionStatus,
-    pub(super) payment_status: &'static str,
-    pub(super) setup_mode: bool,
-    pub(super) currency: Option<String>,
-    pub(super) lines: Vec<Line>,
-    pub(super) amount_total: i64,
-    pub(super) customer: Option<String>,
-    pub(super) creates_customer: bool,
-    pub(super) customer_email: Option<String>,
-    /// The address the buyer typed, or the customer's; known once the session is complete.
-    pub(super) paid_by: Option<String>,
-    pub(super) metadata: Metadata,
-    pub(super) intent_data: IntentData,
-    pub(super) payment_intent: Option<String>,
-    pub(super) setup_intent: Option<String>,
-    pub(super) expires_at: i64,
-    pub(super) success_url: String,
-    pub(super) cancel_url: Option<String>,
-    pub(super) url: String,
-    /// The key of the request that made it, for those who count sessions.
-    pub(super) idempotency_key: Option<String>,
-    client_reference_id: Option<String>,
-    payment_method_types: Vec<String>,
-    /// Parameters the simulator only repeats.
-    repeated: Map<String, Value>,
-}
-
-impl Record for Session {
-    const KIND: &'static str = "checkout.session";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
-
-    fn json(&self) -> Value {
-        let amount = (!self.setup_mode).then_some(self.amount_total);
-        let mut session = joined(
-            json!({
-                "id": self.id,
-                "object": "checkout.session",
-                "adaptive_pricing": { "enabled": false },
-                "after_expiration": null,
-                "allow_promotion_codes": null,
-                "amount_subtotal": amount,
-                "amount_total": amount,
-                "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
-                "billing_address_collection": null,
-                "cancel_url": self.cancel_url,
-                "client_reference_id": self.client_reference_id,
-                "client_secret": null,
-                "collected_information": null,
-                "consent": null,
-                "consent_collection": null,
-                "created": self.created,
-                "currency": self.currency,
-                "currency_conversion": null,
-                "custom_fields": [],
-                "custom_text": { "after_submit": null, "shipping_address": null, "submit": null, "terms_of_service_acceptance": null },
-                "customer": self.customer,
-                "customer_account": null,
-                "customer_creation": if self.creates_customer { Some("always") } else { None },
-                "customer_details": self.customer_details(),
-                "customer_email": self.customer_email,
-                "discounts": [],
-                "expires_at": self.expires_at,
-            }),
-            json!({
-                "integration_identifier": null,
-                "invoice": null,
-                "invoice_creation": { "enabled": false, "invoice_data": { "account_tax_ids": null, "custom_fields": null, "description": null, "footer": null, "issuer": null, "metadata": {}, "rendering_options": null } },
-                "livemode": false,
-                "locale": null,
-                "managed_payments": { "enabled": false },
-                "metadata": self.metadata,
-                "mode": if self.setup_mode { "setup" } else { "payment" },
-                "origin_context": null,
-                "payment_intent": self.payment_intent,
-                "payment_link": null,
-                "payment_method_collection": "if_required",
-                "payment_method_configuration_details": null,
-                "payment_method_options": { "card": { "request_three_d_secure": "automatic" } },
-                "payment_method_types": self.payment_method_types,
-                "payment_status": self.payment_status,
-                "permissions": null,
-                "phone_number_collection": { "enabled": false },
-                "recovered_from": null,
-                "saved_payment_method_options": null,
-                "setup_intent": self.setup_intent,
-                "shipping_address_collection": null,
-                "shipping_cost": null,
-                "shipping_options": [],
-                "status": self.status.name(),
-                "submit_type": null,
-                "subscription": null,
-                "success_url": self.success_url,
-                "total_details": amount.map(|_amount| json!({ "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 })),
-                "ui_mode": "hosted",
-                "url": (self.status == SessionStatus::Open).then_some(&self.url),
-                "wallet_options": null,
-            }),
-        );
-        if let Some(fields) = session.as_object_mut() {
-            fields.extend(self.repeated.clone());
-        }
-        session
-    }
-}
-
-impl Session {
-    fn customer_details(&self) -> Option<Value> {
-        let email = self.paid_by.as_ref().or(self.customer_email.as_ref())?;
-        Some(json!({
-            "address": { "city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null },
-            "business_name": null,
-            "email": email,
-            "individual_name": null,
-            "name": null,
-            "phone": null,
-            "tax_exempt": "none",
-            "tax_ids": [],
-        }))
-    }
-
-    /// Where the buyer's browser goes after paying.
-    pub(super) fn success_location(&self) -> String {
-        self.success_url.replace("{CHECKOUT_SESSION_ID}", &self.id)
-    }
-}
-
 pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, StripeError> {
     let mode = params
         .one_of("mode", &["payment", "setup"])?
         .ok_or_else(|| StripeError::missing("mode"))?;
-    let success_url = params.required("success_url")?;
-    if success_url.chars().count() > SUCCESS_URL_LETTERS
-        || url::Url::parse(&success_url.replace(['{', '}'], "")).is_err()
-    {
-        return Err(StripeError::refused("Not a valid URL")
-            .code("url_invalid")
-            .param("success_url")
-            .not_kept());
-    }
+    let success_url = success_url(&mut params)?;
     let lines = checkout_lines::take(&mut params)?;
     let given_currency = params.filled("currency")?;
     let setup_mode = mode == "setup";
@@ -251,6 +79,19 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
         .insert((session.expires_at, session.id.clone()));
     state.sessions.insert(session);
     Ok(shown)
+}
+
+fn success_url(params: &mut Params) -> Result<String, StripeError> {
+    let text = params.required("success_url")?;
+    let valid = text.chars().count() <= SUCCESS_URL_LETTERS
+        && url::Url::parse(&text.replace(['{', '}'], "")).is_ok();
+    if !valid {
+        return Err(StripeError::refused("Not a valid URL")
+            .code("url_invalid")
+            .param("success_url")
+            .not_kept());
+    }
+    Ok(text)
 }
 
 fn expiry(given: Option<i64>, now: i64) -> Result<i64, StripeError> {

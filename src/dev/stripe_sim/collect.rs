@@ -21,9 +21,13 @@ pub(super) fn confirm(
         intent.status,
         IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing
     ) {
-        let message = match intent.status {
-            IntentStatus::Succeeded => "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.".to_owned(),
-            other => format!("You cannot confirm this PaymentIntent because it has a status of {}.", other.name()),
+        let message = if intent.status == IntentStatus::Succeeded {
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.".to_owned()
+        } else {
+            format!(
+                "You cannot confirm this PaymentIntent because it has a status of {}.",
+                intent.status.name()
+            )
         };
         return Err(intent.unexpected_state(message));
     }

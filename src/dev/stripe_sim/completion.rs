@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::checkout::{Session, SessionStatus};
 use super::error::StripeError;
 use super::payment_intents::PaymentIntent;
 use super::payment_methods::{self, PaymentMethod};
+use super::sessions::{Session, SessionStatus};
 use super::state::State;
 use super::table::Record as _;
 use super::test_cards::{Decline, Outcome};

@@ -39,8 +39,10 @@ mod payment_intents;
 mod payment_methods;
 mod refunds;
 mod routes;
+mod sessions;
 mod setup_intents;
 mod state;
+mod strike;
 mod table;
 mod test_cards;
 #[cfg(test)]

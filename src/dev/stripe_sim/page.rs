@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
-use super::checkout::{Session, SessionStatus};
 use super::completion::{self, Submission, USUAL_CARD, Way};
 use super::error::StripeError;
+use super::sessions::{Session, SessionStatus};
 use super::state::Origin;
 use super::{Sim, checkout};
 

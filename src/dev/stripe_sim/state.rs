@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::charges::Charge;
-use super::checkout::Session;
+
 use super::clock::SimClock;
 use super::customers::Customer;
 use super::deliver::Attempt;
@@ -18,6 +18,7 @@ use super::ids;
 use super::payment_intents::PaymentIntent;
 use super::payment_methods::PaymentMethod;
 use super::refunds::Refund;
+use super::sessions::Session;
 use super::setup_intents::SetupIntent;
 use super::table::{Record as _, Table};
 
