@@ -296,6 +296,8 @@ async fn insert_orders(
             order.total.amount(),
             order.created_at.to_sqlx(),
             order.expires_at.to_sqlx(),
+            order.idempotency.as_ref().map(|i| i.key.clone()),
+            order.idempotency.as_ref().map(|i| i.request_hash.to_vec()),
         )
         .execute(&mut *db)
         .await?

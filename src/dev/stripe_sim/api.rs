@@ -54,15 +54,10 @@ pub(super) async fn handle(
         method,
         body,
     });
-    if let Err(refusal) =
-        authenticate(&headers, &sim.api_key).and_then(|()| check_content_type(&call, &headers))
-    {
+    if let Err(refusal) = authenticate(&headers, &sim.api_key).and_then(|()| check_content_type(&call, &headers)) {
         return send(&call, &call.refusal(&refusal));
     }
-    let fault = sim
-        .lock()
-        .faults
-        .for_request(call.method.as_str(), &call.path);
+    let fault = sim.lock().faults.for_request(call.method.as_str(), &call.path);
     let answer = match fault {
         None => call.run(&sim),
         Some(fault) => return strike::strike(sim, call, fault).await,
@@ -96,12 +91,7 @@ impl Call {
         };
         let mut state = sim.lock();
         let now = state.now();
-        state.keys.claim(
-            key,
-            &self.path,
-            &fingerprint(&[&self.query, &self.body]),
-            now,
-        )
+        state.keys.claim(key, &self.path, &fingerprint(&[&self.query, &self.body]), now)
     }
 
     /// Does the work in one turn of the lock; the key, if any, is still claimed.
@@ -111,49 +101,27 @@ impl Call {
         let mut state = sim.lock();
         state.origin = Origin::default();
         checkout::expire_due(&mut state);
-        state.origin = Origin {
-            request_id: Some(self.id.clone()),
-            idempotency_key: self.key.clone(),
-        };
+        state.origin = Origin { request_id: Some(self.id.clone()), idempotency_key: self.key.clone() };
         routes::answer(&mut state, self.method.as_str(), &segments, params)
     }
 
     /// Turns the result into an answer and lets the key remember it.
     pub(super) fn finish(&self, sim: &Sim, result: Result<Value, StripeError>) -> Answer {
         let (answer, keeps) = match result {
-            Ok(body) => (
-                Answer {
-                    status: 200,
-                    body,
-                    request_id: self.id.clone(),
-                    replayed: false,
-                },
-                true,
-            ),
+            Ok(body) => (Answer { status: 200, body, request_id: self.id.clone(), replayed: false }, true),
             Err(error) => (self.refusal(&error), error.keeps),
         };
         if let Some(key) = &self.key {
             let mut state = sim.lock();
-            if keeps {
-                state.keys.finish(key, &answer)
-            } else {
-                state.keys.forget(key)
-            }
+            if keeps { state.keys.finish(key, &answer) } else { state.keys.forget(key) }
         }
         answer
     }
 
     pub(super) fn refusal(&self, error: &StripeError) -> Answer {
-        let error = error.clone().with(
-            "request_log_url",
-            format!("https://dashboard.stripe.com/test/logs/{}", self.id).into(),
-        );
-        Answer {
-            status: error.status,
-            body: error.body(),
-            request_id: self.id.clone(),
-            replayed: false,
-        }
+        let error =
+            error.clone().with("request_log_url", format!("https://dashboard.stripe.com/test/logs/{}", self.id).into());
+        Answer { status: error.status, body: error.body(), request_id: self.id.clone(), replayed: false }
     }
 
     pub(super) fn log(&self, sim: &Sim, answer: &Answer, fault: Option<String>) {
@@ -197,12 +165,8 @@ pub(super) fn send(call: &Call, answer: &Answer) -> Response {
 
 /// Takes the key as a bearer token or as the user name of Basic authentication.
 fn authenticate(headers: &HeaderMap, api_key: &str) -> Result<(), StripeError> {
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(presented_key);
-    let refuse =
-        |message: String| Err(StripeError::new(401, "invalid_request_error", message).not_kept());
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(presented_key);
+    let refuse = |message: String| Err(StripeError::new(401, "invalid_request_error", message).not_kept());
     match given {
         Some(given) if given == api_key => Ok(()),
         Some(given) => refuse(format!("Invalid API Key provided: {}***", given.chars().take(8).collect::<String>())),
@@ -215,9 +179,7 @@ fn presented_key(authorization: &str) -> Option<String> {
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(credentials.trim().to_owned()),
         "basic" => {
-            let decoded = base64::engine::general_purpose::STANDARD
-                .decode(credentials.trim())
-                .ok()?;
+            let decoded = base64::engine::general_purpose::STANDARD.decode(credentials.trim()).ok()?;
             let (user, _password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
             Some(user.to_owned())
         }
@@ -226,12 +188,12 @@ fn presented_key(authorization: &str) -> Option<String> {
 }
 
 fn check_content_type(call: &Call, headers: &HeaderMap) -> Result<(), StripeError> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if call.body.is_empty() || kind.starts_with("application/x-www-form-urlencoded") {
         return Ok(());
     }
-    Err(StripeError::refused(format!("Invalid request (check that your POST content type is application/x-www-form-urlencoded, not {kind}).")).not_kept())
+    Err(StripeError::refused(format!(
+        "Invalid request (check that your POST content type is application/x-www-form-urlencoded, not {kind})."
+    ))
+    .not_kept())
 }

@@ -185,8 +185,6 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     params.finish()?;
     state.charges.page(&page, "/v1/charges", |charge| {
         (customer.is_none() || charge.customer == customer)
-            && intent
-                .as_ref()
-                .is_none_or(|intent| charge.payment_intent == *intent)
+            && intent.as_ref().is_none_or(|intent| charge.payment_intent == *intent)
     })
 }

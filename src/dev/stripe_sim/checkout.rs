@@ -16,9 +16,7 @@ const REFERENCE_LETTERS: usize = 200;
 const SUCCESS_URL_LETTERS: usize = 5_000;
 
 pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, StripeError> {
-    let mode = params
-        .one_of("mode", &["payment", "setup"])?
-        .ok_or_else(|| StripeError::missing("mode"))?;
+    let mode = params.one_of("mode", &["payment", "setup"])?.ok_or_else(|| StripeError::missing("mode"))?;
     let success_url = success_url(&mut params)?;
     let lines = checkout_lines::take(&mut params)?;
     let given_currency = params.filled("currency")?;
@@ -30,33 +28,19 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
         id,
         created: now,
         status: SessionStatus::Open,
-        payment_status: if setup_mode {
-            "no_payment_required"
-        } else {
-            "unpaid"
-        },
+        payment_status: if setup_mode { "no_payment_required" } else { "unpaid" },
         setup_mode,
-        currency: lines
-            .first()
-            .map(|line| line.currency.clone())
-            .or(given_currency),
+        currency: lines.first().map(|line| line.currency.clone()).or(given_currency),
         amount_total: checkout_lines::total(&lines)?,
         lines,
         customer: params.filled("customer")?,
-        creates_customer: params
-            .one_of("customer_creation", &["always", "if_required"])?
-            .as_deref()
-            == Some("always"),
+        creates_customer: params.one_of("customer_creation", &["always", "if_required"])?.as_deref() == Some("always"),
         customer_email: params.filled("customer_email")?,
         paid_by: None,
         metadata: Metadata::new(),
         intent_data: take_intent_data(
             &mut params,
-            if setup_mode {
-                "setup_intent_data"
-            } else {
-                "payment_intent_data"
-            },
+            if setup_mode { "setup_intent_data" } else { "payment_intent_data" },
         )?,
         payment_intent: None,
         setup_intent: None,
@@ -74,22 +58,16 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
     params.finish()?;
     check(state, &session)?;
     let shown = session.json();
-    state
-        .expiries
-        .insert((session.expires_at, session.id.clone()));
+    state.expiries.insert((session.expires_at, session.id.clone()));
     state.sessions.insert(session);
     Ok(shown)
 }
 
 fn success_url(params: &mut Params) -> Result<String, StripeError> {
     let text = params.required("success_url")?;
-    let valid = text.chars().count() <= SUCCESS_URL_LETTERS
-        && url::Url::parse(&text.replace(['{', '}'], "")).is_ok();
+    let valid = text.chars().count() <= SUCCESS_URL_LETTERS && url::Url::parse(&text.replace(['{', '}'], "")).is_ok();
     if !valid {
-        return Err(StripeError::refused("Not a valid URL")
-            .code("url_invalid")
-            .param("success_url")
-            .not_kept());
+        return Err(StripeError::refused("Not a valid URL").code("url_invalid").param("success_url").not_kept());
     }
     Ok(text)
 }
@@ -98,26 +76,22 @@ fn expiry(given: Option<i64>, now: i64) -> Result<i64, StripeError> {
     let refuse = |message: &str| Err(StripeError::refused(message).param("expires_at").not_kept());
     match given {
         None => Ok(now + LONGEST_SECONDS),
-        Some(at) if at < now + SHORTEST_SECONDS => refuse(
-            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
-        ),
-        Some(at) if at > now + LONGEST_SECONDS => refuse(
-            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
-        ),
+        Some(at) if at < now + SHORTEST_SECONDS => {
+            refuse("The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.")
+        }
+        Some(at) if at > now + LONGEST_SECONDS => {
+            refuse("The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.")
+        }
         Some(at) => Ok(at),
     }
 }
 
 fn take_intent_data(params: &mut Params, name: &str) -> Result<IntentData, StripeError> {
     let mut table = params.table(name)?;
-    let mut data = IntentData {
-        description: table.filled("description")?,
-        ..IntentData::default()
-    };
+    let mut data = IntentData { description: table.filled("description")?, ..IntentData::default() };
     table.metadata()?.apply(&mut data.metadata)?;
     if name == "payment_intent_data" {
-        data.setup_future_usage =
-            table.one_of("setup_future_usage", &["off_session", "on_session"])?;
+        data.setup_future_usage = table.one_of("setup_future_usage", &["off_session", "on_session"])?;
         data.receipt_email = table.filled("receipt_email")?;
         data.statement_descriptor = table.filled("statement_descriptor")?;
         data.statement_descriptor_suffix = table.filled("statement_descriptor_suffix")?;
@@ -173,29 +147,17 @@ fn check(state: &State, session: &Session) -> Result<(), StripeError> {
             .not_kept());
         }
     }
-    if session
-        .client_reference_id
-        .as_ref()
-        .is_some_and(|reference| reference.chars().count() > REFERENCE_LETTERS)
-    {
+    if session.client_reference_id.as_ref().is_some_and(|reference| reference.chars().count() > REFERENCE_LETTERS) {
         let message = format!("Invalid string: must be at most {REFERENCE_LETTERS} characters");
-        return Err(StripeError::invalid(
-            "parameter_invalid_string",
-            "client_reference_id",
-            message,
-        ));
+        return Err(StripeError::invalid("parameter_invalid_string", "client_reference_id", message));
     }
     match (&session.currency, session.setup_mode) {
-        (_, true) if !session.lines.is_empty() => Err(StripeError::refused(
-            "You cannot pass `line_items` in `setup` mode.",
-        )
-        .param("line_items")
-        .not_kept()),
+        (_, true) if !session.lines.is_empty() => {
+            Err(StripeError::refused("You cannot pass `line_items` in `setup` mode.").param("line_items").not_kept())
+        }
         (_, true) => Ok(()),
         (None, false) => Err(StripeError::missing("line_items")),
-        (Some(_currency), false) if session.lines.is_empty() => {
-            Err(StripeError::missing("line_items"))
-        }
+        (Some(_currency), false) if session.lines.is_empty() => Err(StripeError::missing("line_items")),
         (Some(currency), false) => checkout_lines::check_total(session.amount_total, currency),
     }
 }
@@ -213,30 +175,19 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     let email = details.filled("email")?;
     details.finish()?;
     params.finish()?;
-    state
-        .sessions
-        .page(&page, "/v1/checkout/sessions", |session| {
-            (customer.is_none() || session.customer == customer)
-                && (intent.is_none() || session.payment_intent == intent)
-                && status
-                    .as_deref()
-                    .is_none_or(|status| session.status.name() == status)
-                && (email.is_none() || session.paid_by == email)
-        })
+    state.sessions.page(&page, "/v1/checkout/sessions", |session| {
+        (customer.is_none() || session.customer == customer)
+            && (intent.is_none() || session.payment_intent == intent)
+            && status.as_deref().is_none_or(|status| session.status.name() == status)
+            && (email.is_none() || session.paid_by == email)
+    })
 }
 
-pub(super) fn line_items(
-    state: &State,
-    id: &str,
-    mut params: Params,
-) -> Result<Value, StripeError> {
+pub(super) fn line_items(state: &State, id: &str, mut params: Params) -> Result<Value, StripeError> {
     let page = Page::take(&mut params)?;
     params.finish()?;
     let session = state.sessions.get(id)?;
-    page.of(
-        &session.lines,
-        &format!("/v1/checkout/sessions/{id}/line_items"),
-    )
+    page.of(&session.lines, &format!("/v1/checkout/sessions/{id}/line_items"))
 }
 
 pub(super) fn expire(state: &mut State, id: &str, params: Params) -> Result<Value, StripeError> {

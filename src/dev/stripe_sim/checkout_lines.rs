@@ -75,35 +75,22 @@ impl Record for Line {
 pub(super) fn take(params: &mut Params) -> Result<Vec<Line>, StripeError> {
     let tables = params.list("line_items")?;
     if tables.len() > MAX_LINES {
-        return Err(StripeError::refused(format!(
-            "You may only specify up to {MAX_LINES} line items."
-        ))
-        .param("line_items")
-        .not_kept());
+        return Err(StripeError::refused(format!("You may only specify up to {MAX_LINES} line items."))
+            .param("line_items")
+            .not_kept());
     }
-    let lines: Vec<Line> = tables
-        .into_iter()
-        .map(take_line)
-        .collect::<Result<_, _>>()?;
+    let lines: Vec<Line> = tables.into_iter().map(take_line).collect::<Result<_, _>>()?;
     if let Some(first) = lines.first()
         && lines.iter().any(|line| line.currency != first.currency)
     {
-        return Err(
-            StripeError::refused("All line items must use the same currency.")
-                .param("line_items")
-                .not_kept(),
-        );
+        return Err(StripeError::refused("All line items must use the same currency.").param("line_items").not_kept());
     }
     Ok(lines)
 }
 
 fn take_line(mut line: Params) -> Result<Line, StripeError> {
     if let Some(price) = line.filled("price")? {
-        return Err(StripeError::no_such_param(
-            "price",
-            &price,
-            &line.name("price"),
-        ));
+        return Err(StripeError::no_such_param("price", &price, &line.name("price")));
     }
     let quantity_name = line.name("quantity");
     let quantity = line.required_integer("quantity")?;
@@ -136,9 +123,9 @@ fn take_line(mut line: Params) -> Result<Line, StripeError> {
     product.finish()?;
     price.finish()?;
     line.finish()?;
-    let amount = unit_amount.checked_mul(quantity).ok_or_else(|| {
-        StripeError::refused("The line's amount is too large.").code("amount_too_large")
-    })?;
+    let amount = unit_amount
+        .checked_mul(quantity)
+        .ok_or_else(|| StripeError::refused("The line's amount is too large.").code("amount_too_large"))?;
     Ok(Line {
         currency,
         name,
@@ -153,20 +140,12 @@ fn take_line(mut line: Params) -> Result<Line, StripeError> {
 }
 
 pub(super) fn total(lines: &[Line]) -> Result<i64, StripeError> {
-    lines
-        .iter()
-        .try_fold(0_i64, |sum, line| sum.checked_add(line.amount))
-        .ok_or_else(|| {
-            StripeError::refused("The Checkout Session's total amount is too large.")
-                .code("amount_too_large")
-        })
+    lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount)).ok_or_else(|| {
+        StripeError::refused("The Checkout Session's total amount is too large.").code("amount_too_large")
+    })
 }
 
 /// Nothing at all may be sold for nothing; but not for too little.
 pub(super) fn check_total(total: i64, currency: &str) -> Result<(), StripeError> {
-    if total == 0 {
-        Ok(())
-    } else {
-        money::check_amount(total, currency, "line_items")
-    }
+    if total == 0 { Ok(()) } else { money::check_amount(total, currency, "line_items") }
 }

@@ -18,11 +18,7 @@ impl SimClock {
     /// The instant a webhook signature carries, in Unix seconds. Real time unless told otherwise:
     /// receivers judge a signature's age by the wall clock.
     pub(super) fn signature_time(&self) -> i64 {
-        if self.moves_signatures.load(Ordering::Relaxed) {
-            self.now()
-        } else {
-            real_milliseconds() / 1000
-        }
+        if self.moves_signatures.load(Ordering::Relaxed) { self.now() } else { real_milliseconds() / 1000 }
     }
 
     pub(super) fn offset_seconds(&self) -> i64 {
@@ -31,8 +27,7 @@ impl SimClock {
 
     pub(super) fn set(&self, offset_seconds: i64, moves_signatures: bool) {
         self.offset_seconds.store(offset_seconds, Ordering::Relaxed);
-        self.moves_signatures
-            .store(moves_signatures, Ordering::Relaxed);
+        self.moves_signatures.store(moves_signatures, Ordering::Relaxed);
     }
 }
 

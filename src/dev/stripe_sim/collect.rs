@@ -11,31 +11,18 @@ use super::table::Record as _;
 use super::test_cards::{Decline, Outcome};
 
 /// Confirms an intent: answers it, or 402 when the card refused.
-pub(super) fn confirm(
-    state: &mut State,
-    id: &str,
-    confirmation: &Confirmation,
-) -> Result<Value, StripeError> {
+pub(super) fn confirm(state: &mut State, id: &str, confirmation: &Confirmation) -> Result<Value, StripeError> {
     let intent = state.payment_intents.get(id)?.clone();
-    if matches!(
-        intent.status,
-        IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing
-    ) {
+    if matches!(intent.status, IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing) {
         let message = if intent.status == IntentStatus::Succeeded {
-            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.".to_owned()
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed."
+                .to_owned()
         } else {
-            format!(
-                "You cannot confirm this PaymentIntent because it has a status of {}.",
-                intent.status.name()
-            )
+            format!("You cannot confirm this PaymentIntent because it has a status of {}.", intent.status.name())
         };
         return Err(intent.unexpected_state(message));
     }
-    let Some(text) = confirmation
-        .payment_method
-        .clone()
-        .or_else(|| intent.payment_method.clone())
-    else {
+    let Some(text) = confirmation.payment_method.clone().or_else(|| intent.payment_method.clone()) else {
         return Err(intent.unexpected_state("You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a payment method or ConfirmationToken.".into()));
     };
     let method = payment_methods::resolve(state, &text, intent.customer.as_deref())?;
@@ -43,15 +30,8 @@ pub(super) fn confirm(
         Outcome::Succeeds => Ok(succeed(state, &intent, &method)),
         Outcome::Processes => Ok(begin(state, &intent, &method)),
         Outcome::Declines(code) => Err(decline(state, &intent, &method, &Decline::of(&code))),
-        Outcome::NeedsAuthentication
-            if confirmation.off_session || confirmation.error_on_requires_action =>
-        {
-            Err(decline(
-                state,
-                &intent,
-                &method,
-                &Decline::of("authentication_required"),
-            ))
+        Outcome::NeedsAuthentication if confirmation.off_session || confirmation.error_on_requires_action => {
+            Err(decline(state, &intent, &method, &Decline::of("authentication_required")))
         }
         Outcome::NeedsAuthentication => Ok(ask_to_authenticate(state, &intent, &method)),
     }
@@ -108,10 +88,7 @@ fn record_decline(
     } else {
         state.charges.insert(charge);
     }
-    let error = decline
-        .error()
-        .with("charge", charge_id.clone().into())
-        .with("payment_method", method.json());
+    let error = decline.error().with("charge", charge_id.clone().into()).with("payment_method", method.json());
     let shown = change(state, intent_id, |intent| {
         intent.status = IntentStatus::RequiresPaymentMethod;
         intent.payment_method = None;
@@ -150,28 +127,16 @@ fn ask_to_authenticate(state: &mut State, intent: &PaymentIntent, method: &Payme
 
 /// Settles an intent that is processing, or ends the authentication it waits for.
 /// A `decline_code` says it failed.
-pub(super) fn settle(
-    state: &mut State,
-    id: &str,
-    decline_code: Option<&str>,
-) -> Result<Value, StripeError> {
+pub(super) fn settle(state: &mut State, id: &str, decline_code: Option<&str>) -> Result<Value, StripeError> {
     let intent = state.payment_intents.get(id)?.clone();
-    if !matches!(
-        intent.status,
-        IntentStatus::Processing | IntentStatus::RequiresAction
-    ) {
+    if !matches!(intent.status, IntentStatus::Processing | IntentStatus::RequiresAction) {
         return Err(intent.unexpected_state(format!(
             "only a payment that is processing or requires action settles; this one is {}",
             intent.status.name()
         )));
     }
-    let method = state
-        .payment_methods
-        .named(
-            intent.payment_method.as_deref().unwrap_or_default(),
-            "payment_method",
-        )?
-        .clone();
+    let method =
+        state.payment_methods.named(intent.payment_method.as_deref().unwrap_or_default(), "payment_method")?.clone();
     let pending = intent
         .latest_charge
         .as_deref()

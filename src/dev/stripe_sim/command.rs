@@ -38,20 +38,14 @@ pub struct StripeSimArgs {
 /// # Errors
 /// When the address cannot be bound.
 pub async fn run(args: StripeSimArgs) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let config = SimConfig {
         webhook_url: args.webhook_url,
         webhook_secrets: args.webhook_secret,
         api_key: args.api_key,
         public_url: args.public_url.map_or_else(|| url.parse(), Ok)?,
-        pace: if args.hurried {
-            Pace::hurried()
-        } else {
-            Pace::default()
-        },
+        pace: if args.hurried { Pace::hurried() } else { Pace::default() },
     };
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;

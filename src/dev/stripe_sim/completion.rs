@@ -37,11 +37,7 @@ pub(super) struct Submission {
 }
 
 /// Completes an open session; 402 when the card refused, and the session then stays open.
-pub(super) fn complete(
-    state: &mut State,
-    id: &str,
-    submission: &Submission,
-) -> Result<Value, StripeError> {
+pub(super) fn complete(state: &mut State, id: &str, submission: &Submission) -> Result<Value, StripeError> {
     let mut session = open(state, id)?;
     if let Some(amount) = submission.amount_total {
         session.amount_total = amount;
@@ -62,11 +58,7 @@ pub(super) fn complete(
     if session.setup_mode {
         return set_up(state, session, &submission.card, email);
     }
-    let way = if session.amount_total == 0 {
-        Way::Nothing
-    } else {
-        submission.way
-    };
+    let way = if session.amount_total == 0 { Way::Nothing } else { submission.way };
     if way == Way::Nothing {
         session.payment_status = "no_payment_required";
         return Ok(finish(state, session));
@@ -98,10 +90,7 @@ fn pay(
         }
         // The buyer is there, so a card that wants authentication gets it, and one that refuses
         // only once it is kept by a customer pays this first time.
-        (
-            Outcome::Succeeds | Outcome::NeedsAuthentication | Outcome::Declines(_),
-            Way::Now | Way::Nothing,
-        ) => {
+        (Outcome::Succeeds | Outcome::NeedsAuthentication | Outcome::Declines(_), Way::Now | Way::Nothing) => {
             collect::succeed(state, intent, method);
             session.payment_status = "paid";
             Ok(finish(state, session))
@@ -114,11 +103,7 @@ fn intent_of(state: &mut State, session: &mut Session) -> Result<PaymentIntent, 
     if let Some(known) = &session.payment_intent {
         return Ok(state.payment_intents.get(known)?.clone());
     }
-    let mut intent = PaymentIntent::new(
-        state,
-        session.amount_total,
-        session.currency.clone().unwrap_or_default(),
-    );
+    let mut intent = PaymentIntent::new(state, session.amount_total, session.currency.clone().unwrap_or_default());
     let data = session.intent_data.clone();
     intent.customer.clone_from(&session.customer);
     intent.metadata = data.metadata;
@@ -135,30 +120,19 @@ fn intent_of(state: &mut State, session: &mut Session) -> Result<PaymentIntent, 
     Ok(intent)
 }
 
-fn set_up(
-    state: &mut State,
-    mut session: Session,
-    card: &str,
-    email: String,
-) -> Result<Value, StripeError> {
+fn set_up(state: &mut State, mut session: Session, card: &str, email: String) -> Result<Value, StripeError> {
     let mut method = payment_methods::create_from(state, card, "card", Some(email))?;
     if let Some(customer) = &session.customer {
         method = payment_methods::attach_to(state, &method, customer)?;
     }
-    session.setup_intent = Some(setup_intents::succeed(
-        state,
-        session.customer.clone(),
-        method,
-        session.intent_data.metadata.clone(),
-    ));
+    session.setup_intent =
+        Some(setup_intents::succeed(state, session.customer.clone(), method, session.intent_data.metadata.clone()));
     Ok(finish(state, session))
 }
 
 fn finish(state: &mut State, mut session: Session) -> Value {
     session.status = SessionStatus::Complete;
-    state
-        .expiries
-        .remove(&(session.expires_at, session.id.clone()));
+    state.expiries.remove(&(session.expires_at, session.id.clone()));
     let shown = session.json();
     if let Some(known) = state.sessions.find_mut(&session.id) {
         *known = session;
@@ -168,24 +142,11 @@ fn finish(state: &mut State, mut session: Session) -> Value {
 }
 
 /// Ends the wait of a session that was completed unpaid. A `decline_code` says the money never came.
-pub(super) fn settle_later(
-    state: &mut State,
-    id: &str,
-    decline_code: Option<&str>,
-) -> Result<Value, StripeError> {
+pub(super) fn settle_later(state: &mut State, id: &str, decline_code: Option<&str>) -> Result<Value, StripeError> {
     let session = state.sessions.get(id)?;
-    let (complete, unpaid) = (
-        session.status == SessionStatus::Complete,
-        session.payment_status == "unpaid",
-    );
-    let Some(intent) = session
-        .payment_intent
-        .clone()
-        .filter(|_intent| complete && unpaid)
-    else {
-        return Err(StripeError::refused(
-            "only a complete and unpaid session waits for its payment",
-        ));
+    let (complete, unpaid) = (session.status == SessionStatus::Complete, session.payment_status == "unpaid");
+    let Some(intent) = session.payment_intent.clone().filter(|_intent| complete && unpaid) else {
+        return Err(StripeError::refused("only a complete and unpaid session waits for its payment"));
     };
     collect::settle(state, &intent, decline_code)?;
     let session = state.sessions.get_mut(id)?;
@@ -207,8 +168,5 @@ fn open(state: &State, id: &str) -> Result<Session, StripeError> {
     if session.status == SessionStatus::Open {
         return Ok(session.clone());
     }
-    Err(StripeError::refused(format!(
-        "this Checkout Session is {} and can no longer be paid",
-        session.status.name()
-    )))
+    Err(StripeError::refused(format!("this Checkout Session is {} and can no longer be paid", session.status.name())))
 }

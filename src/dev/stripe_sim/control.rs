@@ -35,10 +35,7 @@ pub(super) fn router() -> Router<Arc<Sim>> {
         .route("/clock", post(set_clock))
         .route("/webhooks", post(set_webhooks))
         .route("/settings", post(set_settings))
-        .route(
-            "/faults",
-            get(list_faults).post(add_faults).delete(clear_faults),
-        )
+        .route("/faults", get(list_faults).post(add_faults).delete(clear_faults))
         .route("/reset", post(reset))
 }
 
@@ -71,14 +68,8 @@ impl Sim {
 /// `undelivered` counts events not yet answered 2xx.
 async fn healthz(Shared(sim): Shared<Arc<Sim>>) -> Json<Value> {
     let state = sim.lock();
-    let undelivered = state
-        .events
-        .oldest_first()
-        .filter(|event| event.pending)
-        .count();
-    Json(
-        json!({ "status": "ok", "now": state.now(), "events": state.events.len(), "undelivered": undelivered }),
-    )
+    let undelivered = state.events.oldest_first().filter(|event| event.pending).count();
+    Json(json!({ "status": "ok", "now": state.now(), "events": state.events.len(), "undelivered": undelivered }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,31 +93,18 @@ struct Completion {
     amount_total: Option<i64>,
 }
 
-async fn complete(
-    Shared(sim): Shared<Arc<Sim>>,
-    Path(id): Path<String>,
-    Json(asked): Json<Completion>,
-) -> Answered {
+async fn complete(Shared(sim): Shared<Arc<Sim>>, Path(id): Path<String>, Json(asked): Json<Completion>) -> Answered {
     let way = match asked.result {
         As::Paid => Way::Now,
         As::Unpaid => Way::Later,
         As::NoPaymentRequired => Way::Nothing,
         As::Expired => {
-            return Ok(Json(sim.act(|state| {
-                checkout::expire(state, &id, super::form::Params::default())
-            })?));
+            return Ok(Json(sim.act(|state| checkout::expire(state, &id, super::form::Params::default()))?));
         }
     };
     let card = asked.card.unwrap_or_else(|| USUAL_CARD.into());
-    let submission = Submission {
-        way,
-        card,
-        email: asked.email,
-        amount_total: asked.amount_total,
-    };
-    Ok(Json(sim.act(|state| {
-        completion::complete(state, &id, &submission)
-    })?))
+    let submission = Submission { way, card, email: asked.email, amount_total: asked.amount_total };
+    Ok(Json(sim.act(|state| completion::complete(state, &id, &submission))?))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -145,8 +123,7 @@ struct Settlement {
 
 impl Settlement {
     fn decline_code(&self) -> Option<&str> {
-        (self.result == Ending::Fail)
-            .then(|| self.decline_code.as_deref().unwrap_or("generic_decline"))
+        (self.result == Ending::Fail).then(|| self.decline_code.as_deref().unwrap_or("generic_decline"))
     }
 }
 
@@ -155,9 +132,7 @@ async fn settle_session(
     Path(id): Path<String>,
     Json(asked): Json<Settlement>,
 ) -> Answered {
-    Ok(Json(sim.act(|state| {
-        completion::settle_later(state, &id, asked.decline_code())
-    })?))
+    Ok(Json(sim.act(|state| completion::settle_later(state, &id, asked.decline_code()))?))
 }
 
 async fn settle_intent(
@@ -165,9 +140,7 @@ async fn settle_intent(
     Path(id): Path<String>,
     Json(asked): Json<Settlement>,
 ) -> Answered {
-    Ok(Json(sim.act(|state| {
-        collect::settle(state, &id, asked.decline_code())
-    })?))
+    Ok(Json(sim.act(|state| collect::settle(state, &id, asked.decline_code()))?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -202,22 +175,15 @@ async fn settle_refund(
     Path(id): Path<String>,
     Json(asked): Json<RefundEnding>,
 ) -> Answered {
-    let reason = (asked.result == Ending::Fail).then(|| {
-        asked
-            .failure_reason
-            .as_deref()
-            .unwrap_or("expired_or_canceled_card")
-    });
+    let reason =
+        (asked.result == Ending::Fail).then(|| asked.failure_reason.as_deref().unwrap_or("expired_or_canceled_card"));
     Ok(Json(sim.act(|state| refunds::settle(state, &id, reason))?))
 }
 
 async fn resend(Shared(sim): Shared<Arc<Sim>>, Path(id): Path<String>) -> Answered {
     sim.act(|state| {
         let event = state.events.get(&id)?.json();
-        state.send(Outgoing {
-            event_id: id.clone(),
-            resent: true,
-        });
+        state.send(Outgoing { event_id: id.clone(), resent: true });
         Ok(Json(event))
     })
 }
@@ -229,20 +195,12 @@ struct DeliveryFilter {
 }
 
 /// Every attempt to deliver a webhook, oldest first.
-async fn deliveries(
-    Shared(sim): Shared<Arc<Sim>>,
-    Query(filter): Query<DeliveryFilter>,
-) -> Json<Value> {
+async fn deliveries(Shared(sim): Shared<Arc<Sim>>, Query(filter): Query<DeliveryFilter>) -> Json<Value> {
     let state = sim.lock();
     let wanted: Vec<_> = state
         .attempts
         .iter()
-        .filter(|attempt| {
-            filter
-                .event
-                .as_ref()
-                .is_none_or(|event| attempt.event == *event)
-        })
+        .filter(|attempt| filter.event.as_ref().is_none_or(|event| attempt.event == *event))
         .collect();
     Json(json!({ "deliveries": wanted }))
 }
@@ -285,9 +243,7 @@ struct ClockChange {
 
 async fn set_clock(Shared(sim): Shared<Arc<Sim>>, Json(asked): Json<ClockChange>) -> Json<Value> {
     sim.clock.set(asked.offset_seconds, asked.signatures);
-    sim.act(|state| {
-        Json(json!({ "now": state.now(), "offset_seconds": state.clock.offset_seconds() }))
-    })
+    sim.act(|state| Json(json!({ "now": state.now(), "offset_seconds": state.clock.offset_seconds() })))
 }
 
 #[derive(Debug, Deserialize)]
@@ -309,7 +265,9 @@ async fn set_webhooks(Shared(sim): Shared<Arc<Sim>>, Json(asked): Json<Webhooks>
         if let Some(secrets) = asked.secrets {
             state.webhook_secrets = secrets;
         }
-        Ok(Json(json!({ "url": state.webhook_url.as_ref().map(url::Url::as_str), "secrets": state.webhook_secrets.len() })))
+        Ok(Json(
+            json!({ "url": state.webhook_url.as_ref().map(url::Url::as_str), "secrets": state.webhook_secrets.len() }),
+        ))
     })
 }
 
@@ -338,16 +296,11 @@ struct FaultList {
 
 async fn add_faults(Shared(sim): Shared<Arc<Sim>>, Json(asked): Json<FaultList>) -> Answered {
     sim.act(|state| {
-        let taken = asked
-            .faults
-            .into_iter()
-            .all(|fault| state.faults.add(fault));
+        let taken = asked.faults.into_iter().all(|fault| state.faults.add(fault));
         if !taken {
             return Err(Refused(StripeError::refused("the queue of faults is full")));
         }
-        Ok(Json(
-            json!({ "faults": state.faults.list().collect::<Vec<_>>() }),
-        ))
+        Ok(Json(json!({ "faults": state.faults.list().collect::<Vec<_>>() })))
     })
 }
 
@@ -363,10 +316,7 @@ async fn clear_faults(Shared(sim): Shared<Arc<Sim>>) -> StatusCode {
 /// Forgets everything but the webhook endpoint and the clock.
 async fn reset(Shared(sim): Shared<Arc<Sim>>) -> StatusCode {
     let mut state = sim.lock();
-    let (url, secrets) = (
-        state.webhook_url.take(),
-        std::mem::take(&mut state.webhook_secrets),
-    );
+    let (url, secrets) = (state.webhook_url.take(), std::mem::take(&mut state.webhook_secrets));
     *state = State::new(&sim.config, Arc::clone(&sim.clock), Arc::clone(&sim.wake));
     state.webhook_url = url;
     state.webhook_secrets = secrets;

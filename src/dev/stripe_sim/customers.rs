@@ -79,19 +79,9 @@ impl Customer {
         set(&mut self.name, params.text("name")?);
         set(&mut self.phone, params.text("phone")?);
         set(&mut self.description, params.text("description")?);
-        set(
-            &mut self.tax_exempt,
-            params.one_of("tax_exempt", &["none", "exempt", "reverse"])?,
-        );
-        if self
-            .email
-            .as_deref()
-            .is_some_and(|email| !email.contains('@'))
-        {
-            let message = format!(
-                "Invalid email address: {}",
-                self.email.as_deref().unwrap_or_default()
-            );
+        set(&mut self.tax_exempt, params.one_of("tax_exempt", &["none", "exempt", "reverse"])?);
+        if self.email.as_deref().is_some_and(|email| !email.contains('@')) {
+            let message = format!("Invalid email address: {}", self.email.as_deref().unwrap_or_default());
             return Err(StripeError::invalid("email_invalid", "email", message));
         }
         if let Some(address) = address(params)? {
@@ -102,10 +92,7 @@ impl Customer {
             self.preferred_locales = locales;
         }
         let mut invoices = params.table("invoice_settings")?;
-        set(
-            &mut self.default_payment_method,
-            invoices.text("default_payment_method")?,
-        );
+        set(&mut self.default_payment_method, invoices.text("default_payment_method")?);
         invoices.finish()?;
         params.metadata()?.apply(&mut self.metadata)
     }
@@ -146,20 +133,12 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
 
 /// A customer made by a Checkout Session rather than by the API.
 pub(super) fn create_for_checkout(state: &mut State, email: &str) -> Result<String, StripeError> {
-    let customer = Customer {
-        id: ids::new("cus_"),
-        created: state.now(),
-        email: Some(email.into()),
-        ..Customer::default()
-    };
+    let customer =
+        Customer { id: ids::new("cus_"), created: state.now(), email: Some(email.into()), ..Customer::default() };
     Ok(insert(state, customer, None)?.id)
 }
 
-fn insert(
-    state: &mut State,
-    customer: Customer,
-    payment_method: Option<String>,
-) -> Result<Customer, StripeError> {
+fn insert(state: &mut State, customer: Customer, payment_method: Option<String>) -> Result<Customer, StripeError> {
     state.customers.insert(customer.clone());
     if let Some(token) = payment_method
         && let Err(refusal) = payment_methods::attach_to(state, &token, &customer.id)
@@ -171,11 +150,7 @@ fn insert(
     Ok(customer)
 }
 
-pub(super) fn update(
-    state: &mut State,
-    id: &str,
-    mut params: Params,
-) -> Result<Value, StripeError> {
+pub(super) fn update(state: &mut State, id: &str, mut params: Params) -> Result<Value, StripeError> {
     let mut customer = state.customers.get(id)?.clone();
     if customer.deleted {
         return Err(StripeError::no_such("customer", id));
@@ -186,11 +161,7 @@ pub(super) fn update(
     let after = customer.json();
     *state.customers.get_mut(id)? = customer;
     if before != after {
-        state.emit_change(
-            "customer.updated",
-            after.clone(),
-            Some(previous_attributes(&before, &after)),
-        );
+        state.emit_change("customer.updated", after.clone(), Some(previous_attributes(&before, &after)));
     }
     Ok(after)
 }
@@ -219,9 +190,6 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     let email = params.filled("email")?;
     params.finish()?;
     state.customers.page(&page, "/v1/customers", |customer| {
-        !customer.deleted
-            && email
-                .as_ref()
-                .is_none_or(|email| customer.email.as_ref() == Some(email))
+        !customer.deleted && email.as_ref().is_none_or(|email| customer.email.as_ref() == Some(email))
     })
 }

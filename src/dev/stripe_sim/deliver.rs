@@ -53,10 +53,7 @@ struct Parcel {
 
 /// A client that keeps its connections, follows no redirect and goes through no proxy.
 pub(super) fn http_client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    if rustls::crypto::ring::default_provider()
-        .install_default()
-        .is_err()
-    {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::trace!("the process has a TLS provider already");
     }
     reqwest::Client::builder()
@@ -98,25 +95,14 @@ async fn deliver(sim: &Sim, lines: &Semaphore, outgoing: &Outgoing) {
     let Some((mut parcel, event)) = parcel(sim, &outgoing.event_id) else {
         return;
     };
-    let faults = if outgoing.resent {
-        Vec::new()
-    } else {
-        sim.lock().faults.for_event(&parcel.kind)
-    };
+    let faults = if outgoing.resent { Vec::new() } else { sim.lock().faults.for_event(&parcel.kind) };
     let mut copies = 1;
     let mut wait = Duration::ZERO;
     let mut reorder = false;
     for fault in faults {
         match fault {
             DeliveryFault::Drop => {
-                log(
-                    sim,
-                    &parcel,
-                    0,
-                    None,
-                    Some("dropped by a queued fault".into()),
-                    real_milliseconds(),
-                );
+                log(sim, &parcel, 0, None, Some("dropped by a queued fault".into()), real_milliseconds());
                 return;
             }
             DeliveryFault::Duplicate { copies: wanted } => copies = wanted.clamp(1, COPIES),
@@ -130,11 +116,7 @@ async fn deliver(sim: &Sim, lines: &Semaphore, outgoing: &Outgoing) {
                 parcel.body = body(&other);
             }
             DeliveryFault::Thin => {
-                let thin = sim
-                    .lock()
-                    .events
-                    .find(&parcel.event_id)
-                    .map(super::events::Event::thin);
+                let thin = sim.lock().events.find(&parcel.event_id).map(super::events::Event::thin);
                 parcel.body = body(&thin.unwrap_or_default());
             }
         }
@@ -144,10 +126,7 @@ async fn deliver(sim: &Sim, lines: &Semaphore, outgoing: &Outgoing) {
         let mut delivered = sim.delivered.subscribe();
         let later = delivered.wait_for(|greatest| *greatest > parcel.sequence);
         if tokio::time::timeout(REORDER_PATIENCE, later).await.is_err() {
-            tracing::debug!(
-                event = parcel.event_id,
-                "no later event came to go before this one"
-            );
+            tracing::debug!(event = parcel.event_id, "no later event came to go before this one");
         }
     }
     let all = (0..copies).map(|_copy| try_until_taken(sim, lines, &parcel));
@@ -191,10 +170,7 @@ async fn try_until_taken(sim: &Sim, lines: &Semaphore, parcel: &Parcel) {
             return;
         }
     }
-    tracing::warn!(
-        event = parcel.event_id,
-        "gave up on a webhook that was never answered 2xx"
-    );
+    tracing::warn!(event = parcel.event_id, "gave up on a webhook that was never answered 2xx");
 }
 
 async fn try_once(sim: &Sim, parcel: &Parcel, attempt: u32) -> bool {
@@ -204,16 +180,8 @@ async fn try_once(sim: &Sim, parcel: &Parcel, attempt: u32) -> bool {
     };
     let Some(url) = url else { return false };
     let began = real_milliseconds();
-    let stale = parcel
-        .stale_seconds
-        .filter(|_seconds| attempt == 1)
-        .unwrap_or(0);
-    let header = signature_header(
-        &secrets,
-        sim.clock.signature_time() - stale,
-        &parcel.body,
-        parcel.two_signatures,
-    );
+    let stale = parcel.stale_seconds.filter(|_seconds| attempt == 1).unwrap_or(0);
+    let header = signature_header(&secrets, sim.clock.signature_time() - stale, &parcel.body, parcel.two_signatures);
     let sent = sim
         .http
         .post(url)
@@ -240,14 +208,7 @@ async fn try_once(sim: &Sim, parcel: &Parcel, attempt: u32) -> bool {
             status.is_success()
         }
         Err(error) => {
-            log(
-                sim,
-                parcel,
-                attempt,
-                None,
-                Some(format!("{:#}", anyhow::Error::new(error))),
-                began,
-            );
+            log(sim, parcel, attempt, None, Some(format!("{:#}", anyhow::Error::new(error))), began);
             false
         }
     }
@@ -264,14 +225,7 @@ async fn drain(mut response: reqwest::Response) {
     }
 }
 
-fn log(
-    sim: &Sim,
-    parcel: &Parcel,
-    attempt: u32,
-    status: Option<u16>,
-    error: Option<String>,
-    began: i64,
-) {
+fn log(sim: &Sim, parcel: &Parcel, attempt: u32, status: Option<u16>, error: Option<String>, began: i64) {
     sim.lock().log_attempt(Attempt {
         event: parcel.event_id.clone(),
         kind: parcel.kind.clone(),
@@ -311,16 +265,9 @@ mod tests {
     #[test]
     fn the_header_is_what_stripes_own_library_makes() {
         // Made with stripe-node's `webhooks.generateTestHeaderString`.
-        let header = signature_header(
-            &["whsec_test_secret".into()],
-            1_492_774_577,
-            b"{\"id\": \"evt_test_webhook\"}",
-            false,
-        );
+        let header =
+            signature_header(&["whsec_test_secret".into()], 1_492_774_577, b"{\"id\": \"evt_test_webhook\"}", false);
 
-        assert_eq!(
-            header,
-            "t=1492774577,v1=a6a6df26b4d61b1840dc1936504106cea928ea547871a017446abc00a37ac784"
-        );
+        assert_eq!(header, "t=1492774577,v1=a6a6df26b4d61b1840dc1936504106cea928ea547871a017446abc00a37ac784");
     }
 }

@@ -16,11 +16,7 @@ impl StripeError {
         let mut fields = Map::new();
         fields.insert("type".into(), kind.into());
         fields.insert("message".into(), message.into().into());
-        Self {
-            status,
-            keeps: true,
-            fields,
-        }
+        Self { status, keeps: true, fields }
     }
 
     /// 400 `invalid_request_error`, raised once the request was being executed.
@@ -36,34 +32,21 @@ impl StripeError {
     }
 
     pub(super) fn missing(param: &str) -> Self {
-        Self::invalid(
-            "parameter_missing",
-            param,
-            format!("Missing required param: {param}."),
-        )
+        Self::invalid("parameter_missing", param, format!("Missing required param: {param}."))
     }
 
     pub(super) fn unknown(param: &str) -> Self {
-        Self::invalid(
-            "parameter_unknown",
-            param,
-            format!("Received unknown parameter: {param}"),
-        )
+        Self::invalid("parameter_unknown", param, format!("Received unknown parameter: {param}"))
     }
 
     /// An object named in the path does not exist: 404.
     pub(super) fn no_such(object: &str, id: &str) -> Self {
-        Self {
-            status: 404,
-            ..Self::no_such_param(object, id, "id")
-        }
+        Self { status: 404, ..Self::no_such_param(object, id, "id") }
     }
 
     /// An object named by a parameter does not exist: 400.
     pub(super) fn no_such_param(object: &str, id: &str, param: &str) -> Self {
-        Self::refused(format!("No such {object}: '{id}'"))
-            .code("resource_missing")
-            .param(param)
+        Self::refused(format!("No such {object}: '{id}'")).code("resource_missing").param(param)
     }
 
     pub(super) fn unrecognized(method: &str, path: &str) -> Self {
@@ -76,14 +59,8 @@ impl StripeError {
     }
 
     pub(super) fn code(self, code: &str) -> Self {
-        self.with("code", code.into()).with(
-            "doc_url",
-            format!(
-                "https://stripe.com/docs/error-codes/{}",
-                code.replace('_', "-")
-            )
-            .into(),
-        )
+        self.with("code", code.into())
+            .with("doc_url", format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")).into())
     }
 
     pub(super) fn param(self, param: &str) -> Self {

@@ -55,8 +55,8 @@ impl Event {
     /// A v2 "thin" event: it names an object instead of carrying it, and its `created` is a text.
     pub(super) fn thin(&self) -> Value {
         let object = &self.data["object"];
-        let created = jiff::Timestamp::from_second(self.created)
-            .map_or_else(|_error| String::new(), |at| at.to_string());
+        let created =
+            jiff::Timestamp::from_second(self.created).map_or_else(|_error| String::new(), |at| at.to_string());
         json!({
             "id": self.id,
             "object": "v2.core.event",
@@ -81,17 +81,12 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     let delivered = params.boolean("delivery_success")?;
     params.finish()?;
     if wanted.len() > MAX_TYPES {
-        return Err(
-            StripeError::refused(format!("You may pass up to {MAX_TYPES} event types."))
-                .param("types")
-                .not_kept(),
-        );
+        return Err(StripeError::refused(format!("You may pass up to {MAX_TYPES} event types."))
+            .param("types")
+            .not_kept());
     }
     if one.is_some() && !wanted.is_empty() {
-        return Err(StripeError::refused(
-            "You may only specify one of these parameters: type, types.",
-        )
-        .not_kept());
+        return Err(StripeError::refused("You may only specify one of these parameters: type, types.").not_kept());
     }
     wanted.extend(one);
     let oldest = state.now() - KEPT_SECONDS;
@@ -104,7 +99,5 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
 
 /// `charge.*` names every type that begins with `charge.`.
 pub(super) fn matches(pattern: &str, kind: &str) -> bool {
-    pattern
-        .strip_suffix('*')
-        .map_or(pattern == kind, |prefix| kind.starts_with(prefix))
+    pattern.strip_suffix('*').map_or(pattern == kind, |prefix| kind.starts_with(prefix))
 }

@@ -28,36 +28,22 @@ fn walk(state: &State, value: &mut Value, steps: &[&str], path: &str) -> Result<
         add_lines(state, value);
     }
     let Some(field) = value.get_mut(*step) else {
-        return Err(
-            StripeError::refused(format!("This property cannot be expanded ({path})."))
-                .param("expand"),
-        );
+        return Err(StripeError::refused(format!("This property cannot be expanded ({path}).")).param("expand"));
     };
     if let Value::Array(items) = field {
-        return items
-            .iter_mut()
-            .try_for_each(|item| walk(state, item, rest, path));
+        return items.iter_mut().try_for_each(|item| walk(state, item, rest, path));
     }
     if let Some(object) = field.as_str().and_then(|id| state.object(id)) {
         *field = object;
     }
-    if field.is_object() {
-        walk(state, field, rest, path)
-    } else {
-        Ok(())
-    }
+    if field.is_object() { walk(state, field, rest, path) } else { Ok(()) }
 }
 
 fn add_lines(state: &State, session: &mut Value) {
-    let Some(known) = session
-        .get("id")
-        .and_then(Value::as_str)
-        .and_then(|id| state.sessions.find(id))
-    else {
+    let Some(known) = session.get("id").and_then(Value::as_str).and_then(|id| state.sessions.find(id)) else {
         return;
     };
     let lines: Vec<Value> = known.lines.iter().map(super::table::Record::json).collect();
     let url = format!("/v1/checkout/sessions/{}/line_items", known.id());
-    session["line_items"] =
-        json!({ "object": "list", "data": lines, "has_more": false, "url": url });
+    session["line_items"] = json!({ "object": "list", "data": lines, "has_more": false, "url": url });
 }

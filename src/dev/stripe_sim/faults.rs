@@ -22,10 +22,7 @@ pub(super) enum ResponseFault {
     /// The work is done; the connection is cut in the middle of the answer.
     CutMidBody,
     /// 429; nothing is done.
-    RateLimited {
-        should_retry: Option<bool>,
-        retry_after_seconds: Option<u64>,
-    },
+    RateLimited { should_retry: Option<bool>, retry_after_seconds: Option<u64> },
     /// 500, which the idempotency key remembers as Stripe's does.
     ServerError { committed: bool },
     /// 502 with an HTML body, as from a proxy in front of Stripe.
@@ -121,18 +118,10 @@ impl Faults {
     pub(super) fn for_request(&mut self, method: &str, path: &str) -> Option<ResponseFault> {
         let mut struck = None;
         for entry in &mut self.queue {
-            let Fault::Response {
-                path_prefix,
-                method: only,
-                skip,
-                times,
-                fault,
-            } = entry
-            else {
+            let Fault::Response { path_prefix, method: only, skip, times, fault } = entry else {
                 continue;
             };
-            let hit = path.starts_with(path_prefix.as_str())
-                && only.as_deref().is_none_or(|only| only == method);
+            let hit = path.starts_with(path_prefix.as_str()) && only.as_deref().is_none_or(|only| only == method);
             if hit && passes(skip, times) {
                 struck = Some(fault.clone());
                 break;
@@ -146,13 +135,7 @@ impl Faults {
     pub(super) fn for_event(&mut self, kind: &str) -> Vec<DeliveryFault> {
         let mut struck = Vec::new();
         for entry in &mut self.queue {
-            let Fault::Delivery {
-                event_type,
-                skip,
-                times,
-                fault,
-            } = entry
-            else {
+            let Fault::Delivery { event_type, skip, times, fault } = entry else {
                 continue;
             };
             if matches(event_type, kind) && passes(skip, times) {

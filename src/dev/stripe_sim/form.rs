@@ -62,11 +62,9 @@ impl MetadataChange {
             }
         }
         if metadata.len() > METADATA_KEYS {
-            return Err(StripeError::refused(format!(
-                "Metadata can have up to {METADATA_KEYS} keys."
-            ))
-            .param("metadata")
-            .not_kept());
+            return Err(StripeError::refused(format!("Metadata can have up to {METADATA_KEYS} keys."))
+                .param("metadata")
+                .not_kept());
         }
         Ok(())
     }
@@ -85,18 +83,11 @@ impl Params {
                 }
                 let segments = segments(&key).ok_or_else(|| StripeError::unknown(&key))?;
                 insert(&mut root, &segments, value.into_owned()).ok_or_else(|| {
-                    StripeError::invalid(
-                        "parameter_invalid_type",
-                        &key,
-                        format!("Invalid parameter: {key}"),
-                    )
+                    StripeError::invalid("parameter_invalid_type", &key, format!("Invalid parameter: {key}"))
                 })?;
             }
         }
-        Ok(Self {
-            path: String::new(),
-            nodes: root,
-        })
+        Ok(Self { path: String::new(), nodes: root })
     }
 
     pub(super) fn text(&mut self, name: &str) -> Taken<Option<String>> {
@@ -105,11 +96,7 @@ impl Params {
             Some(Node::Text(text)) => Ok(Some(text)),
             Some(Node::Table(_)) => {
                 let name = self.name(name);
-                Err(StripeError::invalid(
-                    "parameter_invalid_string",
-                    &name,
-                    format!("Invalid string for {name}."),
-                ))
+                Err(StripeError::invalid("parameter_invalid_string", &name, format!("Invalid string for {name}.")))
             }
         }
     }
@@ -127,11 +114,7 @@ impl Params {
                 let message = format!(
                     "You passed an empty string for '{name}'. We assume empty values are an attempt to unset a parameter; however '{name}' cannot be unset."
                 );
-                Err(StripeError::invalid(
-                    "parameter_invalid_empty",
-                    &name,
-                    message,
-                ))
+                Err(StripeError::invalid("parameter_invalid_empty", &name, message))
             }
             Some(text) => Ok(text),
         }
@@ -143,18 +126,13 @@ impl Params {
         };
         let number = text.parse().map_err(|_error| {
             let name = self.name(name);
-            StripeError::invalid(
-                "parameter_invalid_integer",
-                &name,
-                format!("Invalid integer: {text}"),
-            )
+            StripeError::invalid("parameter_invalid_integer", &name, format!("Invalid integer: {text}"))
         })?;
         Ok(Some(number))
     }
 
     pub(super) fn required_integer(&mut self, name: &str) -> Taken<i64> {
-        self.integer(name)?
-            .ok_or_else(|| StripeError::missing(&self.name(name)))
+        self.integer(name)?.ok_or_else(|| StripeError::missing(&self.name(name)))
     }
 
     pub(super) fn boolean(&mut self, name: &str) -> Taken<Option<bool>> {
@@ -164,11 +142,7 @@ impl Params {
             Some("false") => Ok(Some(false)),
             Some(other) => {
                 let name = self.name(name);
-                Err(StripeError::invalid(
-                    "parameter_invalid_boolean",
-                    &name,
-                    format!("Invalid boolean: {other}"),
-                ))
+                Err(StripeError::invalid("parameter_invalid_boolean", &name, format!("Invalid boolean: {other}")))
             }
         }
     }
@@ -181,51 +155,32 @@ impl Params {
             return Ok(Some(text));
         }
         let name = self.name(name);
-        Err(StripeError::refused(format!(
-            "Invalid {name}: must be one of {}",
-            allowed.join(", ")
-        ))
-        .param(&name)
-        .not_kept())
+        Err(StripeError::refused(format!("Invalid {name}: must be one of {}", allowed.join(", ")))
+            .param(&name)
+            .not_kept())
     }
 
     /// The table under `name`; empty when the request has none.
     pub(super) fn table(&mut self, name: &str) -> Taken<Self> {
         let path = self.name(name);
         match self.nodes.remove(name) {
-            None => Ok(Self {
-                path,
-                nodes: BTreeMap::new(),
-            }),
+            None => Ok(Self { path, nodes: BTreeMap::new() }),
             Some(Node::Table(nodes)) => Ok(Self { path, nodes }),
-            Some(Node::Text(text)) if text.is_empty() => Ok(Self {
-                path,
-                nodes: BTreeMap::new(),
-            }),
-            Some(Node::Text(_)) => Err(StripeError::invalid(
-                "parameter_invalid_type",
-                &path,
-                "Invalid object",
-            )),
+            Some(Node::Text(text)) if text.is_empty() => Ok(Self { path, nodes: BTreeMap::new() }),
+            Some(Node::Text(_)) => Err(StripeError::invalid("parameter_invalid_type", &path, "Invalid object")),
         }
     }
 
     /// The tables of a list such as `line_items[0][quantity]`, by ascending index.
     pub(super) fn list(&mut self, name: &str) -> Taken<Vec<Self>> {
         let mut list = self.table(name)?;
-        list.indexes()?
-            .into_iter()
-            .map(|index| list.table(&index))
-            .collect()
+        list.indexes()?.into_iter().map(|index| list.table(&index)).collect()
     }
 
     /// The texts of a list such as `types[]=a&types[]=b`, by ascending index.
     pub(super) fn texts(&mut self, name: &str) -> Taken<Vec<String>> {
         let mut list = self.table(name)?;
-        list.indexes()?
-            .into_iter()
-            .map(|index| list.required(&index))
-            .collect()
+        list.indexes()?.into_iter().map(|index| list.required(&index)).collect()
     }
 
     pub(super) fn metadata(&mut self) -> Taken<MetadataChange> {
@@ -233,11 +188,9 @@ impl Params {
         let pairs = self.pairs("metadata")?;
         for (key, value) in &pairs {
             let too_long = |what: &str, limit: usize| {
-                StripeError::refused(format!(
-                    "Metadata {what}s can have up to {limit} characters."
-                ))
-                .param(&format!("metadata[{key}]"))
-                .not_kept()
+                StripeError::refused(format!("Metadata {what}s can have up to {limit} characters."))
+                    .param(&format!("metadata[{key}]"))
+                    .not_kept()
             };
             if key.chars().count() > METADATA_KEY_LETTERS {
                 return Err(too_long("key", METADATA_KEY_LETTERS));
@@ -253,10 +206,7 @@ impl Params {
     pub(super) fn pairs(&mut self, name: &str) -> Taken<Vec<(String, String)>> {
         let mut table = self.table(name)?;
         let names: Vec<String> = table.nodes.keys().cloned().collect();
-        names
-            .into_iter()
-            .map(|name| Ok((name.clone(), table.text(&name)?.unwrap_or_default())))
-            .collect()
+        names.into_iter().map(|name| Ok((name.clone(), table.text(&name)?.unwrap_or_default()))).collect()
     }
 
     pub(super) fn time_range(&mut self, name: &str) -> Taken<TimeRange> {
@@ -267,10 +217,7 @@ impl Params {
         let mut table = self.table(name)?;
         let after = table.integer("gt")?.map(|at| at.saturating_add(1));
         let before = table.integer("lt")?.map(|at| at.saturating_sub(1));
-        let range = TimeRange {
-            from: table.integer("gte")?.max(after),
-            to: table.integer("lte")?.or(before),
-        };
+        let range = TimeRange { from: table.integer("gte")?.max(after), to: table.integer("lte")?.or(before) };
         table.finish()?;
         Ok(range)
     }
@@ -287,19 +234,15 @@ impl Params {
     }
 
     pub(super) fn name(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.into()
-        } else {
-            format!("{}[{name}]", self.path)
-        }
+        if self.path.is_empty() { name.into() } else { format!("{}[{name}]", self.path) }
     }
 
     fn indexes(&self) -> Taken<Vec<String>> {
         let mut indexes: Vec<(u32, String)> = Vec::with_capacity(self.nodes.len());
         for key in self.nodes.keys() {
-            let index = key.parse().map_err(|_error| {
-                StripeError::invalid("parameter_invalid_type", &self.path, "Invalid array")
-            })?;
+            let index = key
+                .parse()
+                .map_err(|_error| StripeError::invalid("parameter_invalid_type", &self.path, "Invalid array"))?;
             indexes.push((index, key.clone()));
         }
         indexes.sort_unstable();
@@ -329,19 +272,12 @@ fn segments(key: &str) -> Option<Vec<&str>> {
 /// `None` when one key is used both as a text and as a table.
 fn insert(table: &mut BTreeMap<String, Node>, segments: &[&str], value: String) -> Option<()> {
     let (first, rest) = segments.split_first()?;
-    let key = if first.is_empty() {
-        table.len().to_string()
-    } else {
-        (*first).to_owned()
-    };
+    let key = if first.is_empty() { table.len().to_string() } else { (*first).to_owned() };
     if rest.is_empty() {
         table.insert(key, Node::Text(value));
         return Some(());
     }
-    match table
-        .entry(key)
-        .or_insert_with(|| Node::Table(BTreeMap::new()))
-    {
+    match table.entry(key).or_insert_with(|| Node::Table(BTreeMap::new())) {
         Node::Table(inner) => insert(inner, rest, value),
         Node::Text(_) => None,
     }
@@ -357,17 +293,10 @@ mod tests {
 
         let mut params = Params::parse(&[body]).unwrap();
 
-        let quantities: Vec<_> = params
-            .list("line_items")
-            .unwrap()
-            .into_iter()
-            .map(|mut line| line.integer("quantity").unwrap())
-            .collect();
+        let quantities: Vec<_> =
+            params.list("line_items").unwrap().into_iter().map(|mut line| line.integer("quantity").unwrap()).collect();
         assert_eq!(quantities, [Some(2), Some(3)]);
-        assert_eq!(
-            params.pairs("metadata").unwrap(),
-            [("a b".into(), "c".into())]
-        );
+        assert_eq!(params.pairs("metadata").unwrap(), [("a b".into(), "c".into())]);
         assert_eq!(params.texts("expand").unwrap(), ["x", "y"]);
         params.finish().unwrap();
     }
@@ -389,9 +318,6 @@ mod tests {
 
         let range = params.time_range("created").unwrap();
 
-        assert_eq!(
-            [9, 10, 11, 12, 13].map(|at| range.holds(at)),
-            [false, false, true, true, false]
-        );
+        assert_eq!([9, 10, 11, 12, 13].map(|at| range.holds(at)), [false, false, true, true, false]);
     }
 }

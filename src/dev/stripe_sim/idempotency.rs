@@ -45,52 +45,31 @@ pub(super) struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self {
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            kept_seconds: KEPT_SECONDS,
-        }
+        Self { entries: HashMap::new(), order: VecDeque::new(), kept_seconds: KEPT_SECONDS }
     }
 }
 
 impl Keys {
     /// Takes a key for one request, or says what became of the request that took it before.
-    pub(super) fn claim(
-        &mut self,
-        key: &str,
-        path: &str,
-        fingerprint: &str,
-        now: i64,
-    ) -> Result<Claim, StripeError> {
+    pub(super) fn claim(&mut self, key: &str, path: &str, fingerprint: &str, now: i64) -> Result<Claim, StripeError> {
         if key.len() > KEY_LETTERS {
             return Err(StripeError::refused(format!(
                 "Idempotency key is too long (at most {KEY_LETTERS} characters)."
             ))
             .not_kept());
         }
-        let stale = self
-            .entries
-            .get(key)
-            .is_some_and(|entry| entry.answer.is_some() && now - entry.at >= self.kept_seconds);
+        let stale =
+            self.entries.get(key).is_some_and(|entry| entry.answer.is_some() && now - entry.at >= self.kept_seconds);
         if stale {
             self.forget(key);
         }
         let Some(entry) = self.entries.get(key) else {
-            self.insert(
-                key,
-                Entry {
-                    path: path.into(),
-                    fingerprint: fingerprint.into(),
-                    at: now,
-                    answer: None,
-                },
-            );
+            self.insert(key, Entry { path: path.into(), fingerprint: fingerprint.into(), at: now, answer: None });
             return Ok(Claim::Execute);
         };
         let other = |what: String| {
-            let message = format!(
-                "{what} Try using a key other than '{key}' if you meant to execute a different request."
-            );
+            let message =
+                format!("{what} Try using a key other than '{key}' if you meant to execute a different request.");
             Err(StripeError::new(400, "idempotency_error", message).not_kept())
         };
         if entry.path != path {
@@ -100,18 +79,16 @@ impl Keys {
             ));
         }
         if entry.fingerprint != fingerprint {
-            return other("Keys for idempotent requests can only be used with the same parameters they were first used with.".into());
+            return other(
+                "Keys for idempotent requests can only be used with the same parameters they were first used with."
+                    .into(),
+            );
         }
         match &entry.answer {
-            Some(answer) => Ok(Claim::Replay(Answer {
-                replayed: true,
-                ..answer.clone()
-            })),
+            Some(answer) => Ok(Claim::Replay(Answer { replayed: true, ..answer.clone() })),
             None => {
                 let message = "There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through). Please try again later.";
-                Err(StripeError::new(409, "invalid_request_error", message)
-                    .code("idempotency_key_in_use")
-                    .not_kept())
+                Err(StripeError::new(409, "invalid_request_error", message).code("idempotency_key_in_use").not_kept())
             }
         }
     }

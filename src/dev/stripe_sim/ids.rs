@@ -17,9 +17,6 @@ pub(super) fn checkout_session() -> String {
 }
 
 fn random(prefix: &str, letters: usize) -> String {
-    let tail = rand::rng()
-        .sample_iter(Alphanumeric)
-        .take(letters)
-        .map(char::from);
+    let tail = rand::rng().sample_iter(Alphanumeric).take(letters).map(char::from);
     prefix.chars().chain(tail).collect()
 }

@@ -108,9 +108,7 @@ impl Pace {
 
     fn delay(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(20);
-        self.first_delay
-            .saturating_mul(1_u32 << doublings)
-            .min(self.longest_delay)
+        self.first_delay.saturating_mul(1_u32 << doublings).min(self.longest_delay)
     }
 }
 
@@ -166,11 +164,7 @@ impl Sim {
 ///
 /// # Errors
 /// When the listener fails, or no HTTP client can be built.
-pub async fn serve(
-    listener: TcpListener,
-    config: SimConfig,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, config: SimConfig, stop: CancellationToken) -> std::io::Result<()> {
     let sim = Arc::new(Sim::new(config, stop.clone())?);
     sim.tasks.spawn(deliver::run(Arc::clone(&sim)));
     sim.tasks.spawn(sweep(Arc::clone(&sim)));
@@ -185,9 +179,7 @@ pub async fn serve(
             tracing::debug!(%refusal, "a socket keeps Nagle's delay");
         }
     });
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(stop.clone().cancelled_owned())
-        .await;
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
     stop.cancel();
     sim.tasks.close();
     sim.tasks.wait().await;

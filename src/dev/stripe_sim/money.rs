@@ -28,17 +28,12 @@ pub(super) fn currency(text: &str, param: &str) -> Result<String, StripeError> {
     if lower.len() == 3 && lower.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return Ok(lower);
     }
-    Err(StripeError::refused(format!("Invalid currency: {text}."))
-        .param(param)
-        .not_kept())
+    Err(StripeError::refused(format!("Invalid currency: {text}.")).param(param).not_kept())
 }
 
 /// Refuses what is too little or too much to charge.
 pub(super) fn check_amount(amount: i64, currency: &str, param: &str) -> Result<(), StripeError> {
-    let least = LEAST
-        .iter()
-        .find(|(name, _least)| *name == currency)
-        .map_or(USUAL_LEAST, |(_name, least)| *least);
+    let least = LEAST.iter().find(|(name, _least)| *name == currency).map_or(USUAL_LEAST, |(_name, least)| *least);
     if amount < 1 {
         return Err(StripeError::invalid(
             "parameter_invalid_integer",
@@ -47,18 +42,14 @@ pub(super) fn check_amount(amount: i64, currency: &str, param: &str) -> Result<(
         ));
     }
     if amount < least {
-        return Err(StripeError::refused(format!(
-            "Amount must be at least {least} {currency} in minor units"
-        ))
-        .code("amount_too_small")
-        .param(param));
+        return Err(StripeError::refused(format!("Amount must be at least {least} {currency} in minor units"))
+            .code("amount_too_small")
+            .param(param));
     }
     if amount > LARGEST {
-        return Err(StripeError::refused(format!(
-            "Amount must be no more than {LARGEST} {currency} in minor units"
-        ))
-        .code("amount_too_large")
-        .param(param));
+        return Err(StripeError::refused(format!("Amount must be no more than {LARGEST} {currency} in minor units"))
+            .code("amount_too_large")
+            .param(param));
     }
     Ok(())
 }

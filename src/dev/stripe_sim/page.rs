@@ -19,18 +19,9 @@ const DECLINING_CARD: &str = "pm_card_chargeDeclined";
 /// The cards the page offers: token and what the buyer should expect.
 const CARDS: &[(&str, &str)] = &[
     (USUAL_CARD, "•••• 4242, pays"),
-    (
-        "pm_card_chargeCustomerFail",
-        "•••• 0341, pays now, declines at renewal",
-    ),
-    (
-        "pm_card_authenticationRequired",
-        "•••• 3184, pays now, wants authentication at renewal",
-    ),
-    (
-        "pm_card_chargeDeclinedInsufficientFunds",
-        "•••• 9995, has insufficient funds",
-    ),
+    ("pm_card_chargeCustomerFail", "•••• 0341, pays now, declines at renewal"),
+    ("pm_card_authenticationRequired", "•••• 3184, pays now, wants authentication at renewal"),
+    ("pm_card_chargeDeclinedInsufficientFunds", "•••• 9995, has insufficient funds"),
     ("pm_card_processing", "•••• 3725, settles later"),
 ];
 
@@ -49,9 +40,7 @@ pub(super) async fn show(Shared(sim): Shared<Arc<Sim>>, Path(id): Path<String>) 
     let mut state = sim.lock();
     state.origin = Origin::default();
     checkout::expire_due(&mut state);
-    state.sessions.find(&id).map_or_else(not_found, |session| {
-        Html(render(session, None)).into_response()
-    })
+    state.sessions.find(&id).map_or_else(not_found, |session| Html(render(session, None)).into_response())
 }
 
 pub(super) async fn submit(
@@ -65,32 +54,17 @@ pub(super) async fn submit(
     let Some(session) = state.sessions.find(&id).cloned() else {
         return not_found();
     };
-    let card = pressed
-        .card
-        .filter(|card| !card.is_empty())
-        .unwrap_or_else(|| USUAL_CARD.into());
+    let card = pressed.card.filter(|card| !card.is_empty()).unwrap_or_else(|| USUAL_CARD.into());
     let email = pressed.email.filter(|email| !email.is_empty());
-    let submission = |way, card| Submission {
-        way,
-        card,
-        email,
-        amount_total: None,
-    };
+    let submission = |way, card| Submission { way, card, email, amount_total: None };
     let done = match pressed.action.as_str() {
         "pay" => completion::complete(&mut state, &id, &submission(Way::Now, card)),
-        "decline" => completion::complete(
-            &mut state,
-            &id,
-            &submission(Way::Now, DECLINING_CARD.into()),
-        ),
+        "decline" => completion::complete(&mut state, &id, &submission(Way::Now, DECLINING_CARD.into())),
         "pay_later" => completion::complete(&mut state, &id, &submission(Way::Later, card)),
         "settle" => completion::settle_later(&mut state, &id, None),
         "fail" => completion::settle_later(&mut state, &id, Some("generic_decline")),
         "abandon" => {
-            let back = session
-                .cancel_url
-                .clone()
-                .unwrap_or_else(|| session.url.clone());
+            let back = session.cancel_url.clone().unwrap_or_else(|| session.url.clone());
             return Redirect::to(&back).into_response();
         }
         _ => Err(StripeError::refused("the page has no such button")),
@@ -100,44 +74,27 @@ pub(super) async fn submit(
         Err(refusal) => {
             let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
             let session = state.sessions.find(&id).unwrap_or(&session);
-            let message = refusal.fields()["message"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
+            let message = refusal.fields()["message"].as_str().unwrap_or_default().to_owned();
             (status, Html(render(session, Some(&message)))).into_response()
         }
     }
 }
 
 fn not_found() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        Html("<!doctype html><title>Not found</title><p>There is no such Checkout Session.</p>"),
-    )
+    (StatusCode::NOT_FOUND, Html("<!doctype html><title>Not found</title><p>There is no such Checkout Session.</p>"))
         .into_response()
 }
 
 fn render(session: &Session, notice: Option<&str>) -> String {
-    let currency = session
-        .currency
-        .as_deref()
-        .unwrap_or_default()
-        .to_uppercase();
+    let currency = session.currency.as_deref().unwrap_or_default().to_uppercase();
     let lines: String = session
         .lines
         .iter()
         .map(|line| {
-            format!(
-                "<tr><td>{}<td>{}<td class=n>{}",
-                escape(&line.name),
-                line.quantity,
-                minor(line.amount, &currency)
-            )
+            format!("<tr><td>{}<td>{}<td class=n>{}", escape(&line.name), line.quantity, minor(line.amount, &currency))
         })
         .collect();
-    let notice = notice
-        .map(|text| format!("<p class=notice role=alert>{}", escape(text)))
-        .unwrap_or_default();
+    let notice = notice.map(|text| format!("<p class=notice role=alert>{}", escape(text))).unwrap_or_default();
     let total = minor(session.amount_total, &currency);
     let buttons = match (session.status, session.payment_status) {
         (SessionStatus::Open, _) => open_form(session, &total),
@@ -160,15 +117,8 @@ fn render(session: &Session, notice: Option<&str>) -> String {
 }
 
 fn open_form(session: &Session, total: &str) -> String {
-    let cards: String = CARDS
-        .iter()
-        .map(|(token, name)| format!("<option value={token}>{name}"))
-        .collect();
-    let email = session
-        .customer_email
-        .as_deref()
-        .map(escape)
-        .unwrap_or_default();
+    let cards: String = CARDS.iter().map(|(token, name)| format!("<option value={token}>{name}")).collect();
+    let email = session.customer_email.as_deref().map(escape).unwrap_or_default();
     format!(
         "<form method=post><label>Email <input type=email name=email value=\"{email}\"></label><label>Card <select name=card>{cards}</select></label>\
          <p><button name=action value=pay>Pay {total}</button> <button name=action value=decline>Card declines</button> \
@@ -182,9 +132,5 @@ fn minor(amount: i64, currency: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

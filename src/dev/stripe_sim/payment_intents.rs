@@ -158,9 +158,7 @@ impl PaymentIntent {
     }
 
     pub(super) fn unexpected_state(&self, message: String) -> StripeError {
-        StripeError::refused(message)
-            .code("payment_intent_unexpected_state")
-            .with("payment_intent", self.json())
+        StripeError::refused(message).code("payment_intent_unexpected_state").with("payment_intent", self.json())
     }
 }
 
@@ -174,10 +172,7 @@ pub(super) struct Confirmation {
 
 impl Confirmation {
     fn take(params: &mut Params) -> Result<Self, StripeError> {
-        let off_session = match params
-            .one_of("off_session", &["true", "false", "one_off", "recurring"])?
-            .as_deref()
-        {
+        let off_session = match params.one_of("off_session", &["true", "false", "one_off", "recurring"])?.as_deref() {
             None | Some("false") => false,
             Some(_given) => true,
         };
@@ -207,11 +202,9 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
         state.customer_param(customer)?;
     }
     if confirmation.off_session && !confirm {
-        return Err(StripeError::refused(
-            "You cannot provide `off_session` when `confirm` is not `true`.",
-        )
-        .param("off_session")
-        .not_kept());
+        return Err(StripeError::refused("You cannot provide `off_session` when `confirm` is not `true`.")
+            .param("off_session")
+            .not_kept());
     }
     if confirm && redirects && return_url.is_none() {
         return Err(StripeError::refused(
@@ -230,14 +223,7 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
     if !confirm {
         return Ok(shown);
     }
-    collect::confirm(
-        state,
-        &id,
-        &Confirmation {
-            payment_method: None,
-            ..confirmation
-        },
-    )
+    collect::confirm(state, &id, &Confirmation { payment_method: None, ..confirmation })
 }
 
 /// The fields a caller may set while the intent is not settled.
@@ -247,10 +233,7 @@ fn describe(intent: &mut PaymentIntent, params: &mut Params) -> Result<(), Strip
         (&mut intent.description, "description"),
         (&mut intent.receipt_email, "receipt_email"),
         (&mut intent.statement_descriptor, "statement_descriptor"),
-        (
-            &mut intent.statement_descriptor_suffix,
-            "statement_descriptor_suffix",
-        ),
+        (&mut intent.statement_descriptor_suffix, "statement_descriptor_suffix"),
     ] {
         if let Some(text) = params.text(name)? {
             *field = Some(text).filter(|text| !text.is_empty());
@@ -267,12 +250,13 @@ fn take_method_kinds(intent: &mut PaymentIntent, params: &mut Params) -> Result<
     let kinds = params.texts("payment_method_types")?;
     let mut automatic = params.table("automatic_payment_methods")?;
     let enabled = automatic.boolean("enabled")?;
-    let allow = automatic
-        .one_of("allow_redirects", &["always", "never"])?
-        .unwrap_or_else(|| "always".into());
+    let allow = automatic.one_of("allow_redirects", &["always", "never"])?.unwrap_or_else(|| "always".into());
     automatic.finish()?;
     if enabled == Some(true) && !kinds.is_empty() {
-        return Err(StripeError::refused("You may only specify one of these parameters: automatic_payment_methods, payment_method_types.").not_kept());
+        return Err(StripeError::refused(
+            "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
+        )
+        .not_kept());
     }
     if !kinds.is_empty() {
         intent.payment_method_types = kinds;
@@ -285,11 +269,7 @@ fn take_method_kinds(intent: &mut PaymentIntent, params: &mut Params) -> Result<
     Ok(allow == "always")
 }
 
-pub(super) fn confirm(
-    state: &mut State,
-    id: &str,
-    mut params: Params,
-) -> Result<Value, StripeError> {
+pub(super) fn confirm(state: &mut State, id: &str, mut params: Params) -> Result<Value, StripeError> {
     let confirmation = Confirmation::take(&mut params)?;
     let usage = params.one_of("setup_future_usage", &["off_session", "on_session"])?;
     params.filled("return_url")?;
@@ -301,20 +281,13 @@ pub(super) fn confirm(
     collect::confirm(state, id, &confirmation)
 }
 
-pub(super) fn update(
-    state: &mut State,
-    id: &str,
-    mut params: Params,
-) -> Result<Value, StripeError> {
+pub(super) fn update(state: &mut State, id: &str, mut params: Params) -> Result<Value, StripeError> {
     let mut intent = state.payment_intents.get(id)?.clone();
     describe(&mut intent, &mut params)?;
     let amount = params.integer("amount")?;
     let method = params.filled("payment_method")?;
     params.finish()?;
-    let settled = matches!(
-        intent.status,
-        IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing
-    );
+    let settled = matches!(intent.status, IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing);
     if settled && (amount.is_some() || method.is_some()) {
         let message = format!(
             "This PaymentIntent's amount and payment method could not be updated because it has a status of {}.",
@@ -327,8 +300,7 @@ pub(super) fn update(
         intent.amount = amount;
     }
     if let Some(text) = method {
-        intent.payment_method =
-            Some(super::payment_methods::resolve(state, &text, intent.customer.as_deref())?.id);
+        intent.payment_method = Some(super::payment_methods::resolve(state, &text, intent.customer.as_deref())?.id);
         intent.status = IntentStatus::RequiresConfirmation;
     }
     let shown = intent.json();
@@ -336,27 +308,13 @@ pub(super) fn update(
     Ok(shown)
 }
 
-pub(super) fn cancel(
-    state: &mut State,
-    id: &str,
-    mut params: Params,
-) -> Result<Value, StripeError> {
-    let reason = params.one_of(
-        "cancellation_reason",
-        &[
-            "duplicate",
-            "fraudulent",
-            "requested_by_customer",
-            "abandoned",
-        ],
-    )?;
+pub(super) fn cancel(state: &mut State, id: &str, mut params: Params) -> Result<Value, StripeError> {
+    let reason =
+        params.one_of("cancellation_reason", &["duplicate", "fraudulent", "requested_by_customer", "abandoned"])?;
     params.finish()?;
     let now = state.now();
     let intent = state.payment_intents.get_mut(id)?;
-    if matches!(
-        intent.status,
-        IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing
-    ) {
+    if matches!(intent.status, IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing) {
         let message = format!(
             "You cannot cancel this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the following statuses may be canceled: requires_payment_method, requires_capture, requires_confirmation, requires_action.",
             intent.status.name()
@@ -382,9 +340,5 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     let page = Page::take(&mut params)?;
     let customer = params.filled("customer")?;
     params.finish()?;
-    state
-        .payment_intents
-        .page(&page, "/v1/payment_intents", |intent| {
-            customer.is_none() || intent.customer == customer
-        })
+    state.payment_intents.page(&page, "/v1/payment_intents", |intent| customer.is_none() || intent.customer == customer)
 }

@@ -123,8 +123,7 @@ pub(super) fn create_from(
     param: &str,
     email: Option<String>,
 ) -> Result<String, StripeError> {
-    let card = test_card(token)
-        .ok_or_else(|| StripeError::no_such_param("PaymentMethod", token, param))?;
+    let card = test_card(token).ok_or_else(|| StripeError::no_such_param("PaymentMethod", token, param))?;
     let method = PaymentMethod {
         id: ids::new("pm_1"),
         created: state.now(),
@@ -141,16 +140,8 @@ pub(super) fn create_from(
 }
 
 /// The payment method a payment names, checked against the customer who pays.
-pub(super) fn resolve(
-    state: &mut State,
-    text: &str,
-    customer: Option<&str>,
-) -> Result<PaymentMethod, StripeError> {
-    let id = if is_token(text) {
-        create_from(state, text, "payment_method", None)?
-    } else {
-        text.to_owned()
-    };
+pub(super) fn resolve(state: &mut State, text: &str, customer: Option<&str>) -> Result<PaymentMethod, StripeError> {
+    let id = if is_token(text) { create_from(state, text, "payment_method", None)? } else { text.to_owned() };
     let method = state.payment_methods.named(&id, "payment_method")?.clone();
     if method.spent {
         return Err(StripeError::refused(
@@ -169,29 +160,16 @@ pub(super) fn resolve(
 }
 
 /// Attaches a payment method, or a new one from a token, and returns its id.
-pub(super) fn attach_to(
-    state: &mut State,
-    text: &str,
-    customer: &str,
-) -> Result<String, StripeError> {
+pub(super) fn attach_to(state: &mut State, text: &str, customer: &str) -> Result<String, StripeError> {
     if let Some(card) = test_card(text)
         && let Outcome::Declines(code) = &card.outcome
         && !card.attaches
     {
         return Err(Decline::of(code).error());
     }
-    let id = if is_token(text) {
-        create_from(state, text, "payment_method", None)?
-    } else {
-        text.to_owned()
-    };
+    let id = if is_token(text) { create_from(state, text, "payment_method", None)? } else { text.to_owned() };
     let method = state.payment_methods.get_mut(&id)?;
-    if method.spent
-        || method
-            .customer
-            .as_deref()
-            .is_some_and(|owner| owner != customer)
-    {
+    if method.spent || method.customer.as_deref().is_some_and(|owner| owner != customer) {
         return Err(StripeError::refused("The payment method you provided has already been attached to a customer, or was detached from one, and may not be used again.")
             .code("payment_method_unexpected_state"));
     }
@@ -203,11 +181,7 @@ pub(super) fn attach_to(
     Ok(id)
 }
 
-pub(super) fn attach(
-    state: &mut State,
-    id: &str,
-    mut params: Params,
-) -> Result<Value, StripeError> {
+pub(super) fn attach(state: &mut State, id: &str, mut params: Params) -> Result<Value, StripeError> {
     let customer = params.required("customer")?;
     params.finish()?;
     state.customer_param(&customer)?;
@@ -228,11 +202,7 @@ pub(super) fn detach(state: &mut State, id: &str, params: Params) -> Result<Valu
     };
     method.spent = true;
     let shown = method.json();
-    state.emit_change(
-        "payment_method.detached",
-        shown.clone(),
-        Some(json!({ "customer": owner })),
-    );
+    state.emit_change("payment_method.detached", shown.clone(), Some(json!({ "customer": owner })));
     Ok(shown)
 }
 
@@ -249,11 +219,7 @@ pub(super) fn detach_all(state: &mut State, customer: &str) {
             method.customer = None;
             method.spent = true;
             let shown = method.json();
-            state.emit_change(
-                "payment_method.detached",
-                shown,
-                Some(json!({ "customer": customer })),
-            );
+            state.emit_change("payment_method.detached", shown, Some(json!({ "customer": customer })));
         }
     }
 }
@@ -270,33 +236,18 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     page(state, &customer, "/v1/payment_methods", params)
 }
 
-pub(super) fn list_of_customer(
-    state: &State,
-    customer: &str,
-    params: Params,
-) -> Result<Value, StripeError> {
+pub(super) fn list_of_customer(state: &State, customer: &str, params: Params) -> Result<Value, StripeError> {
     if state.customers.get(customer)?.deleted {
         return Err(StripeError::no_such("customer", customer));
     }
-    page(
-        state,
-        customer,
-        &format!("/v1/customers/{customer}/payment_methods"),
-        params,
-    )
+    page(state, customer, &format!("/v1/customers/{customer}/payment_methods"), params)
 }
 
-fn page(
-    state: &State,
-    customer: &str,
-    url: &str,
-    mut params: Params,
-) -> Result<Value, StripeError> {
+fn page(state: &State, customer: &str, url: &str, mut params: Params) -> Result<Value, StripeError> {
     let page = Page::take(&mut params)?;
     let kind = params.filled("type")?;
     params.finish()?;
     state.payment_methods.page(&page, url, |method| {
-        method.customer.as_deref() == Some(customer)
-            && kind.as_deref().is_none_or(|kind| kind == "card")
+        method.customer.as_deref() == Some(customer) && kind.as_deref().is_none_or(|kind| kind == "card")
     })
 }

@@ -84,10 +84,7 @@ impl Record for Refund {
 pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, StripeError> {
     let (charge_id, intent_id) = (params.filled("charge")?, params.filled("payment_intent")?);
     let amount = params.integer("amount")?;
-    let reason = params.one_of(
-        "reason",
-        &["duplicate", "fraudulent", "requested_by_customer"],
-    )?;
+    let reason = params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
     let mut metadata = Metadata::new();
     params.metadata()?.apply(&mut metadata)?;
     params.finish()?;
@@ -95,17 +92,13 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
     let charge_id = charge_to_refund(state, charge_id, intent_id)?;
     let charge = state.charges.named(&charge_id, "charge")?;
     if charge.status != ChargeStatus::Succeeded {
-        return Err(StripeError::refused(format!(
-            "Charge {charge_id} has not succeeded, so it cannot be refunded."
-        ))
-        .param("charge"));
+        return Err(StripeError::refused(format!("Charge {charge_id} has not succeeded, so it cannot be refunded."))
+            .param("charge"));
     }
     let left = charge.amount - charge.amount_refunded;
     if left == 0 {
-        return Err(
-            StripeError::refused(format!("Charge {charge_id} has already been refunded."))
-                .code("charge_already_refunded"),
-        );
+        return Err(StripeError::refused(format!("Charge {charge_id} has already been refunded."))
+            .code("charge_already_refunded"));
     }
     let amount = amount.unwrap_or(left);
     if amount < 1 {
@@ -127,11 +120,7 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
         created: state.now(),
         amount,
         metadata,
-        status: if state.refunds_wait || charge.refunds_wait {
-            RefundStatus::Pending
-        } else {
-            RefundStatus::Succeeded
-        },
+        status: if state.refunds_wait || charge.refunds_wait { RefundStatus::Pending } else { RefundStatus::Succeeded },
         idempotency_key: state.origin.idempotency_key.clone(),
         currency: charge.currency.clone(),
         charge: charge_id.clone(),
@@ -146,11 +135,7 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
     Ok(shown)
 }
 
-fn charge_to_refund(
-    state: &State,
-    charge: Option<String>,
-    intent: Option<String>,
-) -> Result<String, StripeError> {
+fn charge_to_refund(state: &State, charge: Option<String>, intent: Option<String>) -> Result<String, StripeError> {
     match (charge, intent) {
         (Some(charge), None) => Ok(charge),
         (None, Some(intent)) => {
@@ -159,51 +144,41 @@ fn charge_to_refund(
                 state.charges.find(charge).is_some_and(|charge| charge.status == ChargeStatus::Succeeded)
             });
             taken.ok_or_else(|| {
-                StripeError::refused(format!("This PaymentIntent ({}) does not have a successful charge to refund.", intent.id)).param("payment_intent")
+                StripeError::refused(format!(
+                    "This PaymentIntent ({}) does not have a successful charge to refund.",
+                    intent.id
+                ))
+                .param("payment_intent")
             })
         }
-        (None, None) => Err(StripeError::refused("One of the following params should be provided for this request: payment_intent or charge.").not_kept()),
-        (Some(_), Some(_)) => Err(StripeError::refused("You may only specify one of these parameters: payment_intent, charge.").not_kept()),
+        (None, None) => Err(StripeError::refused(
+            "One of the following params should be provided for this request: payment_intent or charge.",
+        )
+        .not_kept()),
+        (Some(_), Some(_)) => {
+            Err(StripeError::refused("You may only specify one of these parameters: payment_intent, charge.")
+                .not_kept())
+        }
     }
 }
 
 /// Adds to (or takes from) what a charge says was refunded, and raises `event`.
-fn move_refunded(
-    state: &mut State,
-    charge_id: &str,
-    amount: i64,
-    event: &str,
-) -> Result<(), StripeError> {
+fn move_refunded(state: &mut State, charge_id: &str, amount: i64, event: &str) -> Result<(), StripeError> {
     let charge = state.charges.get_mut(charge_id)?;
     let before = charge.json();
     charge.amount_refunded += amount;
     let after = charge.json();
-    state.emit_change(
-        event,
-        after.clone(),
-        Some(previous_attributes(&before, &after)),
-    );
+    state.emit_change(event, after.clone(), Some(previous_attributes(&before, &after)));
     Ok(())
 }
 
 /// Settles a refund: a `failure_reason` says it failed, as one may even after it succeeded, and the
 /// charge is then no longer refunded by that much.
-pub(super) fn settle(
-    state: &mut State,
-    id: &str,
-    failure_reason: Option<&str>,
-) -> Result<Value, StripeError> {
+pub(super) fn settle(state: &mut State, id: &str, failure_reason: Option<&str>) -> Result<Value, StripeError> {
     let refund = state.refunds.get_mut(id)?;
-    let target = if failure_reason.is_some() {
-        RefundStatus::Failed
-    } else {
-        RefundStatus::Succeeded
-    };
+    let target = if failure_reason.is_some() { RefundStatus::Failed } else { RefundStatus::Succeeded };
     if refund.status == RefundStatus::Failed || refund.status == target {
-        return Err(StripeError::refused(format!(
-            "this refund is already {}",
-            refund.status.name()
-        )));
+        return Err(StripeError::refused(format!("this refund is already {}", refund.status.name())));
     }
     let before = refund.json();
     refund.status = target;
@@ -230,11 +205,7 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     let (charge, intent) = (params.filled("charge")?, params.filled("payment_intent")?);
     params.finish()?;
     state.refunds.page(&page, "/v1/refunds", |refund| {
-        charge
-            .as_ref()
-            .is_none_or(|charge| refund.charge == *charge)
-            && intent
-                .as_ref()
-                .is_none_or(|intent| refund.payment_intent == *intent)
+        charge.as_ref().is_none_or(|charge| refund.charge == *charge)
+            && intent.as_ref().is_none_or(|intent| refund.payment_intent == *intent)
     })
 }

@@ -5,10 +5,7 @@ use serde_json::Value;
 use super::error::StripeError;
 use super::form::Params;
 use super::state::State;
-use super::{
-    charges, checkout, customers, events, expand, payment_intents, payment_methods, refunds,
-    setup_intents,
-};
+use super::{charges, checkout, customers, events, expand, payment_intents, payment_methods, refunds, setup_intents};
 
 const MAX_EXPANSIONS: usize = 20;
 
@@ -21,11 +18,9 @@ pub(super) fn answer(
 ) -> Result<Value, StripeError> {
     let expansions = params.texts("expand")?;
     if expansions.len() > MAX_EXPANSIONS {
-        return Err(StripeError::refused(format!(
-            "You cannot expand more than {MAX_EXPANSIONS} properties."
-        ))
-        .param("expand")
-        .not_kept());
+        return Err(StripeError::refused(format!("You cannot expand more than {MAX_EXPANSIONS} properties."))
+            .param("expand")
+            .not_kept());
     }
     let mut value = match method {
         "GET" => get(state, segments, params),
@@ -46,9 +41,7 @@ fn get(state: &State, segments: &[&str], params: Params) -> Result<Value, Stripe
     match segments {
         ["customers"] => customers::list(state, params),
         ["customers", id] => customers::retrieve(state, id, params),
-        ["customers", id, "payment_methods"] => {
-            payment_methods::list_of_customer(state, id, params)
-        }
+        ["customers", id, "payment_methods"] => payment_methods::list_of_customer(state, id, params),
         ["payment_methods"] => payment_methods::list(state, params),
         ["payment_methods", id] => payment_methods::retrieve(state, id, params),
         ["checkout", "sessions"] => checkout::list(state, params),

@@ -69,14 +69,7 @@ pub(super) fn succeed(
 ) -> String {
     let id = ids::new("seti_1");
     let client_secret = ids::new(&format!("{id}_secret_"));
-    let setup = SetupIntent {
-        id: id.clone(),
-        created: state.now(),
-        customer,
-        payment_method,
-        metadata,
-        client_secret,
-    };
+    let setup = SetupIntent { id: id.clone(), created: state.now(), customer, payment_method, metadata, client_secret };
     let shown = setup.json();
     state.setup_intents.insert(setup);
     state.emit("setup_intent.created", shown.clone());
@@ -93,9 +86,5 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     let page = Page::take(&mut params)?;
     let customer = params.filled("customer")?;
     params.finish()?;
-    state
-        .setup_intents
-        .page(&page, "/v1/setup_intents", |setup| {
-            customer.is_none() || setup.customer == customer
-        })
+    state.setup_intents.page(&page, "/v1/setup_intents", |setup| customer.is_none() || setup.customer == customer)
 }

@@ -134,10 +134,7 @@ impl State {
             origin: self.origin.clone(),
             pending: self.webhook_url.is_some(),
         };
-        let outgoing = Outgoing {
-            event_id: event.id.clone(),
-            resent: false,
-        };
+        let outgoing = Outgoing { event_id: event.id.clone(), resent: false };
         self.events.insert(event);
         if self.webhook_url.is_some() {
             self.send(outgoing);
@@ -167,15 +164,9 @@ impl State {
         let (prefix, _tail) = id.split_once('_')?;
         match prefix {
             "cus" => self.customers.find(id).map(super::table::Record::json),
-            "pm" => self
-                .payment_methods
-                .find(id)
-                .map(super::table::Record::json),
+            "pm" => self.payment_methods.find(id).map(super::table::Record::json),
             "cs" => self.sessions.find(id).map(super::table::Record::json),
-            "pi" => self
-                .payment_intents
-                .find(id)
-                .map(super::table::Record::json),
+            "pi" => self.payment_intents.find(id).map(super::table::Record::json),
             "seti" => self.setup_intents.find(id).map(super::table::Record::json),
             "ch" => self.charges.find(id).map(super::table::Record::json),
             "re" => self.refunds.find(id).map(super::table::Record::json),
@@ -187,11 +178,7 @@ impl State {
     pub(super) fn customer_param(&self, id: &str) -> Result<(), super::error::StripeError> {
         let customer = self.customers.named(id, "customer")?;
         if customer.deleted {
-            return Err(super::error::StripeError::no_such_param(
-                "customer",
-                customer.id(),
-                "customer",
-            ));
+            return Err(super::error::StripeError::no_such_param("customer", customer.id(), "customer"));
         }
         Ok(())
     }

@@ -18,21 +18,15 @@ use super::idempotency::{Answer, Claim};
 
 /// Lets the first half of a cut answer reach the client before the connection breaks.
 const BEFORE_THE_CUT: Duration = Duration::from_millis(30);
-const BAD_GATEWAY: &str = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>";
+const BAD_GATEWAY: &str =
+    "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>";
 
 /// Answers a request that a fault was queued for.
 pub(super) async fn strike(sim: Arc<Sim>, call: Arc<Call>, fault: ResponseFault) -> Response {
     let name = fault_name(&fault);
     let (answer, response) = match fault {
         ResponseFault::TimeoutBeforeCommit { hold_milliseconds } => {
-            return withhold(
-                &sim,
-                &call,
-                &call.refusal(&outage()),
-                hold_milliseconds,
-                name,
-            )
-            .await;
+            return withhold(&sim, &call, &call.refusal(&outage()), hold_milliseconds, name).await;
         }
         ResponseFault::TimeoutAfterCommit { hold_milliseconds } => {
             let answer = call.run(&sim);
@@ -49,37 +43,22 @@ pub(super) async fn strike(sim: Arc<Sim>, call: Arc<Call>, fault: ResponseFault)
             let response = broken(whole.slice(..whole.len() / 2), whole.len());
             (answer, response)
         }
-        ResponseFault::RateLimited {
-            should_retry,
-            retry_after_seconds,
-        } => rate_limited(&call, should_retry, retry_after_seconds),
+        ResponseFault::RateLimited { should_retry, retry_after_seconds } => {
+            rate_limited(&call, should_retry, retry_after_seconds)
+        }
         ResponseFault::ServerError { committed } => {
             let answer = fail(&sim, &call, committed);
             let response = send(&call, &answer);
             (answer, response)
         }
         ResponseFault::BadGateway { committed } => {
-            let answer = if committed {
-                call.run(&sim)
-            } else {
-                call.refusal(&outage())
-            };
-            (
-                answer,
-                (
-                    StatusCode::BAD_GATEWAY,
-                    [(header::CONTENT_TYPE, "text/html")],
-                    BAD_GATEWAY,
-                )
-                    .into_response(),
-            )
+            let answer = if committed { call.run(&sim) } else { call.refusal(&outage()) };
+            (answer, (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/html")], BAD_GATEWAY).into_response())
         }
-        ResponseFault::LackingFields { fields } => altered(&sim, &call, |object| {
-            object.retain(|field, _value| !fields.contains(field))
-        }),
-        ResponseFault::StrangeValues { values } => {
-            altered(&sim, &call, |object| object.extend(values))
+        ResponseFault::LackingFields { fields } => {
+            altered(&sim, &call, |object| object.retain(|field, _value| !fields.contains(field)))
         }
+        ResponseFault::StrangeValues { values } => altered(&sim, &call, |object| object.extend(values)),
     };
     call.log(&sim, &answer, name);
     response
@@ -94,13 +73,7 @@ fn outage() -> StripeError {
 }
 
 /// Logs what the answer would have been, and never sends it.
-async fn withhold(
-    sim: &Sim,
-    call: &Call,
-    answer: &Answer,
-    hold_milliseconds: u64,
-    fault: Option<String>,
-) -> Response {
+async fn withhold(sim: &Sim, call: &Call, answer: &Answer, hold_milliseconds: u64, fault: Option<String>) -> Response {
     call.log(sim, answer, fault);
     sim.pause(Duration::from_millis(hold_milliseconds)).await;
     broken(Bytes::new(), 1)
@@ -111,11 +84,7 @@ fn fail(sim: &Sim, call: &Call, committed: bool) -> Answer {
     match call.claim(sim) {
         Ok(Claim::Replay(answer)) => answer,
         Ok(Claim::Execute) => {
-            let hidden = if committed {
-                call.execute(sim)
-            } else {
-                Ok(Value::Null)
-            };
+            let hidden = if committed { call.execute(sim) } else { Ok(Value::Null) };
             call.finish(sim, hidden.and(Err(outage())))
         }
         Err(refusal) => call.refusal(&refusal),
@@ -123,11 +92,7 @@ fn fail(sim: &Sim, call: &Call, committed: bool) -> Answer {
 }
 
 /// Does the work and sends another body than the key remembers.
-fn altered(
-    sim: &Sim,
-    call: &Call,
-    alter: impl FnOnce(&mut Map<String, Value>),
-) -> (Answer, Response) {
+fn altered(sim: &Sim, call: &Call, alter: impl FnOnce(&mut Map<String, Value>)) -> (Answer, Response) {
     let answer = call.run(sim);
     let mut shown = answer.clone();
     if let Some(object) = shown.body.as_object_mut() {
@@ -150,39 +115,28 @@ async fn run_later(sim: &Arc<Sim>, call: &Arc<Call>, delay: Duration) -> Answer 
         let result = work.execute(&later);
         let answer = work.finish(&later, result);
         if sender.send(answer).is_err() {
-            tracing::debug!(
-                request = work.id,
-                "the client had gone when its request was done"
-            );
+            tracing::debug!(request = work.id, "the client had gone when its request was done");
         }
     });
-    receiver.await.unwrap_or_else(|_gone| {
-        call.refusal(&StripeError::new(
-            500,
-            "api_error",
-            "the simulator is stopping",
-        ))
-    })
+    receiver
+        .await
+        .unwrap_or_else(|_gone| call.refusal(&StripeError::new(500, "api_error", "the simulator is stopping")))
 }
 
-fn rate_limited(
-    call: &Call,
-    should_retry: Option<bool>,
-    retry_after_seconds: Option<u64>,
-) -> (Answer, Response) {
-    let error = StripeError::new(429, "invalid_request_error", "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.").code("rate_limit");
+fn rate_limited(call: &Call, should_retry: Option<bool>, retry_after_seconds: Option<u64>) -> (Answer, Response) {
+    let error = StripeError::new(
+        429,
+        "invalid_request_error",
+        "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.",
+    )
+    .code("rate_limit");
     let answer = call.refusal(&error);
     let mut response = send(call, &answer);
     if let Some(should) = should_retry {
-        response.headers_mut().insert(
-            SHOULD_RETRY,
-            HeaderValue::from_static(if should { "true" } else { "false" }),
-        );
+        response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
     }
     if let Some(seconds) = retry_after_seconds {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     (answer, response)
 }
@@ -200,13 +154,8 @@ fn broken(part: Bytes, length: usize) -> Response {
         }
     });
     let mut response = Response::new(Body::from_stream(body));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response
 }
 

@@ -39,12 +39,7 @@ pub(super) struct Table<R> {
 
 impl<R: Record> Table<R> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            next: 0,
-            rows: BTreeMap::new(),
-            by_id: HashMap::new(),
-        }
+        Self { capacity, next: 0, rows: BTreeMap::new(), by_id: HashMap::new() }
     }
 
     pub(super) fn insert(&mut self, record: R) {
@@ -68,19 +63,16 @@ impl<R: Record> Table<R> {
 
     /// The record a path names; 404 when there is none.
     pub(super) fn get(&self, id: &str) -> Result<&R, StripeError> {
-        self.find(id)
-            .ok_or_else(|| StripeError::no_such(R::KIND, id))
+        self.find(id).ok_or_else(|| StripeError::no_such(R::KIND, id))
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Result<&mut R, StripeError> {
-        self.find_mut(id)
-            .ok_or_else(|| StripeError::no_such(R::KIND, id))
+        self.find_mut(id).ok_or_else(|| StripeError::no_such(R::KIND, id))
     }
 
     /// The record a parameter names; 400 when there is none.
     pub(super) fn named(&self, id: &str, param: &str) -> Result<&R, StripeError> {
-        self.find(id)
-            .ok_or_else(|| StripeError::no_such_param(R::KIND, id, param))
+        self.find(id).ok_or_else(|| StripeError::no_such_param(R::KIND, id, param))
     }
 
     pub(super) fn forget(&mut self, id: &str) {
@@ -103,40 +95,18 @@ impl<R: Record> Table<R> {
     }
 
     /// One page of the records `keep` admits, newest first, as a list object.
-    pub(super) fn page(
-        &self,
-        page: &Page,
-        url: &str,
-        keep: impl Fn(&R) -> bool,
-    ) -> Result<Value, StripeError> {
+    pub(super) fn page(&self, page: &Page, url: &str, keep: impl Fn(&R) -> bool) -> Result<Value, StripeError> {
         let admitted = |row: &&R| page.created.holds(row.created()) && keep(row);
         let mut found: Vec<&R> = match (&page.starting_after, &page.ending_before) {
             (Some(after), _) => {
                 let end = self.cursor(after, "starting_after")?;
-                self.rows
-                    .range(..end)
-                    .rev()
-                    .map(|(_sequence, row)| row)
-                    .filter(admitted)
-                    .take(page.limit + 1)
-                    .collect()
+                self.rows.range(..end).rev().map(|(_sequence, row)| row).filter(admitted).take(page.limit + 1).collect()
             }
             (None, Some(before)) => {
                 let start = self.cursor(before, "ending_before")?;
-                self.rows
-                    .range(start + 1..)
-                    .map(|(_sequence, row)| row)
-                    .filter(admitted)
-                    .take(page.limit + 1)
-                    .collect()
+                self.rows.range(start + 1..).map(|(_sequence, row)| row).filter(admitted).take(page.limit + 1).collect()
             }
-            (None, None) => self
-                .rows
-                .values()
-                .rev()
-                .filter(admitted)
-                .take(page.limit + 1)
-                .collect(),
+            (None, None) => self.rows.values().rev().filter(admitted).take(page.limit + 1).collect(),
         };
         let has_more = found.len() > page.limit;
         found.truncate(page.limit);
@@ -148,10 +118,7 @@ impl<R: Record> Table<R> {
     }
 
     fn cursor(&self, id: &str, param: &str) -> Result<u64, StripeError> {
-        self.by_id
-            .get(id)
-            .copied()
-            .ok_or_else(|| StripeError::no_such_param(R::KIND, id, param))
+        self.by_id.get(id).copied().ok_or_else(|| StripeError::no_such_param(R::KIND, id, param))
     }
 }
 
@@ -167,9 +134,7 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn take(params: &mut Params) -> Result<Self, StripeError> {
         let limit = params.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
-        let valid = usize::try_from(limit)
-            .ok()
-            .filter(|_limit| (1..=MAX_LIMIT).contains(&limit));
+        let valid = usize::try_from(limit).ok().filter(|_limit| (1..=MAX_LIMIT).contains(&limit));
         let Some(limit) = valid else {
             return Err(StripeError::invalid(
                 "parameter_invalid_integer",
@@ -177,22 +142,13 @@ impl Page {
                 format!("Invalid limit: must be between 1 and {MAX_LIMIT}"),
             ));
         };
-        let (starting_after, ending_before) = (
-            params.filled("starting_after")?,
-            params.filled("ending_before")?,
-        );
+        let (starting_after, ending_before) = (params.filled("starting_after")?, params.filled("ending_before")?);
         if starting_after.is_some() && ending_before.is_some() {
-            return Err(StripeError::refused(
-                "You may only provide one of `starting_after` and `ending_before`.",
-            )
-            .not_kept());
+            return Err(
+                StripeError::refused("You may only provide one of `starting_after` and `ending_before`.").not_kept()
+            );
         }
-        Ok(Self {
-            limit,
-            starting_after,
-            ending_before,
-            created: params.time_range("created")?,
-        })
+        Ok(Self { limit, starting_after, ending_before, created: params.time_range("created")? })
     }
 
     /// One page of a short list that belongs to another object, in its own order.
@@ -201,16 +157,10 @@ impl Page {
             None => 0,
             Some(after) => {
                 let found = items.iter().position(|item| item.id() == after);
-                found.ok_or_else(|| StripeError::no_such_param(R::KIND, after, "starting_after"))?
-                    + 1
+                found.ok_or_else(|| StripeError::no_such_param(R::KIND, after, "starting_after"))? + 1
             }
         };
-        let data: Vec<Value> = items
-            .iter()
-            .skip(start)
-            .take(self.limit)
-            .map(Record::json)
-            .collect();
+        let data: Vec<Value> = items.iter().skip(start).take(self.limit).map(Record::json).collect();
         let has_more = start + data.len() < items.len();
         Ok(json!({ "object": "list", "url": url, "has_more": has_more, "data": data }))
     }

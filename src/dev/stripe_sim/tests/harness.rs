@@ -40,10 +40,7 @@ pub(super) struct Reply {
 
 impl Reply {
     pub(super) fn id(&self) -> String {
-        self.body["id"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no id in {self:?}"))
-            .to_owned()
+        self.body["id"].as_str().unwrap_or_else(|| panic!("no id in {self:?}")).to_owned()
     }
 
     pub(super) fn error(&self, field: &str) -> &Value {
@@ -70,12 +67,7 @@ impl Stripe {
         let mut served = JoinSet::new();
         let stopped = stop.clone();
         served.spawn(async move { serve(listener, config, stopped).await.unwrap() });
-        Self {
-            base,
-            http: deliver::http_client(PATIENCE).unwrap(),
-            _stop: stop.drop_guard(),
-            _served: served,
-        }
+        Self { base, http: deliver::http_client(PATIENCE).unwrap(), _stop: stop.drop_guard(), _served: served }
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {
@@ -100,19 +92,14 @@ impl Stripe {
     }
 
     pub(super) async fn control(&self, path: &str, body: Value) -> Value {
-        let sent = self
-            .http
-            .post(self.at(&format!("/_sim/{path}")))
-            .json(&body);
+        let sent = self.http.post(self.at(&format!("/_sim/{path}"))).json(&body);
         let reply = read(sent).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
         reply.body
     }
 
     pub(super) async fn look(&self, path: &str) -> Value {
-        read(self.http.get(self.at(&format!("/_sim/{path}"))))
-            .await
-            .body
+        read(self.http.get(self.at(&format!("/_sim/{path}")))).await.body
     }
 
     pub(super) async fn fault(&self, fault: Value) {
@@ -120,9 +107,7 @@ impl Stripe {
     }
 
     pub(super) async fn customer(&self) -> String {
-        self.post("/v1/customers", &[("email", "zoe@example.com")])
-            .await
-            .id()
+        self.post("/v1/customers", &[("email", "zoe@example.com")]).await.id()
     }
 
     /// An open session of 2999 US cents that keeps the card.
@@ -136,26 +121,15 @@ impl Stripe {
     pub(super) async fn buyer(&self, card: &str) -> (String, String, String) {
         let customer = self.customer().await;
         let session = self.session(&customer).await.id();
-        let done = self
-            .control(
-                &format!("checkout/sessions/{session}/complete"),
-                json!({ "as": "paid", "card": card }),
-            )
-            .await;
+        let done =
+            self.control(&format!("checkout/sessions/{session}/complete"), json!({ "as": "paid", "card": card })).await;
         let intent = done["payment_intent"].as_str().unwrap().to_owned();
         let shown = self.get(&format!("/v1/payment_intents/{intent}")).await;
-        (
-            customer,
-            shown.body["payment_method"].as_str().unwrap().to_owned(),
-            intent,
-        )
+        (customer, shown.body["payment_method"].as_str().unwrap().to_owned(), intent)
     }
 
     pub(super) async fn charges(&self) -> Vec<Value> {
-        self.look("records").await["charges"]
-            .as_array()
-            .unwrap()
-            .clone()
+        self.look("records").await["charges"].as_array().unwrap().clone()
     }
 
     pub(super) fn at(&self, path: &str) -> String {
@@ -167,10 +141,7 @@ impl Stripe {
 pub(super) fn session_form() -> Vec<(&'static str, &'static str)> {
     vec![
         ("mode", "payment"),
-        (
-            "success_url",
-            "http://127.0.0.1/thanks?session={CHECKOUT_SESSION_ID}",
-        ),
+        ("success_url", "http://127.0.0.1/thanks?session={CHECKOUT_SESSION_ID}"),
         ("cancel_url", "http://127.0.0.1/cart"),
         ("metadata[order_id]", "ord_1"),
         ("payment_intent_data[metadata][order_id]", "ord_1"),
@@ -200,16 +171,9 @@ pub(super) fn renewal_form<'a>(customer: &'a str, method: &'a str) -> Vec<(&'a s
     ]
 }
 
-pub(super) fn form_post(
-    request: reqwest::RequestBuilder,
-    form: &[(&str, &str)],
-) -> reqwest::RequestBuilder {
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish();
-    request
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
+pub(super) fn form_post(request: reqwest::RequestBuilder, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    request.header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 async fn read(request: reqwest::RequestBuilder) -> Reply {
@@ -217,11 +181,7 @@ async fn read(request: reqwest::RequestBuilder) -> Reply {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await.unwrap();
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Reply {
-        status,
-        headers,
-        body,
-    }
+    Reply { status, headers, body }
 }
 
 /// A webhook as it arrived.
@@ -258,14 +218,8 @@ impl Arrival {
     }
 
     fn parts(&self, name: &str) -> Vec<String> {
-        let pairs = self
-            .signature
-            .split(',')
-            .filter_map(|part| part.split_once('='));
-        pairs
-            .filter(|(key, _value)| *key == name)
-            .map(|(_key, value)| value.to_owned())
-            .collect()
+        let pairs = self.signature.split(',').filter_map(|part| part.split_once('='));
+        pairs.filter(|(key, _value)| *key == name).map(|(_key, value)| value.to_owned()).collect()
     }
 }
 
@@ -289,16 +243,10 @@ impl Endpoint {
         let inbox = Arc::new(Mutex::new(Inbox::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let router = Router::new()
-            .route("/hook", post(take))
-            .with_state(Arc::clone(&inbox));
+        let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&inbox));
         let mut served = JoinSet::new();
         served.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            url,
-            inbox,
-            _served: served,
-        }
+        Self { url, inbox, _served: served }
     }
 
     pub(super) fn will_answer(&self, statuses: &[u16]) {
@@ -307,9 +255,7 @@ impl Endpoint {
 
     pub(super) fn arrivals(&self, kind: &str) -> Vec<Arrival> {
         let all = self.inbox.lock().unwrap().arrivals.clone();
-        all.into_iter()
-            .filter(|arrival| kind.is_empty() || arrival.kind() == kind)
-            .collect()
+        all.into_iter().filter(|arrival| kind.is_empty() || arrival.kind() == kind).collect()
     }
 
     pub(super) fn most_at_once(&self) -> usize {
@@ -318,10 +264,8 @@ impl Endpoint {
 
     /// The arrivals of a kind, once there are as many as that.
     pub(super) async fn wait(&self, kind: &str, count: usize) -> Vec<Arrival> {
-        eventually(&format!("{count} × {kind}"), || {
-            Some(self.arrivals(kind)).filter(|found| found.len() >= count)
-        })
-        .await
+        eventually(&format!("{count} × {kind}"), || Some(self.arrivals(kind)).filter(|found| found.len() >= count))
+            .await
     }
 }
 
@@ -335,25 +279,16 @@ pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    found
-        .await
-        .unwrap_or_else(|_late| panic!("{what} did not come in time"))
+    found.await.unwrap_or_else(|_late| panic!("{what} did not come in time"))
 }
 
-async fn take(
-    Shared(inbox): Shared<Arc<Mutex<Inbox>>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> StatusCode {
+async fn take(Shared(inbox): Shared<Arc<Mutex<Inbox>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let status = {
         let mut inbox = inbox.lock().unwrap();
         inbox.at_once += 1;
         inbox.most_at_once = inbox.most_at_once.max(inbox.at_once);
         let signature = headers["stripe-signature"].to_str().unwrap().to_owned();
-        inbox.arrivals.push(Arrival {
-            body: body.to_vec(),
-            signature,
-        });
+        inbox.arrivals.push(Arrival { body: body.to_vec(), signature });
         inbox.answers.pop_front().unwrap_or(200)
     };
     tokio::task::yield_now().await;
