@@ -6,4 +6,4 @@ pub(crate) mod events;
 pub(crate) mod process;
 mod stack;
 
-pub(crate) use stack::{Running, Stack, StackOptions};
+pub(crate) use stack::Stack;
