@@ -28,10 +28,14 @@ create table berth.orders (
     stripe_session_id text unique,
     checkout_url text,
     is_renewal boolean not null default false,
+    -- The caller's own key for this checkout, and what it asked for: asking again answers the same order.
+    idempotency_key text,
+    request_hash bytea,
     created_at timestamptz not null,
     expires_at timestamptz not null,
     paid_at timestamptz,
-    completed_at timestamptz
+    completed_at timestamptz,
+    unique (customer_id, idempotency_key)
 );
 create index orders_of_customer on berth.orders (customer_id, id desc);
 

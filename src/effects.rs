@@ -167,8 +167,19 @@ pub struct NewOrder {
     pub created_at: Timestamp,
     /// Until when it can be paid.
     pub expires_at: Timestamp,
+    /// The caller's own key for it.
+    pub idempotency: Option<Idempotency>,
     /// One a unit.
     pub items: Vec<NewOrderItem>,
+}
+
+/// A caller's own key for what it asks, and a hash of what it asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// As the header `Idempotency-Key` gave it.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub request_hash: [u8; 32],
 }
 
 /// How to reach a customer.

@@ -1,7 +1,7 @@
 //! Keeps the README true: its tables are the program's, and the commands that it shows are there.
 //!
 //! Tables stand between `<!-- flow:begin -->` and `<!-- flow:end -->`, and between `jobs:begin` and `jobs:end`; their
-//! rows may stand in any order, and cells may be in backticks.
+//! rows may stand in any order. A cell may be in backticks; of a link its target counts.
 
 #[path = "architecture/tables.rs"]
 mod tables;
@@ -27,7 +27,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
 }
 
-/// The rows of the table between `<!-- name:begin -->` and `<!-- name:end -->`, without backticks.
+/// The rows of the table between `<!-- name:begin -->` and `<!-- name:end -->`, each cell as [`cell_text`] reads it.
 fn table<const COLUMNS: usize>(
     text: &str,
     name: &str,
@@ -38,7 +38,7 @@ fn table<const COLUMNS: usize>(
     let (inside, _) = after.split_once(&end).ok_or_else(|| format!("there is no {end}"))?;
     let mut rows = inside.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
         let cells = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')).unwrap_or_default();
-        let cells: Vec<String> = cells.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+        let cells: Vec<String> = cells.split('|').map(cell_text).collect();
         <[String; COLUMNS]>::try_from(cells).map_err(|_| format!("not a row of {COLUMNS} cells: {line}"))
     });
     match rows.next().transpose()? {
@@ -50,6 +50,13 @@ fn table<const COLUMNS: usize>(
         return Err(format!("there is no |---| beneath the columns of `{name}`"));
     }
     rows.collect()
+}
+
+/// A cell without backticks; the target of a cell that is one link.
+fn cell_text(cell: &str) -> String {
+    let cell = cell.trim();
+    let link = cell.strip_prefix('[').and_then(|cell| cell.strip_suffix(')')).and_then(|cell| cell.split_once("]("));
+    link.filter(|(_, target)| !target.contains('(')).map_or(cell, |(_, target)| target).replace('`', "")
 }
 
 /// What only one of the two tables has; nothing when they are the same.
@@ -173,7 +180,7 @@ const FLOW: &str = "Some words.
 <!-- flow:begin -->
 | Stripe event | Job | Handler | What becomes true |
 |---|---|---|---|
-| `checkout.session.async_payment_failed` | `CloseCheckout` | `src/handlers/checkout/close_checkout.rs` | It failed |
+| `checkout.session.async_payment_failed` | `CloseCheckout` | [`close_checkout.rs`](src/handlers/checkout/close_checkout.rs) | It failed |
 | checkout.session.expired | CloseCheckout | src/handlers/checkout/close_checkout.rs | It is cancelled |
 <!-- flow:end -->";
 
@@ -210,7 +217,7 @@ fn a_row_that_the_program_lacks_is_named() {
 
 #[test]
 fn a_row_that_names_another_handler_or_says_nothing_is_named() {
-    let astray = check_flow(&FLOW.replace("close_checkout.rs |", "session.rs |"), STRIPE, WORKER).unwrap();
+    let astray = check_flow(&FLOW.replace("close_checkout.rs) |", "session.rs) |"), STRIPE, WORKER).unwrap();
     let unsaid = check_flow(&FLOW.replace("It failed", ""), STRIPE, WORKER).unwrap();
 
     assert_eq!(astray.len(), 2, "{astray:?}");

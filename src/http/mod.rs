@@ -1,5 +1,115 @@
 //! The HTTP side: routes, authentication, problem details.
 
 pub mod auth;
+pub mod checkout;
+pub mod health;
+pub mod hosting;
+pub mod orders;
+mod paging;
 pub mod problem;
+mod request_id;
+mod server;
 pub mod sites;
+pub mod stripe;
+
+use std::time::Duration;
+
+use axum::{Router, extract::FromRef, http::StatusCode, routing::get};
+use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    gateways::http_client::{self, Timeouts},
+};
+use auth::Authenticator;
+use problem::Problem;
+pub use server::serve;
+use sites::Sites;
+
+/// The largest body that a route of the API takes.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How long a request may take. Longer than a call to Stripe with its retries.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the keys of a token's issuer may take to come.
+const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), total: Duration::from_secs(5) };
+
+/// What routes use.
+#[derive(Clone)]
+pub struct HttpState {
+    app: App,
+    authenticator: Authenticator,
+}
+
+impl FromRef<HttpState> for App {
+    fn from_ref(state: &HttpState) -> Self {
+        state.app.clone()
+    }
+}
+
+impl FromRef<HttpState> for Authenticator {
+    fn from_ref(state: &HttpState) -> Self {
+        state.authenticator.clone()
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Berth",
+        description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
+                       errors are problem details (RFC 9457); lists page by `starting_after`."
+    ),
+    modifiers(&Bearer)
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+    }
+}
+
+/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host.
+///
+/// # Errors
+/// When no client for outgoing requests can be made.
+pub fn router(app: App, extra: Option<Router>) -> Result<Router, reqwest::Error> {
+    let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
+    let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
+    let state = HttpState { app, authenticator };
+    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(checkout::create))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(hosting::list))
+        .routes(routes!(hosting::show))
+        .routes(routes!(hosting::reveal))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .routes(routes!(stripe::receive))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .split_for_parts();
+    let description = serde_json::to_string(&description).unwrap_or_default();
+    let api = api
+        .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .with_state(state);
+    let all = match extra {
+        Some(extra) => extra.merge(api),
+        None => api,
+    };
+    let all = all
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(axum::middleware::from_fn(request_id::answer))
+        .layer(CatchPanicLayer::custom(request_id::answer_panic));
+    Ok(sites.before(all))
+}

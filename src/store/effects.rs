@@ -2,6 +2,8 @@
 //!
 //! Every transaction locks in this order: jobs, orders, accounts, then the rows that it inserts, each sorted by id.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_jobs::ids::JobId;
@@ -296,6 +298,8 @@ async fn insert_orders(
             order.total.amount(),
             order.created_at.to_sqlx(),
             order.expires_at.to_sqlx(),
+            order.idempotency.as_ref().map(|i| i.key.clone()),
+            order.idempotency.as_ref().map(|i| i.request_hash.to_vec()),
         )
         .execute(&mut *db)
         .await?

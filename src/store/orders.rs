@@ -143,6 +143,27 @@ impl Store {
         self.with_items(vec![row]).await?.pop().ok_or_else(|| StoreError::Missing(format!("order {id}")))
     }
 
+    /// The order that a customer has made under a key of their own, and the hash of what they asked.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn order_under_key(
+        &self,
+        customer: CustomerId,
+        key: &str,
+    ) -> Result<Option<(OrderId, Vec<u8>)>, StoreError> {
+        let row = sqlx::query!(
+            r#"select id, request_hash as "request_hash!"
+               from berth.orders
+               where customer_id = $1 and idempotency_key = $2"#,
+            customer.0,
+            key,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| (OrderId(row.id), row.request_hash)))
+    }
+
     /// A customer's orders, newest first.
     ///
     /// # Errors

@@ -1,0 +1,8 @@
+//! The simulator's semantics over real HTTP.
+
+mod api;
+mod checkout;
+mod faults;
+mod harness;
+mod money;
+mod webhooks;

@@ -1,0 +1,129 @@
+//! `POST /webhooks/stripe`: verify, store with its job in one commit, answer. Everything else happens later.
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use berth_jobs::{
+    AnyJob,
+    checkout::{CloseCheckout, CompleteCheckout},
+    ids::StripeEventId,
+};
+use bytes::Bytes;
+use http_body_util::LengthLimitError;
+use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
+use crate::{
+    app::App,
+    clock::Clock,
+    effects::{Alert, Effects, EventOutcome, NewStripeEvent},
+    error::chain,
+    gateways::stripe::{
+        EventError, StripeEvent,
+        webhook::{self, TOLERANCE_SECONDS},
+    },
+    queue::committer::CommitError,
+};
+
+/// The largest event that is taken. Stripe's are a few kilobytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// How soon Stripe may try again when the database is away.
+const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The table: which event of Stripe means which job. All others are stored and acknowledged.
+fn job_for(event: &StripeEvent) -> Option<AnyJob> {
+    let event_id = StripeEventId(event.id.clone());
+    match event.kind.as_str() {
+        "checkout.session.completed" => Some(CompleteCheckout { event_id }.into()),
+        "checkout.session.async_payment_succeeded" => Some(CompleteCheckout { event_id }.into()),
+        "checkout.session.async_payment_failed" => Some(CloseCheckout { event_id }.into()),
+        "checkout.session.expired" => Some(CloseCheckout { event_id }.into()),
+        _ => None,
+    }
+}
+
+/// Takes an event of Stripe. It is answered 200 only once it is stored for good, together with its job.
+#[utoipa::path(
+    post,
+    path = "/webhooks/stripe",
+    tag = "webhooks",
+    params(("Stripe-Signature" = String, Header, description = "Stripe's signature over the raw body.")),
+    request_body(content = String, content_type = "application/json", description = "An event, as Stripe sends it."),
+    responses(
+        (status = 200, description = "Stored; sent again, it changes nothing."),
+        (status = 400, description = "The signature is missing, wrong or stale, or the body is not JSON."),
+        (status = 413, description = "Larger than 1 MiB."),
+        (status = 503, description = "It could not be stored; send it again."),
+    ),
+)]
+pub async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let payload = read(&headers, body).await?;
+    let signature = headers.get("stripe-signature").map(|value| value.as_bytes());
+    let now = Clock::machine().as_second();
+    webhook::verify(&payload, signature, &app.config.stripe.webhook_secrets, now, TOLERANCE_SECONDS).map_err(
+        |error| Problem::new(StatusCode::BAD_REQUEST, "bad-signature", "The event is not taken", chain(&error)),
+    )?;
+    let effects = effects_of(payload, app.config.stripe.livemode)?;
+    match app.committer.write(effects).await {
+        Ok(()) => Ok(StatusCode::OK.into_response()),
+        Err(error @ (CommitError::Unavailable(_) | CommitError::Failed(_))) => {
+            tracing::error!(error = chain(&error), "an event could not be stored");
+            Err(Problem::unavailable(RETRY_AFTER))
+        }
+        // An event relies on no row: nothing can have refused it but a fault of ours, and Stripe sends it again.
+        Err(error @ (CommitError::Refused(_) | CommitError::ClaimLost)) => {
+            tracing::error!(error = chain(&error), "an event was refused");
+            Err(Problem::unavailable(RETRY_AFTER))
+        }
+    }
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > BODY_LIMIT) {
+        return Err(Problem::payload_too_large());
+    }
+    to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+        let is_limit = std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>());
+        if is_limit { Problem::payload_too_large() } else { Problem::invalid_body("the body ended too early") }
+    })
+}
+
+/// What an authentic event makes true: its row, and its job where one follows.
+fn effects_of(payload: Bytes, livemode: bool) -> Result<Effects, Problem> {
+    let event = match StripeEvent::parse(&payload) {
+        Ok(event) => event,
+        Err(error @ EventError::NotJson { .. }) => return Err(Problem::invalid_body(chain(&error))),
+        Err(error) => return Ok(parked(payload, &chain(&error))),
+    };
+    let id = StripeEventId(event.id.clone());
+    let stored =
+        |outcome| NewStripeEvent { id: id.clone(), kind: event.kind.clone(), payload: payload.clone(), outcome };
+    if event.account.is_some() {
+        // A connected account's: Berth has none.
+        return Ok(Effects::new_event(stored(EventOutcome::Ignored)));
+    }
+    if event.livemode.is_some_and(|of_event| of_event != livemode) {
+        let alert = Alert {
+            kind: "event_of_other_mode",
+            subject: id.to_string(),
+            detail: format!("{} came although stripe.livemode is {livemode}: is an endpoint set up twice?", event.kind),
+        };
+        return Ok(Effects::new_event(stored(EventOutcome::Parked)).alert(alert));
+    }
+    Ok(match job_for(&event) {
+        Some(job) => Effects::new_event(stored(EventOutcome::Pending)).enqueue(job),
+        None => Effects::new_event(stored(EventOutcome::Ignored)),
+    })
+}
+
+/// Authentic, but no event: kept under the hash of its bytes for a person to look at.
+fn parked(payload: Bytes, why: &str) -> Effects {
+    let id = StripeEventId(format!("unreadable_{}", hex::encode(Sha256::digest(&payload))));
+    let alert = Alert { kind: "event_unreadable", subject: id.to_string(), detail: why.to_owned() };
+    let kind = "unreadable".to_owned();
+    Effects::new_event(NewStripeEvent { id, kind, payload, outcome: EventOutcome::Parked }).alert(alert)
+}
