@@ -1,5 +1,7 @@
 //! What other applications rely on: each job's name, constants, keys, payload and JSON Schema, as they go over the wire.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
+
 use berth_jobs::{
     AnyJob, DecodeError, Job, JobKind,
     checkout::{CloseCheckout, CompleteCheckout, SyncCheckout},

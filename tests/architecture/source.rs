@@ -258,6 +258,7 @@ impl Names {
 
 impl<'ast> Visit<'ast> for Names {
     fn visit_item(&mut self, item: &'ast Item) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "syn's list of items may grow")]
         let attributes: &[Attribute] = match item {
             Item::Const(item) => &item.attrs,
             Item::Enum(item) => &item.attrs,

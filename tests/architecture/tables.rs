@@ -1,7 +1,7 @@
 //! The program's two tables, read from its source: job → handler in worker.rs, Stripe event → job in http/stripe.rs.
 
 use syn::{
-    Arm, Item, Lit, LitStr, Pat, Path,
+    Arm, Item, LitStr, Pat, Path,
     visit::{self, Visit},
 };
 
@@ -21,10 +21,10 @@ pub(crate) struct WorkerRow {
 pub(crate) fn worker_rows(source: &str) -> Result<Vec<WorkerRow>, String> {
     let mut rows = Vec::new();
     for arm in arms_of("run", source)? {
-        let job = match &arm.pat {
-            Pat::TupleStruct(pattern) => last_of(&pattern.path),
-            _ => return Err("an arm of the worker's table is not `AnyJob::Job(job)`".to_owned()),
+        let Pat::TupleStruct(pattern) = &arm.pat else {
+            return Err("an arm of the worker's table is not `AnyJob::Job(job)`".to_owned());
         };
+        let job = last_of(&pattern.path);
         let called = paths_in(&arm).into_iter().find(|path| path.first().is_some_and(|first| first == "handlers"));
         let handler = match called.as_deref() {
             Some([folder @ .., run]) if run == "run" => format!("src/{}.rs", folder.join("/")),
@@ -76,9 +76,9 @@ fn arms_of(function: &str, source: &str) -> Result<Vec<Arm>, String> {
         }
     }
     let file = syn::parse_file(source).map_err(|error| format!("it is no Rust: {error}"))?;
-    let found = file.items.iter().find_map(|item| match item {
-        Item::Fn(found) if found.sig.ident == function => Some(found),
-        _ => None,
+    let found = file.items.iter().find_map(|item| {
+        let Item::Fn(found) = item else { return None };
+        (found.sig.ident == function).then_some(found)
     });
     let mut arms = Arms::default();
     arms.visit_item_fn(found.ok_or_else(|| format!("there is no `fn {function}`"))?);
@@ -108,9 +108,6 @@ fn texts_in(pattern: &Pat) -> Vec<String> {
     impl<'ast> Visit<'ast> for Texts {
         fn visit_lit_str(&mut self, text: &'ast LitStr) {
             self.0.push(text.value());
-        }
-        fn visit_lit(&mut self, literal: &'ast Lit) {
-            visit::visit_lit(self, literal);
         }
     }
     let mut texts = Texts::default();
