@@ -87,7 +87,7 @@ async fn work(app: App, queue: Queue, tasks: Supervisor, watchdog: Watchdog) {
     let draining = tasks.draining.clone();
     let monitor = Monitor::new().register(move |_| {
         let backend =
-            LedgerBackend::new(app.store.clone(), app.redis.clone(), tasks.clone(), queue, app.lease.id, slots);
+            LedgerBackend::new(app.store.clone(), app.redis.clone(), tasks.clone(), queue, app.lease.clone(), slots);
         let (app, watchdog) = (app.clone(), watchdog.clone());
         WorkerBuilder::new(format!("{queue}-{}", app.lease.id)).backend(backend).build(move |job: RunnableJob| {
             let (app, watchdog) = (app.clone(), watchdog.clone());

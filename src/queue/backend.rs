@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tower::layer::util::Identity;
 use uuid::Uuid;
 
-use super::redis::{Popper, RedisQueues};
+use super::{
+    lease::{Held, Lease},
+    redis::{Popper, RedisQueues},
+};
 use crate::{
     error::chain,
     store::{Store, jobs::ClaimedJob},
@@ -43,6 +46,7 @@ pub struct RunnableJob {
     pub claimed: ClaimedJob,
     _slot: OwnedSemaphorePermit,
     _bulk: Option<BulkSlot>,
+    _held: Held,
 }
 
 /// Counts a bulk job while it is in a slot.
@@ -71,16 +75,16 @@ pub struct LedgerBackend {
 }
 
 impl LedgerBackend {
-    /// A backend for `queue` with `slots` slots, whose claims belong to `worker`.
+    /// A backend for `queue` with `slots` slots, whose claims belong to `lease`.
     #[must_use]
-    pub fn new(store: Store, redis: RedisQueues, tasks: Supervisor, queue: Queue, worker: Uuid, slots: usize) -> Self {
+    pub fn new(store: Store, redis: RedisQueues, tasks: Supervisor, queue: Queue, lease: Lease, slots: usize) -> Self {
         let slots = slots.max(1);
         let (sender, jobs) = mpsc::channel(slots);
         let fetcher = Fetcher {
             store,
             redis,
             queue,
-            worker,
+            lease,
             slots,
             free: Arc::new(Semaphore::new(slots)),
             bulk: Arc::default(),
@@ -143,7 +147,7 @@ struct Fetcher {
     store: Store,
     redis: RedisQueues,
     queue: Queue,
-    worker: Uuid,
+    lease: Lease,
     slots: usize,
     free: Arc<Semaphore>,
     bulk: Arc<AtomicUsize>,
@@ -203,7 +207,7 @@ impl Fetcher {
     async fn claim(&self, ids: &[Uuid]) -> Vec<ClaimedJob> {
         let mut wait = Duration::from_millis(20);
         loop {
-            match self.store.claim(self.queue, ids, self.worker).await {
+            match self.store.claim(self.queue, ids, self.lease.id).await {
                 Ok(claimed) => return claimed,
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, error = chain(&error), "jobs could not be claimed");
@@ -219,7 +223,12 @@ impl Fetcher {
 
     async fn hand_over(&self, claimed: ClaimedJob, slot: OwnedSemaphorePermit) {
         let is_bulk = JobKind::named(&claimed.kind).is_some_and(|kind| kind.class == Class::Bulk);
-        let job = RunnableJob { claimed, _slot: slot, _bulk: is_bulk.then(|| BulkSlot::take(&self.bulk)) };
+        let job = RunnableJob {
+            _held: self.lease.hold(claimed.id),
+            claimed,
+            _slot: slot,
+            _bulk: is_bulk.then(|| BulkSlot::take(&self.bulk)),
+        };
         // When the worker has closed, the job is given back with all others of this process.
         let _ = self.jobs.send(job).await;
     }

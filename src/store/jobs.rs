@@ -1,5 +1,7 @@
 //! The ledger's own statements: claim, settle, dispatch, and what operators ask of it.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use berth_jobs::{Class, Queue, ids::JobId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;

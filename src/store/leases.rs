@@ -1,5 +1,6 @@
 //! The processes that run jobs, and what becomes of the jobs of those that died.
 
+use berth_jobs::ids::JobId;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -68,6 +69,33 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())
+    }
+
+    /// The claims of a process.
+    pub(crate) async fn claims_of(&self, worker: Uuid) -> Result<Vec<(JobId, Uuid)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select id, claim_id as "claim_id!" from berth.jobs where worker = $1 and state = 'running'"#,
+            worker,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (JobId(row.id), row.claim_id)).collect())
+    }
+
+    /// Queues again jobs under these claims, which were never started.
+    pub(crate) async fn give_back_claims(&self, claims: &[(JobId, Uuid)]) -> Result<(), StoreError> {
+        let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
+        sqlx::query!(
+            "update berth.jobs j
+             set state = 'queued', claim_id = null, worker = null, dispatched_at = null, attempt = j.attempt - 1
+             from unnest($1::uuid[], $2::uuid[]) c (id, claim_id)
+             where j.id = c.id and j.claim_id = c.claim_id and j.state = 'running'",
+            &ids,
+            &claim_ids,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// How many jobs a process holds.

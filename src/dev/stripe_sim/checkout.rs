@@ -49,7 +49,7 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
         cancel_url: params.filled("cancel_url")?,
         idempotency_key: state.origin.idempotency_key.clone(),
         client_reference_id: params.filled("client_reference_id")?,
-        payment_method_types: Some(params.texts("payment_method_types")?)
+        payment_method_types: Some(params.method_kinds()?)
             .filter(|kinds| !kinds.is_empty())
             .unwrap_or_else(|| vec!["card".into()]),
         repeated: take_repeated(&mut params)?,

@@ -183,6 +183,12 @@ impl Params {
         list.indexes()?.into_iter().map(|index| list.required(&index)).collect()
     }
 
+    /// The kinds of payment method, under the name of either version of the API: `2026-09-30.endive` renamed it.
+    pub(super) fn method_kinds(&mut self) -> Taken<Vec<String>> {
+        let kinds = self.texts("allowed_payment_method_types")?;
+        if kinds.is_empty() { self.texts("payment_method_types") } else { Ok(kinds) }
+    }
+
     pub(super) fn metadata(&mut self) -> Taken<MetadataChange> {
         let clear = matches!(self.nodes.get("metadata"), Some(Node::Text(text)) if text.is_empty());
         let pairs = self.pairs("metadata")?;

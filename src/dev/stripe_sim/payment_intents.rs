@@ -247,7 +247,7 @@ fn describe(intent: &mut PaymentIntent, params: &mut Params) -> Result<(), Strip
 
 /// Reads which kinds of payment method are accepted; true when some may redirect the customer.
 fn take_method_kinds(intent: &mut PaymentIntent, params: &mut Params) -> Result<bool, StripeError> {
-    let kinds = params.texts("payment_method_types")?;
+    let kinds = params.method_kinds()?;
     let mut automatic = params.table("automatic_payment_methods")?;
     let enabled = automatic.boolean("enabled")?;
     let allow = automatic.one_of("allow_redirects", &["always", "never"])?.unwrap_or_else(|| "always".into());

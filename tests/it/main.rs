@@ -1,0 +1,7 @@
+//! Tests of the whole: real PostgreSQL, Redis, HTTP and SMTP, and a Stripe of our own.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests may")]
+
+mod checkout;
+mod support;
+mod webhook;

@@ -1,0 +1,1 @@
+//! What Stripe sends is taken once, or refused and leaves nothing.
