@@ -327,9 +327,14 @@ impl Endpoint {
 
 /// Waits for a condition, with a bound that fails the test.
 pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    poll(what, async || look()).await
+}
+
+/// Waits for a condition that has to be asked for.
+pub(super) async fn poll<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let found = tokio::time::timeout(PATIENCE, async {
         loop {
-            if let Some(found) = look() {
+            if let Some(found) = ask().await {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

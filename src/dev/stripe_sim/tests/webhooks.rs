@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Endpoint, SECRET, Stripe, eventually, renewal_form};
+use super::harness::{Endpoint, SECRET, Stripe, eventually, poll, renewal_form};
 
 async fn pair() -> (Endpoint, Stripe) {
     let endpoint = Endpoint::start().await;
@@ -124,9 +124,11 @@ async fn a_webhook_is_tried_again_until_it_is_answered_2xx() {
     );
     let id = arrivals[0].event()["id"].as_str().unwrap().to_owned();
     let delivered = format!("/v1/events/{id}");
-    while stripe.get(&delivered).await.body["pending_webhooks"] != 0 {
-        tokio::task::yield_now().await;
-    }
+    poll("the end of the event's delivery", async || {
+        let event = stripe.get(&delivered).await.body;
+        Some(()).filter(|()| event["pending_webhooks"] == 0)
+    })
+    .await;
     let log = stripe.look(&format!("deliveries?event={id}")).await;
     let attempts: Vec<_> = log["deliveries"]
         .as_array()
