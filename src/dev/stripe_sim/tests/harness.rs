@@ -275,6 +275,7 @@ struct Inbox {
     answers: VecDeque<u16>,
     at_once: usize,
     most_at_once: usize,
+    held: bool,
 }
 
 /// A webhook endpoint that answers what the test scripted, and 200 after that.
@@ -310,6 +311,11 @@ impl Endpoint {
         all.into_iter()
             .filter(|arrival| kind.is_empty() || arrival.kind() == kind)
             .collect()
+    }
+
+    /// Keeps every webhook waiting for its answer, or lets them all go.
+    pub(super) fn hold(&self, held: bool) {
+        self.inbox.lock().unwrap().held = held;
     }
 
     pub(super) fn most_at_once(&self) -> usize {
@@ -361,7 +367,10 @@ async fn take(
         });
         inbox.answers.pop_front().unwrap_or(200)
     };
-    tokio::task::yield_now().await;
+    eventually("the test to let go", || {
+        Some(()).filter(|()| !inbox.lock().unwrap().held)
+    })
+    .await;
     inbox.lock().unwrap().at_once -= 1;
     StatusCode::from_u16(status).unwrap()
 }
