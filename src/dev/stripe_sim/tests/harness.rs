@@ -13,6 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -275,7 +276,7 @@ struct Inbox {
     answers: VecDeque<u16>,
     at_once: usize,
     most_at_once: usize,
-    held: bool,
+    held: watch::Sender<bool>,
 }
 
 /// A webhook endpoint that answers what the test scripted, and 200 after that.
@@ -315,7 +316,7 @@ impl Endpoint {
 
     /// Keeps every webhook waiting for its answer, or lets them all go.
     pub(super) fn hold(&self, held: bool) {
-        self.inbox.lock().unwrap().held = held;
+        self.inbox.lock().unwrap().held.send_replace(held);
     }
 
     pub(super) fn most_at_once(&self) -> usize {
@@ -356,7 +357,7 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
-    let status = {
+    let (status, mut held) = {
         let mut inbox = inbox.lock().unwrap();
         inbox.at_once += 1;
         inbox.most_at_once = inbox.most_at_once.max(inbox.at_once);
@@ -365,12 +366,16 @@ async fn take(
             body: body.to_vec(),
             signature,
         });
-        inbox.answers.pop_front().unwrap_or(200)
+        (
+            inbox.answers.pop_front().unwrap_or(200),
+            inbox.held.subscribe(),
+        )
     };
-    eventually("the test to let go", || {
-        Some(()).filter(|()| !inbox.lock().unwrap().held)
-    })
-    .await;
+    let let_go = held.wait_for(|held| !held);
+    tokio::time::timeout(PATIENCE, let_go)
+        .await
+        .unwrap()
+        .unwrap();
     inbox.lock().unwrap().at_once -= 1;
     StatusCode::from_u16(status).unwrap()
 }
