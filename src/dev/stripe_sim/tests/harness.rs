@@ -228,6 +228,7 @@ async fn read(request: reqwest::RequestBuilder) -> Reply {
 /// A webhook as it arrived.
 #[derive(Debug, Clone)]
 pub(super) struct Arrival {
+    pub(super) kind: String,
     pub(super) body: Vec<u8>,
     pub(super) signature: String,
 }
@@ -235,10 +236,6 @@ pub(super) struct Arrival {
 impl Arrival {
     pub(super) fn event(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
-    }
-
-    pub(super) fn kind(&self) -> String {
-        self.event()["type"].as_str().unwrap().to_owned()
     }
 
     pub(super) fn signed_at(&self) -> i64 {
@@ -308,10 +305,9 @@ impl Endpoint {
     }
 
     pub(super) fn arrivals(&self, kind: &str) -> Vec<Arrival> {
-        let all = self.inbox.lock().unwrap().arrivals.clone();
-        all.into_iter()
-            .filter(|arrival| kind.is_empty() || arrival.kind() == kind)
-            .collect()
+        let inbox = self.inbox.lock().unwrap();
+        let wanted = inbox.arrivals.iter().filter(|arrival| arrival.kind == kind);
+        wanted.cloned().collect()
     }
 
     /// Keeps every webhook waiting for its answer, or lets them all go.
@@ -362,8 +358,12 @@ async fn take(
         inbox.at_once += 1;
         inbox.most_at_once = inbox.most_at_once.max(inbox.at_once);
         let signature = headers["stripe-signature"].to_str().unwrap().to_owned();
+        let event: Value = serde_json::from_slice(&body).unwrap();
+        let kind = event["type"].as_str().unwrap().to_owned();
+        let body = body.to_vec();
         inbox.arrivals.push(Arrival {
-            body: body.to_vec(),
+            kind,
+            body,
             signature,
         });
         (
