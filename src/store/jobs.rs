@@ -325,6 +325,32 @@ impl Store {
         })
     }
 
+    /// The job that an enqueued one became: itself, or the one that had its key already. `None` when that one has ended
+    /// since, and its key waits for nothing any more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn enqueued_job(
+        &self,
+        id: JobId,
+        once_key: Option<&str>,
+        coalesce_key: Option<&str>,
+    ) -> Result<Option<JobId>, StoreError> {
+        let found = sqlx::query_scalar!(
+            "select id
+             from berth.jobs
+             where id = $1 or once_key = $2 or (coalesce_key = $3 and state = 'queued')
+             order by id = $1 desc, once_key = $2 desc nulls last
+             limit 1",
+            id.0,
+            once_key,
+            coalesce_key,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(JobId))
+    }
+
     /// Does what an operator asks of a job; answers whether it was in a state that allows it.
     ///
     /// # Errors
