@@ -61,7 +61,20 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("schedule", &["app", "clock", "config", "domain", "effects", "error", "queue", "store", "supervise"]),
     (
         "dev",
-        &["app", "config", "domain", "gateways", "http", "mail", "queue", "secrets", "store", "supervise", "telemetry"],
+        &[
+            "app",
+            "clock",
+            "config",
+            "domain",
+            "gateways",
+            "http",
+            "mail",
+            "queue",
+            "secrets",
+            "store",
+            "supervise",
+            "telemetry",
+        ],
     ),
     (
         "cli",
@@ -138,6 +151,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
 pub(crate) const SPAWNERS: &[(&str, &str)] = &[
     ("src/supervise.rs", "the one place that spawns"),
     ("src/watchdog.rs", "looks at the runtime from outside, on a thread of its own"),
+    ("src/cli/stripe_sim.rs", "a read of standard input cannot be interrupted: the process ends without it"),
     ("src/dev/mailbox.rs", "a tool of development: its end is its token"),
 ];
 
