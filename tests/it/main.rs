@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests may")]
 
+mod broken;
 mod checkout;
+mod crash;
+mod poison;
+mod postgres;
+mod redis;
+mod shutdown;
 mod support;
 mod webhook;

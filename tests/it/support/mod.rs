@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+mod check;
 pub(crate) mod events;
+pub(crate) mod keeper;
+pub(crate) mod load;
 pub(crate) mod process;
 mod stack;
 
-pub(crate) use stack::Stack;
+pub(crate) use stack::{Stack, StackOptions};
