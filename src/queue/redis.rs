@@ -28,8 +28,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const BLOCK_SECONDS: f64 = 1.0;
 /// Every so often a pop takes the oldest id, whatever its class.
 const OLDEST_EVERY: u64 = 8;
-/// At most so many ids of a queue lie in Redis; the rest wait in the ledger.
-const MOST_IDS: u64 = 10_000;
+/// A queue that holds so many ids is given no more; the rest wait in the ledger. What several processes push before
+/// each has counted again fits below the 10,000 that a queue may hold at most.
+const ENOUGH_IDS: u64 = 8_000;
 
 /// The queues in Redis.
 #[derive(Clone)]
@@ -66,7 +67,7 @@ impl RedisQueues {
         Queue::ALL
             .iter()
             .zip(self.depths.iter())
-            .filter(|(_, depth)| depth.load(Ordering::Relaxed) >= MOST_IDS)
+            .filter(|(_, depth)| depth.load(Ordering::Relaxed) >= ENOUGH_IDS)
             .map(|(queue, _)| queue.to_string())
             .collect()
     }
