@@ -163,6 +163,8 @@ impl Fetcher {
         let mut wait = Duration::from_millis(20);
         loop {
             let Some(mut slots) = self.free_slots().await else { return };
+            // Begun before anybody looks whether the process drains: whoever stops it waits for what is claimed now.
+            let _fetching = self.lease.fetching();
             match self.pop(&mut popper, slots.len()).await {
                 Ok(ids) if ids.is_empty() => wait = Duration::from_millis(20),
                 Ok(ids) if self.draining.is_cancelled() => return self.leave_to_others(&ids).await,
