@@ -11,7 +11,10 @@ use apalis::prelude::{Monitor, WorkerBuilder};
 use berth_jobs::{AnyJob, DecodeError, JobKind, Queue, ids::JobId};
 use nix::sys::signal::Signal;
 use rand::Rng;
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    sync::Semaphore,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -34,8 +37,12 @@ const STARTS_BEFORE_ALONE: u32 = 2;
 /// How long a job of a kind that this version does not know waits for a newer one.
 const UNKNOWN_KIND_WAIT: Duration = Duration::from_secs(60);
 const UNKNOWN_KIND_DEADLINE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long a process of its own may outlive its job's timeout.
-const ALONE_GRACE: Duration = Duration::from_secs(15);
+/// How long a process of its own may outlive its job's timeout: a slow start on a busy machine, and longer than its own
+/// watchdog takes.
+const ALONE_GRACE: Duration = Duration::from_secs(60);
+/// So many jobs run alone at once. Many neighbours of one bad job may come together, and processes that start in a
+/// crowd take so long that they would be taken for bad ones themselves.
+static ALONE_AT_ONCE: Semaphore = Semaphore::const_new(4);
 
 /// The table: every job and its handler.
 async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
@@ -227,11 +234,14 @@ enum Alone {
 
 /// Runs a job that has been there when processes died in a process of its own, so that its death is nobody else's.
 async fn run_alone(app: &App, claimed: &ClaimedJob, kind: JobKind) -> Alone {
+    let Ok(_turn) = ALONE_AT_ONCE.acquire().await else {
+        return Alone::Undecided("nobody runs alone any more".to_owned());
+    };
     let mut child = match spawn_alone(app, claimed) {
         Ok(child) => child,
         Err(error) => return Alone::Undecided(format!("a process of its own cannot be started: {error}")),
     };
-    let patience = failpoint::shortened(kind.name, kind.timeout) + failpoint::shortened("alone.grace", ALONE_GRACE);
+    let patience = failpoint::shortened(kind.name, kind.timeout) + ALONE_GRACE;
     match tokio::time::timeout(patience, child.wait()).await {
         Ok(Ok(status)) => fared(status),
         Ok(Err(error)) => Alone::Undecided(format!("its process cannot be waited for: {error}")),

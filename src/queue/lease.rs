@@ -61,7 +61,16 @@ impl Lease {
     pub(crate) fn new(store: Store, clock: Clock, work: &Work) -> Self {
         let id = Uuid::now_v7();
         let name = format!("{}-{}-{id}", host(), std::process::id());
-        Self { id, name, store, clock, lasts: work.lease(), renew_every: work.lease_renew(), held: Arc::default(), fetching: Arc::default() }
+        Self {
+            id,
+            name,
+            store,
+            clock,
+            lasts: work.lease(),
+            renew_every: work.lease_renew(),
+            held: Arc::default(),
+            fetching: Arc::default(),
+        }
     }
 
     /// Takes the lease out.

@@ -14,7 +14,7 @@ use super::support::{
 const GOOD: usize = 127;
 const WITHIN: Duration = Duration::from_secs(60);
 /// A hang is noticed within seconds instead of half a minute.
-const SHORTENED: &str = "no_op=1000;watchdog.grace=500;alone.grace=3000";
+const SHORTENED: &str = "no_op=1000;watchdog.grace=500";
 
 /// What became of one bad job among good ones.
 struct Outcome {
@@ -42,7 +42,8 @@ async fn among_good_ones(action: &str) -> Outcome {
     stack.until_count("select count(*) from berth.jobs where state in ('done', 'dead')", 128).await;
     println!("{action}: all was settled after {:?} and {} starts", begun.elapsed(), worker.starts());
     assert!(begun.elapsed() < WITHIN);
-    let good = stack.count("select count(*) from berth.jobs where state = 'done' and payload ->> 'note' <> 'bad'").await;
+    let good =
+        stack.count("select count(*) from berth.jobs where state = 'done' and payload ->> 'note' <> 'bad'").await;
     assert_eq!(good, i64::try_from(GOOD).unwrap(), "the neighbours are done");
     let (state, attempts, error): (String, i32, String) =
         sqlx::query_as("select state, attempt, last_error from berth.jobs where id = $1")

@@ -143,7 +143,10 @@ async fn forged_ids_do_nothing() {
     worker = Process::start(&stack, &["work", "--queues", "payments,provisioning,mail"], &[]);
 
     let mut forged: Vec<String> = (0..500).map(|_| Uuid::new_v4().to_string()).collect();
-    forged.extend(["", "garbage", "'; drop table berth.jobs; --", "\u{0}\u{1}", "00000000-0000-0000-0000-000000000000"].map(str::to_owned));
+    forged.extend(
+        ["", "garbage", "'; drop table berth.jobs; --", "\u{0}\u{1}", "00000000-0000-0000-0000-000000000000"]
+            .map(str::to_owned),
+    );
     forged.push("x".repeat(1024 * 1024));
     forged.extend([done.0.to_string(), future.0.to_string(), waiting.0.to_string()]);
     for queue in ["payments", "provisioning", "mail"] {
@@ -153,8 +156,14 @@ async fn forged_ids_do_nothing() {
             }
         }
     }
-    stack.until("the forged ids were taken", async || ids_in_redis(&stack, "payments").await
-        + ids_in_redis(&stack, "provisioning").await + ids_in_redis(&stack, "mail").await == 0).await;
+    stack
+        .until("the forged ids were taken", async || {
+            ids_in_redis(&stack, "payments").await
+                + ids_in_redis(&stack, "provisioning").await
+                + ids_in_redis(&stack, "mail").await
+                == 0
+        })
+        .await;
 
     assert!(!worker.has_ended());
     stop(&mut worker).await;

@@ -114,9 +114,12 @@ impl Stack {
                 paid.insert((order, text(&session["payment_intent"]), sum));
             }
         }
-        wrong.extend(orders.iter().filter(|(_, count)| **count != 1).map(|(order, count)| {
-            format!("stripe: {count} sessions were opened for {order}")
-        }));
+        wrong.extend(
+            orders
+                .iter()
+                .filter(|(_, count)| **count != 1)
+                .map(|(order, count)| format!("stripe: {count} sessions were opened for {order}")),
+        );
         let charged = records["charges"].as_array().unwrap().iter().filter(|charge| charge["paid"] == true).count();
         if charged != paid.len() {
             wrong.push(format!("stripe: {charged} charges for {} paid sessions", paid.len()));

@@ -47,8 +47,7 @@ impl Keeper {
             running: vec![None; processes],
             ..State::default()
         }));
-        let tasks =
-            (0..processes).map(|slot| tokio::spawn(keep(launch.clone(), slot, Arc::clone(&state)))).collect();
+        let tasks = (0..processes).map(|slot| tokio::spawn(keep(launch.clone(), slot, Arc::clone(&state)))).collect();
         Self { state, tasks }
     }
 

@@ -84,9 +84,8 @@ pub(crate) async fn enqueue_no_op(stack: &Stack, app: &App, note: &str) -> JobId
 pub(crate) async fn enqueue_no_ops(app: &App, jobs: usize) {
     let notes: Vec<usize> = (0..jobs).collect();
     for page in notes.chunks(100) {
-        let effects = page.iter().fold(Effects::none(), |effects, note| {
-            effects.enqueue(NoOp { note: Some(note.to_string()) })
-        });
+        let effects =
+            page.iter().fold(Effects::none(), |effects, note| effects.enqueue(NoOp { note: Some(note.to_string()) }));
         app.committer.write(effects).await.unwrap();
     }
 }
