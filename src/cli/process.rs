@@ -71,8 +71,10 @@ async fn stay(file: Option<PathBuf>, role: Role, queues: Arc<[Queue]>) -> anyhow
     let tasks = Supervisor::default();
     let app = App::new(config, role, &tasks)?;
     checks::may_start(&app).await?;
-    let running = Running::start(app, tasks, &queues, listener, None).await?;
-    running.until_stopped(&mut signals).await
+    let mut running = Running::start(app, tasks, &queues, listener, None).await?;
+    let asked = running.until_asked(&mut signals).await;
+    running.stop(&mut signals).await;
+    asked.map(|()| ExitCode::SUCCESS)
 }
 
 /// Takes the address of `http.listen`.
@@ -125,19 +127,14 @@ impl Running {
         Ok(Self { app, tasks, http, works })
     }
 
-    /// Waits for a signal, or for HTTP to fail, and ends gracefully.
+    /// Waits for a signal.
     ///
     /// # Errors
-    /// When HTTP failed.
-    pub(super) async fn until_stopped(mut self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
-        let failed = tokio::select! {
-            () = signals.next() => None,
-            error = http_fails(&mut self.http) => Some(error),
-        };
-        self.stop(signals).await;
-        match failed {
-            None => Ok(ExitCode::SUCCESS),
-            Some(error) => Err(error.context("HTTP cannot be served")),
+    /// When HTTP fails before one came.
+    pub(super) async fn until_asked(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
+        tokio::select! {
+            () = signals.next() => Ok(()),
+            error = http_fails(&mut self.http) => Err(error.context("HTTP cannot be served")),
         }
     }
 
