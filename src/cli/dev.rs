@@ -45,18 +45,18 @@ pub(super) struct DevArgs {
 
 pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<ExitCode> {
     settings::log(&run::preliminary(file.clone())?)?;
-    let mut signals = Signals::catch()?;
+    let signals = Signals::catch(None)?;
     let options = DevOptions { home: HOME.into(), file, port: args.port, reset: args.reset };
     let starting = Box::pin(DevInstance::start(options, |text| say(&format!("berth dev: {text}"))));
     let mut instance = tokio::select! {
         started = starting => started?,
-        () = signals.next() => {
+        () = signals.asked() => {
             say("berth dev: stopped before it had started");
             return Ok(ExitCode::from(STOPPED_AT_ONCE));
         }
     };
-    let result = Box::pin(live(&mut instance, &args, &mut signals)).await;
-    signals.unless_again(instance.stop()).await?;
+    let result = Box::pin(live(&mut instance, &args, &signals)).await;
+    instance.stop().await?;
     if result.is_ok() {
         print(&format!("stopped; {HOME}/ keeps its data for the next start"))?;
     }
@@ -64,7 +64,7 @@ pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<
 }
 
 /// Runs Berth on the instance: for one purchase, or until it is stopped.
-async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> anyhow::Result<ExitCode> {
     let tasks = Supervisor::default();
     let app = App::new(instance.config()?, Role::Up, &tasks)?;
     checks::may_start(&app).await?;
@@ -74,7 +74,7 @@ async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &mut Signals)
         let purchase = Purchase { service: trigger::DEFAULT_SERVICE.to_owned(), quantity: 1 };
         tokio::select! {
             bought = Box::pin(trigger::buy(&app.config, &app.store, purchase, false)) => bought,
-            () = signals.next() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
+            () = signals.asked() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
         }
     } else {
         print(&welcome(instance))?;
@@ -85,7 +85,7 @@ async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &mut Signals)
             }
         }
     };
-    running.stop(signals).await;
+    running.stop().await;
     result
 }
 
