@@ -144,7 +144,6 @@ impl DevInstance {
     }
 
     /// The mailbox's pages.
-    #[must_use]
     pub fn pages(&self) -> Router {
         mailbox::router(self.mailbox.clone())
     }
