@@ -33,8 +33,6 @@ pub(super) const STOPPING: &str = "Stops on SIGTERM or Ctrl-C: takes nothing new
 const LAST_STEPS: Duration = Duration::from_secs(2);
 /// A shorter grace leaves no time to give jobs back.
 const LEAST_GRACE: Duration = Duration::from_secs(1);
-/// How often a process without a lease asks the database for the time.
-const CLOCK_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WorkArgs {
@@ -113,8 +111,6 @@ impl Running {
         let works = !queues.is_empty();
         if works {
             worker::start(&app, queues, &tasks).await?;
-        } else {
-            follow_the_clock(&app, &tasks);
         }
         let http = match listener {
             Some(listener) => {
@@ -193,23 +189,6 @@ async fn http_fails(http: &mut Option<JoinHandle<std::io::Result<()>>>) -> anyho
     };
     *http = None;
     error
-}
-
-/// A process without a lease is told the time by nobody else.
-fn follow_the_clock(app: &App, tasks: &Supervisor) {
-    let (app, stopped) = (app.clone(), tasks.stopped.clone());
-    tasks.spawn(async move {
-        while !stopped.is_cancelled() {
-            match app.store.now().await {
-                Ok(now) => app.clock.set(now),
-                Err(error) => tracing::debug!(error = chain(&error), "the database does not tell the time"),
-            }
-            tokio::select! {
-                () = sleep(CLOCK_EVERY) => {}
-                () = stopped.cancelled() => {}
-            }
-        }
-    });
 }
 
 /// The child of a worker: runs a job in which processes have died before, alone. Exits 0 when it is settled.
