@@ -212,6 +212,7 @@ async fn listen(asked: Option<u16>, usual: u16, say: impl Fn(&str)) -> anyhow::R
 /// Empties the servers and removes what lies beside them.
 async fn forget(home: &Path, postgres: &PrivatePostgres, redis: &PrivateRedis) -> anyhow::Result<()> {
     let mut owner = PgConnection::connect(&postgres.url("postgres")).await?;
+    // A name cannot be a parameter; this one is ours.
     sqlx::query(AssertSqlSafe(format!("drop database if exists {DATABASE} with (force)"))).execute(&mut owner).await?;
     owner.close().await?;
     redis.flushall().await?;
