@@ -22,4 +22,4 @@ set state = case
 from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::float8[])
     s (id, claim_id, state, due_in, error, give_up_after), c
 where j.id = s.id and (j.claim_id = s.claim_id and j.state = 'running' or $7)
-returning j.id, j.kind, j.state, j.last_error
+returning j.id, s.claim_id as "claim_id!", j.kind, j.state, j.last_error
