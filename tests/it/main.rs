@@ -1,5 +1,6 @@
 //! Tests of the whole: real PostgreSQL, Redis, HTTP and SMTP, and a Stripe of our own.
 
+mod api;
 mod checkout;
 mod support;
 mod webhook;

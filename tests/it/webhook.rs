@@ -258,7 +258,7 @@ async fn the_same_event_twenty_times_at_once_makes_one_of_everything() {
     assert_eq!(stack.send_event(&event).await, 200);
     stack.until_idle().await;
 
-    assert_eq!(stack.count("select count(*) from berth.stripe_events").await, 1);
+    assert_eq!(stack.count("select count(*) from berth.stripe_events where id = 'evt_twenty'").await, 1);
     assert_eq!(stack.count("select count(*) from berth.jobs where kind = 'complete_checkout'").await, 1);
     assert_eq!(stack.count("select count(*) from berth.jobs where kind = 'provision_account'").await, 2);
     assert_eq!(stack.count("select count(*) from berth.order_history").await, 3, "agreed, paid, completed");
