@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    jobs::{Unsettled, requeue},
+};
 
 impl Store {
     /// Renews this process' lease, or takes it out anew.
@@ -41,16 +44,7 @@ impl Store {
         .await?;
         let mut reaped = 0;
         if !dead.is_empty() {
-            reaped = sqlx::query!(
-                "update berth.jobs
-                 set state = 'queued', claim_id = null, worker = null, dispatched_at = null,
-                     unsettled = unsettled + 1, last_error = 'the process died while the job ran'
-                 where state = 'running' and worker = any ($1)",
-                &dead,
-            )
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+            reaped = requeue(&mut tx, Unsettled { workers: &dead, strays: false, died: true }).await?;
         }
         tx.commit().await?;
         Ok(reaped)
@@ -58,16 +52,8 @@ impl Store {
 
     /// Queues again jobs that run under no lease at all: their process' row was removed while a claim was made.
     pub(crate) async fn reap_strays(&self) -> Result<u64, StoreError> {
-        let done = sqlx::query!(
-            "update berth.jobs j
-             set state = 'queued', claim_id = null, worker = null, dispatched_at = null,
-                 unsettled = unsettled + 1, last_error = 'the process died while the job ran'
-             where j.state = 'running'
-               and not exists (select from berth.workers w where w.id = j.worker)",
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
+        let mut db = self.pool.acquire().await?;
+        Ok(requeue(&mut db, Unsettled { workers: &[], strays: true, died: true }).await?)
     }
 
     /// How many jobs a process holds.

@@ -230,7 +230,7 @@ fn told(status: &str, database: bool, redis: bool) -> Value {
 async fn a_database_that_lacks_a_migration_is_not_ready() {
     let stack = Stack::new().await;
     let berth = stack.start_with(&[]).await;
-    sqlx::query("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)")
+    sqlx::query("delete from berth.schema_migrations where version = (select max(version) from berth.schema_migrations)")
         .execute(&stack.pool)
         .await
         .unwrap();

@@ -2,5 +2,7 @@
 
 mod api;
 mod checkout;
+mod groups;
+mod provisioning;
 mod support;
 mod webhook;

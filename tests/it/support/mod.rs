@@ -11,4 +11,4 @@ pub(crate) mod shop;
 mod stack;
 
 pub(crate) use panel::WatchedPanel;
-pub(crate) use stack::{PATIENCE, Running, Stack, StackOptions, WEBHOOK_SECRET};
+pub(crate) use stack::{Running, Stack, StackOptions, WEBHOOK_SECRET};
