@@ -534,7 +534,8 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
 fn is_conflict(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     // Somebody enqueued the like of a job that was about to wait again: seen the next time, it gives way.
-    matches!(error.code().as_deref(), Some("40P01" | "40001" | "55P03")) || error.constraint() == Some("jobs_coalesce_key")
+    matches!(error.code().as_deref(), Some("40P01" | "40001" | "55P03"))
+        || error.constraint() == Some("jobs_coalesce_key")
 }
 
 /// The server is gone, going or not letting anybody in: nothing is wrong with the group.

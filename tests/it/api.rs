@@ -165,7 +165,10 @@ async fn lists_page_through_everything_once_newest_first_and_filter_by_status() 
     let orders = pages(&stack, user, "/v1/orders?limit=2").await;
     let newest_first: Vec<&String> = made.iter().rev().map(|(order, _)| order).collect();
     assert_eq!(orders.iter().collect::<Vec<_>>(), newest_first);
-    assert_eq!(pages(&stack, user, "/v1/orders?limit=1&status=completed").await, [made[1].0.clone(), made[0].0.clone()]);
+    assert_eq!(
+        pages(&stack, user, "/v1/orders?limit=1&status=completed").await,
+        [made[1].0.clone(), made[0].0.clone()]
+    );
     assert_eq!(pages(&stack, user, "/v1/orders?limit=2&status=pending").await.len(), 3);
     assert_eq!(pages(&stack, user, "/v1/orders?status=failed").await.len(), 0);
     assert_eq!(pages(&stack, user, "/v1/hosting?limit=3").await.len(), 4);
@@ -230,10 +233,12 @@ fn told(status: &str, database: bool, redis: bool) -> Value {
 async fn a_database_that_lacks_a_migration_is_not_ready() {
     let stack = Stack::new().await;
     let berth = stack.start_with(&[]).await;
-    sqlx::query("delete from berth.schema_migrations where version = (select max(version) from berth.schema_migrations)")
-        .execute(&stack.pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "delete from berth.schema_migrations where version = (select max(version) from berth.schema_migrations)",
+    )
+    .execute(&stack.pool)
+    .await
+    .unwrap();
 
     let (status, body) = ready(&stack).await;
 
@@ -291,8 +296,7 @@ async fn a_site_that_the_panel_has_suspended_says_so_until_it_is_active_again() 
     let (_, account) = bought(&stack, user).await;
     let (_, shown) = stack.get(user, &format!("/v1/hosting/{account}")).await;
     let username = shown["account_username"].as_str().unwrap().to_owned();
-    let on_panel =
-        AccountRef { account_id: account.parse().unwrap(), username: username.clone(), remote_id: None };
+    let on_panel = AccountRef { account_id: account.parse().unwrap(), username: username.clone(), remote_id: None };
     let panel = berth.app.panels.of(SITE_SERVER).unwrap();
 
     assert_eq!(site(&stack, &username).await, 200);

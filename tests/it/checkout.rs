@@ -138,7 +138,10 @@ async fn the_same_key_is_the_same_order_and_with_another_body_it_is_refused() {
     assert_eq!((status, replayed), (201, false), "{first}");
     assert_eq!(under_key(&stack, user, "cart-1", 1).await, (201, true, first.clone()));
     let (status, _, problem) = under_key(&stack, user, "cart-1", 2).await;
-    assert_eq!((status, problem["type"].as_str().unwrap().rsplit('/').next().unwrap()), (422, "idempotency-key-reused"));
+    assert_eq!(
+        (status, problem["type"].as_str().unwrap().rsplit('/').next().unwrap()),
+        (422, "idempotency-key-reused")
+    );
     assert_eq!(under_key(&stack, user, "", 1).await.0, 400);
     assert_eq!(under_key(&stack, user, &"x".repeat(256), 1).await.0, 400);
 

@@ -63,7 +63,9 @@ async fn one_account(stack: &Stack, app: &App) -> OrderId {
 }
 
 async fn account_id(stack: &Stack) -> AccountId {
-    AccountId(sqlx::query_scalar::<_, Uuid>("select id from berth.hosting_accounts").fetch_one(&stack.pool).await.unwrap())
+    AccountId(
+        sqlx::query_scalar::<_, Uuid>("select id from berth.hosting_accounts").fetch_one(&stack.pool).await.unwrap(),
+    )
 }
 
 /// Everything has ended well: one account, made once, and nothing left to do.
@@ -321,11 +323,15 @@ async fn mail_is_refused_for_now_for_good_or_taken_without_an_answer_and_each_me
 
     stack.mailbox.set_fault(MailFault::Refuse550);
     stack.pass(31.0).await;
-    stack.until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 1 and state = 'queued'", 2).await;
+    stack
+        .until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 1 and state = 'queued'", 2)
+        .await;
 
     stack.mailbox.set_fault(MailFault::DropAfterAccept);
     stack.pass(11.0).await;
-    stack.until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 2 and state = 'queued'", 2).await;
+    stack
+        .until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 2 and state = 'queued'", 2)
+        .await;
 
     stack.mailbox.set_fault(MailFault::None);
     stack.pass(21.0).await;

@@ -208,8 +208,14 @@ async fn json_of_no_known_shape_is_parked_for_a_person_and_acknowledged() {
     let stack = Stack::new().await;
     let berth = stack.start_with(&[]).await;
 
-    let bodies =
-        ["[]", "null", "{}", "{\"id\":7,\"type\":\"x\"}", "\"text\"", "{\"id\":\"evt_\\u0000\",\"type\":\"a\\u0000b\"}"];
+    let bodies = [
+        "[]",
+        "null",
+        "{}",
+        "{\"id\":7,\"type\":\"x\"}",
+        "\"text\"",
+        "{\"id\":\"evt_\\u0000\",\"type\":\"a\\u0000b\"}",
+    ];
     for body in bodies {
         assert_eq!(stack.send_event(body.as_bytes()).await, 200, "{body}");
         assert_eq!(stack.send_event(body.as_bytes()).await, 200, "{body} again");
