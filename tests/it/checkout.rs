@@ -282,3 +282,25 @@ async fn a_session_whose_opening_nobody_heard_of_is_paid_all_the_same() {
     stack.audit().await;
     berth.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_stripe_remembers_opens_no_second_page_and_another_key_is_another_order() {
+    let stack = Stack::new().await;
+    let berth = stack.start_with(&[]).await;
+
+    for (committed, sessions) in [(false, 0), (true, 2)] {
+        let user = Uuid::new_v4();
+        let fault = json!({ "kind": "server_error", "committed": committed });
+        break_stripe(&stack, "/v1/checkout/sessions", &fault, 1000).await;
+        assert_eq!(under_key(&stack, user, "cart", 1).await.0, 503);
+        mend_stripe(&stack).await;
+        // Stripe answers the same to the same key for a day.
+        assert_eq!(under_key(&stack, user, "cart", 1).await.0, 503);
+        let (status, replayed, answer) = under_key(&stack, user, "another cart", 1).await;
+        assert_eq!((status, replayed), (201, false), "{answer}");
+        let records = stack.sim_get("records").await;
+        assert_eq!(records["checkout_sessions"].as_array().unwrap().len(), sessions + 1, "committed: {committed}");
+    }
+    assert_eq!(stack.count("select count(*) from berth.orders").await, 4);
+    berth.stop().await;
+}

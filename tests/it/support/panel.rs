@@ -50,7 +50,8 @@ impl WatchedPanel {
 
     /// This panel as the one that every installation has.
     pub(crate) fn registry(self: &Arc<Self>) -> Panels {
-        Panels::new().with(SITE_SERVER, "memory", Arc::clone(self) as Arc<dyn Panel>)
+        let panel: Arc<dyn Panel> = self.clone();
+        Panels::new().with(SITE_SERVER, "memory", panel)
     }
 
     /// The next create is answered with `error`, and nothing is done.
