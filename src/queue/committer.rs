@@ -568,8 +568,9 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
 
 /// Deadlocks and serialization failures: the same again may well succeed.
 fn is_conflict(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40P01" | "40001"))
+    let Some(error) = error.as_database_error() else { return false };
+    // Somebody enqueued the like of a job that was about to wait again: seen the next time, it gives way.
+    matches!(error.code().as_deref(), Some("40P01" | "40001")) || error.constraint() == Some("jobs_coalesce_key")
 }
 
 /// A lock that somebody holds, or a disk that is slow.

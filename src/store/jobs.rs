@@ -164,15 +164,8 @@ impl Store {
 
     /// Queues again whatever a process that stops still holds. No attempt was used. Answers how much it was.
     pub(crate) async fn give_back(&self, worker: Uuid) -> Result<u64, StoreError> {
-        let done = sqlx::query!(
-            "update berth.jobs
-             set state = 'queued', claim_id = null, worker = null, dispatched_at = null, attempt = attempt - 1
-             where worker = $1 and state = 'running'",
-            worker,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
+        let mut db = self.pool.acquire().await?;
+        Ok(requeue(&mut db, Unsettled { workers: &[worker], ..Unsettled::default() }).await?)
     }
 
     /// Due jobs of `queues` that Redis was not given yet, at most `limit` a queue, marked as given.
@@ -380,7 +373,11 @@ impl Store {
                     "update berth.jobs
                      set state = 'queued', run_at = berth.now(), dispatched_at = null, attempt = 0, unsettled = 0,
                          snooze_deadline = null, finished_at = null, claim_id = null, worker = null
-                     where id = $1 and state in ('queued', 'dead', 'cancelled')",
+                     where id = $1 and state in ('queued', 'dead', 'cancelled')
+                       and not exists (
+                           select from berth.jobs w
+                           where w.coalesce_key = jobs.coalesce_key and w.state = 'queued' and w.id <> jobs.id
+                       )",
                     id.0,
                 )
                 .execute(&self.pool)
@@ -411,6 +408,27 @@ impl Store {
         }
         Ok(obeyed)
     }
+}
+
+/// Runs that nobody will settle any more.
+#[derive(Default)]
+pub(crate) struct Unsettled<'a> {
+    /// All runs of these processes.
+    pub(crate) workers: &'a [Uuid],
+    /// All of processes that have no lease.
+    pub(crate) strays: bool,
+    /// These runs.
+    pub(crate) claims: &'a [(JobId, Uuid)],
+    /// Whether their processes died; otherwise the runs were given back, and no attempt was used.
+    pub(crate) died: bool,
+}
+
+/// Queues the jobs of such runs again; answers how many there were.
+pub(crate) async fn requeue(db: &mut PgConnection, runs: Unsettled<'_>) -> Result<u64, sqlx::Error> {
+    let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = runs.claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
+    let done =
+        sqlx::query_file!("src/store/queries/requeue.sql", runs.workers, runs.strays, runs.died, &ids, &claim_ids,);
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// How a claim ends. Arrays of one row a job.

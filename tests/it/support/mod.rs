@@ -2,8 +2,13 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod cutter;
 pub(crate) mod events;
+mod panel;
 pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod shop;
 mod stack;
 
-pub(crate) use stack::Stack;
+pub(crate) use panel::WatchedPanel;
+pub(crate) use stack::{Running, Stack, StackOptions, WEBHOOK_SECRET};
