@@ -44,6 +44,15 @@ impl Drop for Watched {
     }
 }
 
+/// What beats for as long as the runtime is there. A runtime that is shut down does not hang.
+struct Heart(Watchdog);
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.0.lock().stopped = true;
+    }
+}
+
 impl Watchdog {
     /// Starts the thread and the task that it listens to.
     pub(crate) fn start(tasks: &Supervisor) -> Self {
@@ -52,14 +61,14 @@ impl Watchdog {
         let beating = watchdog.clone();
         let stopped = tasks.stopped.clone();
         tasks.spawn(async move {
+            let heart = Heart(beating);
             while !stopped.is_cancelled() {
-                beating.lock().last_beat = Instant::now();
+                heart.0.lock().last_beat = Instant::now();
                 tokio::select! {
                     () = tokio::time::sleep(BEAT) => {}
                     () = stopped.cancelled() => {}
                 }
             }
-            beating.lock().stopped = true;
         });
         let looking = watchdog.clone();
         std::thread::spawn(move || looking.look());

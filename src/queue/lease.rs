@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use berth_jobs::ids::JobId;
@@ -100,8 +100,12 @@ impl Lease {
     /// Renews it until `stop`, and ends the claims of the dead and of nobody.
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let mut unknown = Vec::new();
+        let mut renewing_since = Instant::now();
         while !stop.is_cancelled() {
-            if let Err(error) = self.renew(&mut unknown).await {
+            // While the database was away nobody could renew: those that live get their time to do so.
+            let may_reap = renewing_since.elapsed() >= self.lasts;
+            if let Err(error) = self.renew(&mut unknown, may_reap).await {
+                renewing_since = Instant::now();
                 tracing::warn!(error = chain(&error), "the lease could not be renewed");
             }
             tokio::select! {
@@ -114,9 +118,12 @@ impl Lease {
         }
     }
 
-    async fn renew(&self, unknown: &mut Vec<(JobId, Uuid)>) -> Result<(), crate::store::StoreError> {
+    async fn renew(&self, unknown: &mut Vec<(JobId, Uuid)>, may_reap: bool) -> Result<(), crate::store::StoreError> {
         self.begin().await?;
         self.give_back_unknown(unknown).await?;
+        if !may_reap {
+            return Ok(());
+        }
         let reaped = self.store.reap().await? + self.store.reap_strays().await?;
         if reaped > 0 {
             tracing::warn!(jobs = reaped, "jobs of processes that died are queued again");

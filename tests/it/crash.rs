@@ -5,12 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use berth_jobs::ids::OrderId;
 use futures::{StreamExt, stream};
 
 use super::support::{
     Stack, StackOptions,
-    events::session_event,
+    events::foreign_event,
     keeper::{Death, Keeper},
     load::a_moment,
     process::Launch,
@@ -112,7 +111,6 @@ async fn assert_doubled_mails_are_excused(stack: &Stack, deaths: &[Death]) {
     const MAILS_AT_ONCE: u64 = 6;
     let doubled: u64 = stack.acceptances().values().map(|times| times - 1).sum();
     let kills = u64::try_from(deaths.len()).unwrap();
-    println!("{doubled} mails went out twice, in {kills} kills");
     assert!(doubled <= kills * MAILS_AT_ONCE, "{doubled} mails went out twice in {kills} kills");
 }
 
@@ -147,9 +145,7 @@ async fn an_event_that_was_answered_is_stored_whenever_the_server_dies() {
 /// sent.
 async fn send_until_taken(stack: &Stack, number: usize) -> usize {
     let id = format!("evt_{number}");
-    let order = OrderId::new().to_string();
-    let event =
-        session_event(&id, "checkout.session.completed", &order, &format!("cs_test_{number}"), 499, "paid").to_string();
+    let event = foreign_event(&id);
     for tries in 1..1_000 {
         match stack.try_event(event.as_bytes()).await {
             Some(200) => {

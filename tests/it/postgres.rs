@@ -5,9 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use berth_jobs::ids::OrderId;
-
-use super::support::{Stack, StackOptions, events::session_event, process::Process};
+use super::support::{Stack, StackOptions, events::foreign_event, process::Process};
 
 const RESTARTS: usize = 5;
 const PURCHASES: usize = 100;
@@ -28,7 +26,7 @@ impl Events {
     async fn send(&self, stack: &Stack) {
         while !self.enough.load(Ordering::Relaxed) {
             let id = format!("evt_{}", self.next.fetch_add(1, Ordering::Relaxed));
-            match stack.try_event(event(&id).as_bytes()).await {
+            match stack.try_event(foreign_event(&id).as_bytes()).await {
                 Some(200) => self.taken.lock().unwrap().push(id),
                 Some(503) => {
                     self.refused.fetch_add(1, Ordering::Relaxed);
@@ -38,11 +36,6 @@ impl Events {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-}
-
-fn event(id: &str) -> String {
-    let order = OrderId::new().to_string();
-    session_event(id, "checkout.session.completed", &order, &format!("cs_{id}"), 499, "paid").to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +89,7 @@ async fn healed_after(stack: &Stack, events: &Events) -> Duration {
     let mut since = Duration::ZERO;
     while in_a_row < 10 && begun.elapsed() < 2 * HEALED_WITHIN {
         let id = format!("evt_{}", events.next.fetch_add(1, Ordering::Relaxed));
-        if stack.try_event(event(&id).as_bytes()).await == Some(200) {
+        if stack.try_event(foreign_event(&id).as_bytes()).await == Some(200) {
             events.taken.lock().unwrap().push(id);
             in_a_row += 1;
         } else {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::support::{
     Stack, StackOptions,
-    events::session_event,
+    events::foreign_event,
     load::{enqueue_no_op, enqueue_no_ops},
     process::Process,
 };
@@ -103,10 +103,7 @@ async fn without_redis_events_are_taken_and_their_work_waits() {
     stack.redis.kill9().await.unwrap();
     assert_eq!(readiness(&stack).await, (200, "degraded".to_owned()));
     for number in 0..20 {
-        let order = berth_jobs::ids::OrderId::new().to_string();
-        let session = format!("cs_test_{number}");
-        let kind = "checkout.session.completed";
-        let event = session_event(&format!("evt_{number}"), kind, &order, &session, 499, "paid").to_string();
+        let event = foreign_event(&format!("evt_{number}"));
         assert_eq!(stack.send_event(event.as_bytes()).await, 200);
     }
     stack.pay_all(&sessions).await;

@@ -41,6 +41,11 @@ pub(crate) fn session_event(
     })
 }
 
+/// A completed session of another shop's at the same Stripe account: it is stored, has its job, and needs nothing.
+pub(crate) fn foreign_event(id: &str) -> String {
+    session_event(id, "checkout.session.completed", "cart-4711", &format!("cs_test_{id}"), 499, "paid").to_string()
+}
+
 impl Stack {
     /// Sends a body as Stripe would: signed, now.
     pub(crate) async fn send_event(&self, body: &[u8]) -> u16 {
