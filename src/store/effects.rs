@@ -15,6 +15,7 @@ use super::jobs::{self, Dispatch, NewJobs};
 use crate::{
     domain::account::{AccountMove, Change, Intent},
     effects::{Effects, Fact, Guard, NewJob, NewOrderItem},
+    failpoint,
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -176,6 +177,7 @@ async fn move_orders(
         &to,
         &reasons,
         &by as &[Option<Uuid>],
+        failpoint::broken("order_versions"),
     )
     .fetch_all(db)
     .await?

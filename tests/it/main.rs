@@ -4,8 +4,14 @@
 #![allow(clippy::disallowed_methods, reason = "tests start tasks and read variables of their own")]
 
 mod api;
+mod broken;
 mod checkout;
+mod crash;
 mod groups;
+mod poison;
+mod postgres;
 mod provisioning;
+mod redis;
+mod shutdown;
 mod support;
 mod webhook;

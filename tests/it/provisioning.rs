@@ -321,26 +321,26 @@ async fn mail_is_refused_for_now_for_good_or_taken_without_an_answer_and_each_me
     stack.until_count("select count(*) from berth.jobs where kind = 'send_mail' and run_at > berth.now()", 2).await;
     assert_eq!(stack.count("select max(attempt)::int8 from berth.jobs where kind = 'send_mail'").await, 0, "for now");
 
-    stack.mailbox.set_fault(MailFault::Refuse550);
+    stack.mailbox.set_fault(MailFault::DropAfterAccept);
     stack.pass(31.0).await;
     stack
         .until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 1 and state = 'queued'", 2)
         .await;
 
-    stack.mailbox.set_fault(MailFault::DropAfterAccept);
-    stack.pass(11.0).await;
-    stack
-        .until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 2 and state = 'queued'", 2)
-        .await;
-
     stack.mailbox.set_fault(MailFault::None);
-    stack.pass(21.0).await;
+    stack.pass(11.0).await;
     assert_eq!(panel.memory.accounts(), 1);
     stack.until_count("select count(*) from berth.jobs where state <> 'done'", 0).await;
     // Each was taken twice, under one Message-ID: the reader's program shows one.
     let mails = stack.mailbox.mails();
     assert_eq!(mails.len(), 4);
     assert!(mails.iter().all(|mail| stack.mailbox.acceptances(&mail.message_id) == 2));
+
+    stack.mailbox.set_fault(MailFault::Refuse550);
+    one_account(&stack, &berth.app).await;
+    stack.until_count("select count(*) from berth.mails where refused_at is not null", 2).await;
+    stack.until_count("select count(*) from berth.jobs where state <> 'done'", 0).await;
+    assert_eq!(stack.count("select count(*) from berth.alerts where kind = 'mail_refused'").await, 2, "for good");
     stack.audit_rows().await;
     berth.stop().await;
 }
