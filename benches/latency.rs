@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use ::berth::{clock::Clock, gateways::stripe::webhook};
+use ::berth::{
+    clock::Clock,
+    gateways::{
+        http_client::{self, Timeouts},
+        stripe::webhook,
+    },
+};
 use anyhow::{Context, Result, ensure};
 use secrecy::SecretString;
 use sqlx::PgPool;
@@ -21,6 +27,7 @@ const BY_SQL: u64 = 100;
 /// Between samples, and some more that differs, so that no sample meets the relay at the same point of its interval.
 const HTTP_PAUSE: Duration = Duration::from_millis(40);
 const SQL_PAUSE: Duration = Duration::from_millis(350);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Goals, in milliseconds.
 const HTTP_P50: f64 = 20.0;
 const HTTP_P99: f64 = 100.0;
@@ -64,7 +71,7 @@ pub(crate) async fn measure() -> Result<Report> {
 
 /// Milliseconds from before each POST to the settlement of its job.
 async fn by_http(at: &Ready, pool: &PgPool) -> Result<Vec<f64>> {
-    let client = reqwest::Client::builder().build()?;
+    let client = http_client::build(Timeouts { connect: PATIENCE, total: PATIENCE })?;
     let secret = SecretString::from(WEBHOOK_SECRET);
     let mut begun = Vec::new();
     for number in 0..BY_HTTP {

@@ -59,7 +59,7 @@ struct Options {
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
     /// How many webhooks a round of `ingest` sends.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 60_000)]
     requests: usize,
     /// How many events `e2e` handles.
     #[arg(long, default_value_t = 20_000)]
