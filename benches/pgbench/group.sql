@@ -9,7 +9,7 @@ from bench.body, generate_series(:n::bigint, :n::bigint + 49) n
 on conflict (id) do nothing;
 insert into berth.jobs (id, kind, queue, class, payload, once_key, run_at, dispatched_at)
 select bench.id(1, n), 'complete_checkout', 'payments', 1, jsonb_build_object('event_id', 'evt_' || n),
-       'event:evt_' || n, c.now, now()
+       'event:' || 'evt_' || n, c.now, now()
 from generate_series(:n::bigint, :n::bigint + 49) n, (select berth.now() as now) c
 on conflict do nothing;
 end;
@@ -120,7 +120,7 @@ insert into berth.order_history (order_id, version, from_phase, to_phase, reason
 select bench.id(0, n), 3, 'processing', 'completed', 'all accounts active', now()
 from generate_series(:n::bigint, :n::bigint + 49) n;
 insert into berth.jobs (id, kind, queue, class, payload, once_key, run_at, dispatched_at, caused_by)
-select bench.id(8, n), 'send_mail', 'mail', 1, jsonb_build_object('mail_id', n), 'mail:w' || n,
+select bench.id(8, n), 'send_mail', 'mail', 1, jsonb_build_object('mail_id', n), 'mail:' || 'w' || n,
        now(), now(), bench.id(5, n)
 from generate_series(:n::bigint, :n::bigint + 49) n
 on conflict do nothing;

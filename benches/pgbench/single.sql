@@ -10,7 +10,7 @@ from bench.body
 on conflict (id) do nothing;
 insert into berth.jobs (id, kind, queue, class, payload, once_key, run_at, dispatched_at)
 values (bench.id(1, :n::bigint), 'complete_checkout', 'payments', 1, jsonb_build_object('event_id', 'evt_' || :n::bigint),
-        'event:evt_' || :n::bigint, berth.now(), now())
+        'event:' || 'evt_' || :n::bigint, berth.now(), now())
 on conflict do nothing;
 end;
 
@@ -106,7 +106,7 @@ where o.id = bench.id(0, :n::bigint) and o.phase = 'processing'
 insert into berth.order_history (order_id, version, from_phase, to_phase, reason, at)
 values (bench.id(0, :n::bigint), 3, 'processing', 'completed', 'all accounts active', berth.now());
 insert into berth.jobs (id, kind, queue, class, payload, once_key, run_at, dispatched_at, caused_by)
-values (bench.id(8, :n::bigint), 'send_mail', 'mail', 1, jsonb_build_object('mail_id', :n::bigint), 'mail:w' || :n::bigint,
+values (bench.id(8, :n::bigint), 'send_mail', 'mail', 1, jsonb_build_object('mail_id', :n::bigint), 'mail:' || 'w' || :n::bigint,
         berth.now(), now(), bench.id(5, :n::bigint))
 on conflict do nothing;
 end;
