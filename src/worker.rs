@@ -67,7 +67,7 @@ pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<()
 pub async fn stop(app: &App) {
     let grace = app.config.work.shutdown_grace();
     let ended = tokio::time::timeout(grace, async {
-        while app.store.held_by(app.lease.id).await.is_ok_and(|held| held > 0) {
+        while !app.lease.is_idle() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });

@@ -6,7 +6,7 @@ use crate::{
     app::App,
     config::{Config, SecretUrl},
     queue::redis::{RedisQueues, check_version},
-    store::Store,
+    store::{Store, inspection},
 };
 
 /// The only policy under which a full Redis refuses ids in place of dropping them.
@@ -67,7 +67,9 @@ pub(super) async fn may_start(app: &App) -> anyhow::Result<()> {
 /// With what is to be done.
 pub(super) async fn migrated(store: &Store, config: &Config) -> anyhow::Result<()> {
     let url = shown(config.database.url.as_ref());
-    let pending = store.pending_migrations().await.with_context(|| format!("Postgres at {url} cannot be used"))?;
+    let unusable = || format!("Postgres at {url} cannot be used");
+    inspection::reach(&config.database).await.with_context(unusable)?;
+    let pending = store.pending_migrations().await.with_context(unusable)?;
     if !pending.is_empty() {
         bail!("{}", pending_text(&pending));
     }

@@ -45,46 +45,48 @@ pub(super) struct DevArgs {
 
 pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<ExitCode> {
     settings::log(&run::preliminary(file.clone())?)?;
-    let mut signals = Signals::catch()?;
+    let signals = Signals::catch(None)?;
     let options = DevOptions { home: HOME.into(), file, port: args.port, reset: args.reset };
     let starting = Box::pin(DevInstance::start(options, |text| say(&format!("berth dev: {text}"))));
     let mut instance = tokio::select! {
         started = starting => started?,
-        () = signals.next() => {
+        () = signals.asked() => {
             say("berth dev: stopped before it had started");
             return Ok(ExitCode::from(STOPPED_AT_ONCE));
         }
     };
-    let result = Box::pin(live(&mut instance, &args, &mut signals)).await;
-    signals.unless_again(instance.stop()).await?;
-    if args.once && result.is_ok() {
+    let result = Box::pin(live(&mut instance, &args, &signals)).await;
+    instance.stop().await?;
+    if result.is_ok() {
         print(&format!("stopped; {HOME}/ keeps its data for the next start"))?;
     }
     result
 }
 
 /// Runs Berth on the instance: for one purchase, or until it is stopped.
-async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> anyhow::Result<ExitCode> {
     let tasks = Supervisor::default();
     let app = App::new(instance.config()?, Role::Up, &tasks)?;
     checks::may_start(&app).await?;
     let (listener, pages) = (instance.take_listener(), instance.pages());
-    let running = Running::start(app.clone(), tasks, &Queue::ALL, listener, Some(pages)).await?;
-    if !args.once {
+    let mut running = Running::start(app.clone(), tasks, &Queue::ALL, listener, Some(pages)).await?;
+    let result = if args.once {
+        let purchase = Purchase { service: trigger::DEFAULT_SERVICE.to_owned(), quantity: 1 };
+        tokio::select! {
+            bought = Box::pin(trigger::buy(&app.config, &app.store, purchase, false)) => bought,
+            () = signals.asked() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
+        }
+    } else {
         print(&welcome(instance))?;
         tokio::select! {
-            ended = running.until_stopped(signals) => return ended,
-            () = instance.stripe_ends() => {}
+            asked = running.until_asked(signals) => asked.map(|()| ExitCode::SUCCESS),
+            () = instance.stripe_ends() => {
+                Err(anyhow::anyhow!("the Stripe simulator has ended; {HOME}/stripe-sim.log may say why"))
+            }
         }
-        anyhow::bail!("the Stripe simulator has ended; {HOME}/stripe-sim.log may say why");
-    }
-    let purchase = Purchase { service: trigger::DEFAULT_SERVICE.to_owned(), quantity: 1 };
-    let bought = tokio::select! {
-        bought = Box::pin(trigger::buy(&app.config, &app.store, purchase, false)) => bought,
-        () = signals.next() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
     };
-    running.stop(signals).await;
-    bought
+    running.stop().await;
+    result
 }
 
 fn welcome(instance: &DevInstance) -> String {
@@ -123,6 +125,6 @@ fn this_program() -> String {
     }
     let here = std::env::current_dir().unwrap_or_default();
     let short = called.strip_prefix(&here).map_or(called.as_path(), |path| path);
-    let prefix = if short.is_absolute() || short.starts_with("..") || short.starts_with(".") { "" } else { "./" };
+    let prefix = if short.components().count() == 1 { "./" } else { "" };
     format!("{prefix}{}", Path::display(short))
 }

@@ -14,7 +14,7 @@ use crate::{
     config::{Config, ConfigError, Role},
     error::chain,
     secrets::SecretKeys,
-    store::{Store, audit::Finding},
+    store::{Store, audit::Finding, inspection},
 };
 
 /// Longer details are cut in the table; JSON has them whole.
@@ -139,7 +139,11 @@ fn missing_text(error: &ConfigError) -> String {
 /// Answers whether the database can be asked anything more.
 async fn database_checks(store: &Store, config: &Config, checks: &mut Vec<Check>) -> bool {
     let url = checks::shown(config.database.url.as_ref());
-    match store.server_version().await {
+    let version = match inspection::reach(&config.database).await {
+        Ok(()) => store.server_version().await,
+        Err(error) => Err(error),
+    };
+    match version {
         Ok(version) => checks.push(ok("database", format!("PostgreSQL {version} at {url}"))),
         Err(error) => {
             checks.push(broken("database", format!("{url}: {}", chain(&error))));

@@ -28,7 +28,7 @@ const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n
 /// The settings or the command line cannot be used; clap says the same of a command line.
 const WRONG_USAGE: u8 = 2;
 /// Threads that still block when everything is done (a file being written) may take so long.
-const LAST_THREADS: Duration = Duration::from_secs(1);
+const LAST_THREADS: Duration = Duration::from_millis(250);
 
 /// The back end of a web-hosting company: a paid checkout becomes a running hosting account, and stays one.
 #[derive(Debug, Parser)]
@@ -154,7 +154,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    output::say(&format!("error: {error:#}"));
+    output::say(&format!("error: {}", output::reasons(error)));
     let unusable = error.chain().any(|cause| cause.is::<ConfigError>())
         || matches!(error.downcast_ref(), Some(StartError::Config(_) | StartError::Setting { .. }));
     if unusable { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }

@@ -31,6 +31,15 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// The error and its causes in one line; a cause that the text before it ends with is not told twice.
+pub(super) fn reasons(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        told if told.ends_with(&cause) => told.to_owned(),
+        told => format!("{told}: {cause}"),
+    })
+}
+
 /// A table without rules, one line a row where the terminal is wide enough.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

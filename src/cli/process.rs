@@ -1,6 +1,6 @@
 //! The processes that stay: `up`, `serve` and `work`, from their checks to their graceful end. Also `migrate`.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -8,12 +8,12 @@ use berth_jobs::{Queue, ids::JobId};
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use uuid::Uuid;
 
 use super::{
-    checks,
+    LAST_THREADS, checks,
     output::{print, say},
     settings,
     signals::Signals,
@@ -31,14 +31,14 @@ pub(super) const STOPPING: &str = "Stops on SIGTERM or Ctrl-C: takes nothing new
     work.shutdown_grace_seconds at most, gives the rest back, exits 0. A second one ends it at once (130).";
 /// Kept of the grace for giving jobs back and ending the lease.
 const LAST_STEPS: Duration = Duration::from_secs(2);
-/// How often a process without a lease asks the database for the time.
-const CLOCK_EVERY: Duration = Duration::from_secs(5);
+/// A shorter grace leaves no time to give jobs back.
+const LEAST_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WorkArgs {
     /// Only jobs of these queues: payments, provisioning, mail, sweeps.
     #[arg(long, value_delimiter = ',', value_name = "QUEUE,…")]
-    queues: Vec<String>,
+    queues: Vec<Queue>,
     /// Run this one job, under a claim that the parent process holds.
     #[arg(long, hide = true, requires = "claim", conflicts_with = "queues")]
     one: Option<JobId>,
@@ -47,32 +47,34 @@ pub(super) struct WorkArgs {
 }
 
 pub(super) async fn up(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    stay(file, Role::Up, Queue::ALL.into()).await
+    stay(file, Role::Up, &Queue::ALL).await
 }
 
 pub(super) async fn serve(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    stay(file, Role::Serve, [].into()).await
+    stay(file, Role::Serve, &[]).await
 }
 
 pub(super) async fn work(file: Option<PathBuf>, args: WorkArgs) -> anyhow::Result<ExitCode> {
     if let (Some(job), Some(claim)) = (args.one, args.claim) {
         return work_one(file, job, claim).await;
     }
-    let queues = worker::queues_named(&args.queues)?;
-    stay(file, Role::Work, queues).await
+    let queues = if args.queues.is_empty() { Queue::ALL.to_vec() } else { args.queues };
+    stay(file, Role::Work, &queues).await
 }
 
-async fn stay(file: Option<PathBuf>, role: Role, queues: Arc<[Queue]>) -> anyhow::Result<ExitCode> {
+async fn stay(file: Option<PathBuf>, role: Role, queues: &[Queue]) -> anyhow::Result<ExitCode> {
     let config = if role == Role::Work { settings::load_or_dev(file)? } else { settings::load(file)? };
     settings::log(&config)?;
     config.require_for(role)?;
-    let mut signals = Signals::catch()?;
+    let signals = Signals::catch(Some(config.work.shutdown_grace().max(LEAST_GRACE)))?;
     let listener = if role == Role::Work { None } else { Some(listen(&config).await?) };
     let tasks = Supervisor::default();
     let app = App::new(config, role, &tasks)?;
     checks::may_start(&app).await?;
-    let running = Running::start(app, tasks, &queues, listener, None).await?;
-    running.until_stopped(&mut signals).await
+    let mut running = Running::start(app, tasks, queues, listener, None).await?;
+    let asked = running.until_asked(&signals).await;
+    running.stop().await;
+    asked.map(|()| ExitCode::SUCCESS)
 }
 
 /// Takes the address of `http.listen`.
@@ -109,8 +111,6 @@ impl Running {
         let works = !queues.is_empty();
         if works {
             worker::start(&app, queues, &tasks).await?;
-        } else {
-            follow_the_clock(&app, &tasks);
         }
         let http = match listener {
             Some(listener) => {
@@ -125,55 +125,54 @@ impl Running {
         Ok(Self { app, tasks, http, works })
     }
 
-    /// Waits for a signal, or for HTTP to fail, and ends gracefully.
+    /// Waits for a signal.
     ///
     /// # Errors
-    /// When HTTP failed.
-    pub(super) async fn until_stopped(mut self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
-        let failed = tokio::select! {
-            () = signals.next() => None,
-            error = http_fails(&mut self.http) => Some(error),
-        };
-        self.stop(signals).await;
-        match failed {
-            None => Ok(ExitCode::SUCCESS),
-            Some(error) => Err(error.context("HTTP cannot be served")),
+    /// When HTTP fails before one came.
+    pub(super) async fn until_asked(&mut self, signals: &Signals) -> anyhow::Result<()> {
+        tokio::select! {
+            () = signals.asked() => Ok(()),
+            error = http_fails(&mut self.http) => Err(error.context("HTTP cannot be served")),
         }
     }
 
     /// Takes nothing new, lets what was begun end within the grace, gives back the rest.
-    pub(super) async fn stop(self, signals: &mut Signals) {
+    pub(super) async fn stop(self) {
         let grace = self.app.config.work.shutdown_grace();
         tracing::info!(grace_seconds = grace.as_secs(), "stopping");
         self.tasks.draining.cancel();
-        signals.unless_again(self.wind_down(grace)).await;
+        self.wind_down(grace).await;
         tracing::info!("stopped");
     }
 
+    /// Everything within the grace: whoever sent the signal kills what is there after it.
     async fn wind_down(&self, grace: Duration) {
+        // The last threads of the runtime, and as much again to be sure.
+        let grace = grace.max(LEAST_GRACE).saturating_sub(LAST_THREADS * 2);
         let last_steps = LAST_STEPS.min(grace / 2);
-        let patience = grace.saturating_sub(last_steps);
+        let end = Instant::now() + grace;
+        let runs_end = end - last_steps;
         let http = async {
             while self.http.as_ref().is_some_and(|http| !http.is_finished()) {
                 sleep(Duration::from_millis(10)).await;
             }
         };
         let jobs = async {
-            if self.works && timeout(patience, worker::stop(&self.app)).await.is_err() {
-                give_back(&self.app, last_steps).await;
+            if self.works && timeout_at(runs_end, worker::stop(&self.app)).await.is_err() {
+                give_back(&self.app, runs_end + last_steps / 2).await;
             }
         };
-        let (_in_time, ()) = tokio::join!(timeout(patience, http), jobs);
+        let (_in_time, ()) = tokio::join!(timeout_at(runs_end, http), jobs);
         self.tasks.stopped.cancel();
-        if timeout(last_steps, self.tasks.wait()).await.is_err() {
+        if timeout_at(end, self.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks did not end in time; the process ends without them");
         }
     }
 }
 
 /// Gives back the jobs that outlast the grace, so that nobody has to wait for the lease to run out.
-async fn give_back(app: &App, within: Duration) {
-    match timeout(within, app.store.give_back(app.lease.id)).await {
+async fn give_back(app: &App, until: Instant) {
+    match timeout_at(until, app.store.give_back(app.lease.id)).await {
         Ok(Ok(jobs)) => tracing::warn!(jobs, "jobs outlast the grace and were given back"),
         Ok(Err(error)) => tracing::warn!(error = chain(&error), "jobs could not be given back; the lease runs out"),
         Err(_) => tracing::warn!("the database is too slow to give jobs back; the lease runs out"),
@@ -190,23 +189,6 @@ async fn http_fails(http: &mut Option<JoinHandle<std::io::Result<()>>>) -> anyho
     };
     *http = None;
     error
-}
-
-/// A process without a lease is told the time by nobody else.
-fn follow_the_clock(app: &App, tasks: &Supervisor) {
-    let (app, stopped) = (app.clone(), tasks.stopped.clone());
-    tasks.spawn(async move {
-        while !stopped.is_cancelled() {
-            match app.store.now().await {
-                Ok(now) => app.clock.set(now),
-                Err(error) => tracing::debug!(error = chain(&error), "the database does not tell the time"),
-            }
-            tokio::select! {
-                () = sleep(CLOCK_EVERY) => {}
-                () = stopped.cancelled() => {}
-            }
-        }
-    });
 }
 
 /// The child of a worker: runs a job in which processes have died before, alone. Exits 0 when it is settled.

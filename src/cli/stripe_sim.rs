@@ -1,39 +1,38 @@
 //! `berth stripe-sim`: Stripe's stand-in as a process of its own, which ends with whoever started it.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
-use tokio::sync::oneshot;
+use crate::{
+    config::LogFormat,
+    dev::stripe_sim::command::{self, StripeSimArgs},
+    telemetry,
+};
 
-use crate::dev::stripe_sim::command::{self, StripeSimArgs};
+/// How often to look whether the parent lives.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     sim: StripeSimArgs,
-    /// End when standard input does: whoever started it is gone.
-    #[arg(long)]
-    until_input_ends: bool,
+    /// End when this process, the parent, has ended.
+    #[arg(long, value_name = "PID")]
+    parent: Option<i32>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    telemetry::init(LogFormat::Text, "warn")?;
     let serving = Box::pin(command::run(args.sim));
-    if !args.until_input_ends {
-        return serving.await.map(|()| ExitCode::SUCCESS);
-    }
+    let Some(parent) = args.parent else { return serving.await.map(|()| ExitCode::SUCCESS) };
     tokio::select! {
         served = serving => served.map(|()| ExitCode::SUCCESS),
-        () = input_ends() => Ok(ExitCode::SUCCESS),
+        () = orphaned(parent) => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// Reads in a thread of its own: such a read cannot be interrupted, and nobody waits for the thread.
-async fn input_ends() {
-    let (ended, told) = oneshot::channel::<()>();
-    std::thread::spawn(move || {
-        let copied = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        tracing::debug!(?copied, "standard input has ended");
-        drop(ended);
-    });
-    // The sender is only ever dropped.
-    let _ = told.await;
+/// Ends when the system has given us another parent.
+async fn orphaned(parent: i32) {
+    while nix::unistd::getppid().as_raw() == parent {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }

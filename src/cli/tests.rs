@@ -74,3 +74,11 @@ fn an_id_of_another_kind_is_refused_by_its_look() {
 
     assert!(error.contains("expected an id such as job_"), "{error}");
 }
+
+#[test]
+fn a_cause_is_told_once() {
+    let io = || std::io::Error::other("connection refused");
+    let error = anyhow::Error::new(io()).context("no answer: connection refused").context("Postgres cannot be used");
+
+    assert_eq!(output::reasons(&error), "Postgres cannot be used: no answer: connection refused");
+}

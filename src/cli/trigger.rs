@@ -10,6 +10,7 @@ use super::{
     settings,
 };
 use crate::{
+    clock::Clock,
     config::{Config, Role},
     dev::trigger::{self, Bought, Purchase},
     store::Store,
@@ -51,7 +52,7 @@ pub(super) async fn run(file: Option<PathBuf>, command: TriggerCommand) -> anyho
 
 /// Buys and shows; fails when a new site does not answer as it should.
 pub(super) async fn buy(config: &Config, store: &Store, purchase: Purchase, json: bool) -> anyhow::Result<ExitCode> {
-    let bought = trigger::checkout(config, store, &purchase).await?;
+    let bought = trigger::checkout(config, store, &purchase, Clock::machine()).await?;
     if json {
         print_json(&bought)?;
     } else {

@@ -144,7 +144,6 @@ impl DevInstance {
     }
 
     /// The mailbox's pages.
-    #[must_use]
     pub fn pages(&self) -> Router {
         mailbox::router(self.mailbox.clone())
     }
@@ -213,6 +212,7 @@ async fn listen(asked: Option<u16>, usual: u16, say: impl Fn(&str)) -> anyhow::R
 /// Empties the servers and removes what lies beside them.
 async fn forget(home: &Path, postgres: &PrivatePostgres, redis: &PrivateRedis) -> anyhow::Result<()> {
     let mut owner = PgConnection::connect(&postgres.url("postgres")).await?;
+    // A database's name cannot be a parameter; this one is a constant of ours.
     sqlx::query(AssertSqlSafe(format!("drop database if exists {DATABASE} with (force)"))).execute(&mut owner).await?;
     owner.close().await?;
     redis.flushall().await?;

@@ -12,7 +12,6 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    clock::Clock,
     config::Config,
     gateways::http_client::{self, Timeouts},
     http::auth::development_token,
@@ -77,10 +76,11 @@ struct Opened {
 }
 
 /// Buys at the shop that `config` describes, pays at the Stripe simulator, and waits until everything is delivered.
+/// `now` is real time.
 ///
 /// # Errors
 /// When a step is refused, or not everything is delivered within a minute: the message says what is missing.
-pub async fn checkout(config: &Config, store: &Store, purchase: &Purchase) -> anyhow::Result<Bought> {
+pub async fn checkout(config: &Config, store: &Store, purchase: &Purchase, now: Timestamp) -> anyhow::Result<Bought> {
     let api_base = &config.stripe.api_base;
     if api_base.host_str().is_none_or(|host| host.ends_with("stripe.com")) {
         bail!("this pays at the Stripe simulator, but stripe.api_base is {api_base}: run it beside `berth dev`");
@@ -88,7 +88,7 @@ pub async fn checkout(config: &Config, store: &Store, purchase: &Purchase) -> an
     let shop = Shop { base: base_of(config)?, http: http_client::build(TIMEOUTS)? };
     let customer = Uuid::new_v4();
     let email = format!("customer-{}@berth.test", customer.simple());
-    let token = development_token(&config.auth, customer, Some(&email), false, Clock::machine(), TOKEN_LIFETIME)?;
+    let token = development_token(&config.auth, customer, Some(&email), false, now, TOKEN_LIFETIME)?;
     let opened = shop.order(&token, purchase).await?;
     shop.pay(&opened.checkout_url).await?;
     let course = delivered(store, opened.order_id).await?;

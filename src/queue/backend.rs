@@ -122,6 +122,7 @@ impl Backend for LedgerBackend {
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
         // What was claimed and not started is given back with everything else that this process still holds.
         self.jobs.close();
+        while self.jobs.try_recv().is_ok() {}
         Poll::Ready(Ok(()))
     }
 }
@@ -163,8 +164,7 @@ impl Fetcher {
             let Some(mut slots) = self.free_slots().await else { return };
             match self.pop(&mut popper, slots.len()).await {
                 Ok(ids) if ids.is_empty() => wait = Duration::from_millis(20),
-                // What was popped while the process began to drain is left to the relay of another one.
-                Ok(_) if self.draining.is_cancelled() => return,
+                Ok(ids) if self.draining.is_cancelled() => return self.leave_to_others(&ids).await,
                 Ok(ids) => {
                     for claimed in self.claim(&ids).await {
                         let Some(slot) = slots.pop() else { break };
@@ -201,6 +201,14 @@ impl Fetcher {
         popper
             .pop(if bulk_room == 0 { free } else { free.min(bulk_room.max(self.slots / 4).max(1)) }, bulk_room > 0)
             .await
+    }
+
+    /// What was popped while the process began to drain is given to Redis again by whoever relays next.
+    async fn leave_to_others(&self, ids: &[Uuid]) {
+        if let Err(error) = self.store.forget_dispatches_of(ids).await {
+            // Then the relay finds out by itself that Redis has lost them.
+            tracing::warn!(queue = %self.queue, error = chain(&error), "popped ids could not be left to others");
+        }
     }
 
     /// Claims, however long the database is away: the ids are in no other place than here.

@@ -63,6 +63,11 @@ impl Lease {
         Held { held: Arc::clone(&self.held), job }
     }
 
+    /// Whether this process knows of no claim.
+    pub(crate) fn is_idle(&self) -> bool {
+        lock(&self.held).is_empty()
+    }
+
     /// Renews it until `stop`, and ends the claims of the dead and of nobody.
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let mut unknown = Vec::new();

@@ -2,8 +2,10 @@
 
 use berth_jobs::ids::OrderId;
 use jiff::Timestamp;
+use sqlx::{ConnectOptions, Connection};
 
-use super::{Store, StoreError};
+use super::{ACQUIRE_TIMEOUT, Store, StoreError, connect_options};
+use crate::config::Database;
 
 /// The course of an order, by the database's own clock: when each step was written.
 #[derive(Clone, Debug)]
@@ -42,6 +44,19 @@ pub struct MailCourse {
     pub kind: String,
     /// When the mail server had taken it.
     pub accepted_at: Option<Timestamp>,
+}
+
+/// Connects once without a pool, whose own error would only say that it waited in vain.
+///
+/// # Errors
+/// With the reason why there is no connection.
+pub async fn reach(database: &Database) -> Result<(), StoreError> {
+    let url = database.url.as_ref().ok_or_else(|| StoreError::Missing("database.url".to_owned()))?;
+    let connecting = connect_options(url, database.prepared)?;
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting.connect()).await {
+        Ok(connected) => Ok(connected?.close().await?),
+        Err(_) => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
+    }
 }
 
 impl Store {

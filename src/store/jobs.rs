@@ -242,6 +242,14 @@ impl Store {
         Ok(done.rows_affected())
     }
 
+    /// Forgets that Redis was given these ids.
+    pub(crate) async fn forget_dispatches_of(&self, ids: &[Uuid]) -> Result<(), StoreError> {
+        sqlx::query!("update berth.jobs set dispatched_at = null where id = any ($1) and state = 'queued'", ids)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Deletes at most `limit` jobs that were done more than `days` ago; answers how many.
     pub(crate) async fn prune_done(&self, days: i32, limit: i64) -> Result<u64, StoreError> {
         // Ids begin with the time at which they were made: the oldest rows are the first of the primary key.

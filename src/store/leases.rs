@@ -98,16 +98,6 @@ impl Store {
         Ok(())
     }
 
-    /// How many jobs a process holds.
-    pub(crate) async fn held_by(&self, worker: Uuid) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select count(*) as "count!" from berth.jobs where worker = $1 and state = 'running'"#,
-            worker,
-        )
-        .fetch_one(&self.pool)
-        .await?)
-    }
-
     /// What Redis must say, and the server that said it last: `(epoch, run_id)`.
     pub(crate) async fn redis_epoch(&self) -> Result<(Option<Uuid>, Option<String>), StoreError> {
         let row = sqlx::query!("select epoch, run_id from berth.redis_epoch").fetch_one(&self.pool).await?;

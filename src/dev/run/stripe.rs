@@ -3,6 +3,10 @@
 use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, process::Stdio, time::Duration};
 
 use anyhow::Context;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -35,10 +39,11 @@ impl StripeProcess {
             .open(&log)
             .with_context(|| format!("{} cannot be written", log.display()))?;
         let mut child = Command::new(program)
-            .args(["stripe-sim", "--listen", "127.0.0.1:0", "--until-input-ends", "--webhook-url", webhook_url])
+            .args(["stripe-sim", "--listen", "127.0.0.1:0", "--webhook-url", webhook_url])
             .args(["--webhook-secret", &keys.webhook_secret, "--api-key", &keys.stripe_key])
-            // Should we be killed, it sees its input end.
-            .stdin(Stdio::piped())
+            // Should we be killed, it notices.
+            .args(["--parent", &std::process::id().to_string()])
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)
             // Ctrl-C is for us: it is stopped last but for the servers.
@@ -62,7 +67,10 @@ impl StripeProcess {
     }
 
     pub(super) async fn stop(mut self) {
-        drop(self.child.stdin.take());
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(Err(error)) = pid.map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM)) {
+            tracing::debug!(%error, "the Stripe simulator was gone before it was asked to stop");
+        }
         if timeout(STOP_WITHIN, self.child.wait()).await.is_err()
             && let Err(error) = self.child.kill().await
         {
