@@ -9,7 +9,7 @@ use std::{
 
 use berth_jobs::ids::JobId;
 
-use crate::supervise::Supervisor;
+use crate::{failpoint, supervise::Supervisor};
 
 /// How often the runtime shows that it lives, and the thread looks.
 const BEAT: Duration = Duration::from_secs(1);
@@ -44,6 +44,15 @@ impl Drop for Watched {
     }
 }
 
+/// What beats for as long as the runtime is there. A runtime that is shut down does not hang.
+struct Heart(Watchdog);
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.0.lock().stopped = true;
+    }
+}
+
 impl Watchdog {
     /// Starts the thread and the task that it listens to.
     pub(crate) fn start(tasks: &Supervisor) -> Self {
@@ -52,14 +61,14 @@ impl Watchdog {
         let beating = watchdog.clone();
         let stopped = tasks.stopped.clone();
         tasks.spawn(async move {
+            let heart = Heart(beating);
             while !stopped.is_cancelled() {
-                beating.lock().last_beat = Instant::now();
+                heart.0.lock().last_beat = Instant::now();
                 tokio::select! {
                     () = tokio::time::sleep(BEAT) => {}
                     () = stopped.cancelled() => {}
                 }
             }
-            beating.lock().stopped = true;
         });
         let looking = watchdog.clone();
         std::thread::spawn(move || looking.look());
@@ -68,7 +77,8 @@ impl Watchdog {
 
     /// Watches a job until the answer is dropped.
     pub(crate) fn watch(&self, job: JobId, timeout: Duration) -> Watched {
-        self.lock().deadlines.insert(job, Instant::now() + timeout + GRACE);
+        let grace = failpoint::shortened("watchdog.grace", GRACE);
+        self.lock().deadlines.insert(job, Instant::now() + timeout + grace);
         Watched { watchdog: self.clone(), job }
     }
 
@@ -80,7 +90,7 @@ impl Watchdog {
                 return;
             }
             let now = Instant::now();
-            if now.duration_since(state.last_beat) > STALL {
+            if now.duration_since(state.last_beat) > failpoint::shortened("watchdog.stall", STALL) {
                 tracing::error!("the runtime stalls; the process ends so that others take over");
                 std::process::abort();
             }

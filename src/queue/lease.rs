@@ -2,8 +2,11 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use berth_jobs::ids::JobId;
@@ -24,6 +27,17 @@ pub struct Lease {
     lasts: Duration,
     renew_every: Duration,
     held: Arc<Mutex<HashSet<JobId>>>,
+    fetching: Arc<AtomicUsize>,
+}
+
+/// A fetch of jobs that is under way, until this is dropped: claims may be about to be made.
+#[derive(Debug)]
+pub(crate) struct Fetching(Arc<AtomicUsize>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A claimed job that this process knows of, until this is dropped.
@@ -47,7 +61,16 @@ impl Lease {
     pub(crate) fn new(store: Store, clock: Clock, work: &Work) -> Self {
         let id = Uuid::now_v7();
         let name = format!("{}-{}-{id}", host(), std::process::id());
-        Self { id, name, store, clock, lasts: work.lease(), renew_every: work.lease_renew(), held: Arc::default() }
+        Self {
+            id,
+            name,
+            store,
+            clock,
+            lasts: work.lease(),
+            renew_every: work.lease_renew(),
+            held: Arc::default(),
+            fetching: Arc::default(),
+        }
     }
 
     /// Takes the lease out.
@@ -63,16 +86,26 @@ impl Lease {
         Held { held: Arc::clone(&self.held), job }
     }
 
-    /// Whether this process knows of no claim.
+    /// Notes that claims may be made, until the answer is dropped.
+    pub(crate) fn fetching(&self) -> Fetching {
+        self.fetching.fetch_add(1, Ordering::SeqCst);
+        Fetching(Arc::clone(&self.fetching))
+    }
+
+    /// Whether this process knows of no claim and is not about to make one.
     pub(crate) fn is_idle(&self) -> bool {
-        lock(&self.held).is_empty()
+        self.fetching.load(Ordering::SeqCst) == 0 && lock(&self.held).is_empty()
     }
 
     /// Renews it until `stop`, and ends the claims of the dead and of nobody.
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let mut unknown = Vec::new();
+        let mut renewing_since = Instant::now();
         while !stop.is_cancelled() {
-            if let Err(error) = self.renew(&mut unknown).await {
+            // While the database was away nobody could renew: those that live get their time to do so.
+            let may_reap = renewing_since.elapsed() >= self.lasts;
+            if let Err(error) = self.renew(&mut unknown, may_reap).await {
+                renewing_since = Instant::now();
                 tracing::warn!(error = chain(&error), "the lease could not be renewed");
             }
             tokio::select! {
@@ -85,9 +118,12 @@ impl Lease {
         }
     }
 
-    async fn renew(&self, unknown: &mut Vec<(JobId, Uuid)>) -> Result<(), crate::store::StoreError> {
+    async fn renew(&self, unknown: &mut Vec<(JobId, Uuid)>, may_reap: bool) -> Result<(), crate::store::StoreError> {
         self.begin().await?;
         self.give_back_unknown(unknown).await?;
+        if !may_reap {
+            return Ok(());
+        }
         let reaped = self.store.reap().await? + self.store.reap_strays().await?;
         if reaped > 0 {
             tracing::warn!(jobs = reaped, "jobs of processes that died are queued again");

@@ -3,7 +3,10 @@
 use berth_jobs::ids::JobId;
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    jobs::{Unsettled, requeue},
+};
 
 impl Store {
     /// Renews this process' lease, or takes it out anew.
@@ -42,16 +45,7 @@ impl Store {
         .await?;
         let mut reaped = 0;
         if !dead.is_empty() {
-            reaped = sqlx::query!(
-                "update berth.jobs
-                 set state = 'queued', claim_id = null, worker = null, dispatched_at = null,
-                     unsettled = unsettled + 1, last_error = 'the process died while the job ran'
-                 where state = 'running' and worker = any ($1)",
-                &dead,
-            )
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+            reaped = requeue(&mut tx, Unsettled { workers: &dead, died: true, ..Unsettled::default() }).await?;
         }
         tx.commit().await?;
         Ok(reaped)
@@ -59,16 +53,8 @@ impl Store {
 
     /// Queues again jobs that run under no lease at all: their process' row was removed while a claim was made.
     pub(crate) async fn reap_strays(&self) -> Result<u64, StoreError> {
-        let done = sqlx::query!(
-            "update berth.jobs j
-             set state = 'queued', claim_id = null, worker = null, dispatched_at = null,
-                 unsettled = unsettled + 1, last_error = 'the process died while the job ran'
-             where j.state = 'running'
-               and not exists (select from berth.workers w where w.id = j.worker)",
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
+        let mut db = self.pool.acquire().await?;
+        Ok(requeue(&mut db, Unsettled { strays: true, died: true, ..Unsettled::default() }).await?)
     }
 
     /// The claims of a process.
@@ -84,17 +70,8 @@ impl Store {
 
     /// Queues again jobs under these claims, which were never started.
     pub(crate) async fn give_back_claims(&self, claims: &[(JobId, Uuid)]) -> Result<(), StoreError> {
-        let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
-        sqlx::query!(
-            "update berth.jobs j
-             set state = 'queued', claim_id = null, worker = null, dispatched_at = null, attempt = j.attempt - 1
-             from unnest($1::uuid[], $2::uuid[]) c (id, claim_id)
-             where j.id = c.id and j.claim_id = c.claim_id and j.state = 'running'",
-            &ids,
-            &claim_ids,
-        )
-        .execute(&self.pool)
-        .await?;
+        let mut db = self.pool.acquire().await?;
+        requeue(&mut db, Unsettled { claims, ..Unsettled::default() }).await?;
         Ok(())
     }
 

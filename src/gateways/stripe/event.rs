@@ -91,17 +91,26 @@ impl StripeEvent {
     /// Reads a body whose signature has been verified.
     ///
     /// # Errors
-    /// `NotJson`, or `Shape` when there is no `id` or no `type`.
+    /// `NotJson`, or `Shape` when there is no usable `id` or `type`.
     pub fn parse(body: &[u8]) -> Result<Self, EventError> {
         let text = std::str::from_utf8(body).map_err(|error| EventError::NotJson { problem: error.to_string() })?;
         // serde would read a struct from an array too.
         if !text.trim_start().starts_with('{') {
             return Err(not_json(text).unwrap_or_else(|| EventError::Shape { problem: "not an object".to_owned() }));
         }
-        let Ok(envelope) = serde_json::from_str::<Envelope>(text) else {
-            return Self::parse_bare(text);
+        let event = match serde_json::from_str::<Envelope>(text) {
+            Ok(envelope) => Self::of(envelope),
+            Err(_) => Self::parse_bare(text)?,
         };
-        Ok(Self {
+        // No id or type of Stripe's has one, and a database's text cannot hold it.
+        if event.id.contains('\0') || event.kind.contains('\0') {
+            return Err(EventError::Shape { problem: "NUL in the id or type".to_owned() });
+        }
+        Ok(event)
+    }
+
+    fn of(envelope: Envelope) -> Self {
+        Self {
             id: envelope.id,
             kind: envelope.kind,
             created: envelope.created,
@@ -109,7 +118,7 @@ impl StripeEvent {
             api_version: envelope.api_version,
             account: envelope.account,
             object: envelope.data.and_then(|data| data.object),
-        })
+        }
     }
 
     fn parse_bare(text: &str) -> Result<Self, EventError> {

@@ -1,0 +1,178 @@
+//! A panel in memory that a test can hold, trip and watch.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+use berth::{
+    app::SITE_SERVER,
+    gateways::panels::{
+        AccountRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture, Panels,
+        ServerInfo, Step, TaskOutcome, TaskRef, Usage, memory::MemoryPanel,
+    },
+};
+use berth_jobs::ids::AccountId;
+use secrecy::SecretString;
+use tokio::sync::oneshot;
+
+/// A [`MemoryPanel`] whose creates can be refused or held, and whose mutations are counted while they run.
+#[derive(Default)]
+pub(crate) struct WatchedPanel {
+    pub(crate) memory: MemoryPanel,
+    refusals: Mutex<VecDeque<PanelError>>,
+    holds: Mutex<VecDeque<Hold>>,
+    running: Mutex<Running>,
+}
+
+/// A create that has happened on the panel and whose answer waits.
+struct Hold {
+    reached: oneshot::Sender<AccountId>,
+    released: oneshot::Receiver<()>,
+}
+
+#[derive(Default)]
+struct Running {
+    now: HashMap<AccountId, u32>,
+    most_of_one_account: u32,
+    most: usize,
+}
+
+impl WatchedPanel {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// A panel that takes that long for every call.
+    pub(crate) fn slow(latency: std::time::Duration) -> Arc<Self> {
+        Arc::new(Self { memory: MemoryPanel::new().with_latency(latency), ..Self::default() })
+    }
+
+    /// This panel as the one that every installation has.
+    pub(crate) fn registry(self: &Arc<Self>) -> Panels {
+        let panel: Arc<dyn Panel> = self.clone();
+        Panels::new().with(SITE_SERVER, "memory", panel)
+    }
+
+    /// The next create is answered with `error`, and nothing is done.
+    pub(crate) fn refuse(&self, error: PanelError) {
+        self.refusals.lock().unwrap().push_back(error);
+    }
+
+    /// Holds the answer to the next create: tells when it has happened, and waits for the release.
+    pub(crate) fn hold(&self) -> (oneshot::Receiver<AccountId>, oneshot::Sender<()>) {
+        let (reached, happened) = oneshot::channel();
+        let (release, released) = oneshot::channel();
+        self.holds.lock().unwrap().push_back(Hold { reached, released });
+        (happened, release)
+    }
+
+    /// The most calls that were under way for one account at a time.
+    pub(crate) fn most_of_one_account(&self) -> u32 {
+        self.running.lock().unwrap().most_of_one_account
+    }
+
+    /// The most accounts that were worked on at a time.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.running.lock().unwrap().most
+    }
+
+    fn enter(&self, account: AccountId) -> Entered<'_> {
+        let mut running = self.running.lock().unwrap();
+        let now = running.now.entry(account).or_default();
+        *now += 1;
+        let of_this = *now;
+        running.most_of_one_account = running.most_of_one_account.max(of_this);
+        running.most = running.most.max(running.now.len());
+        Entered { panel: self, account }
+    }
+}
+
+struct Entered<'a> {
+    panel: &'a WatchedPanel,
+    account: AccountId,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let mut running = self.panel.running.lock().unwrap();
+        if let Some(now) = running.now.get_mut(&self.account) {
+            *now -= 1;
+            if *now == 0 {
+                running.now.remove(&self.account);
+            }
+        }
+    }
+}
+
+impl Panel for WatchedPanel {
+    fn caps(&self) -> Caps {
+        self.memory.caps()
+    }
+
+    fn probe(&self) -> PanelFuture<'_, ServerInfo> {
+        self.memory.probe()
+    }
+
+    fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
+        self.memory.observe(account)
+    }
+
+    fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {
+        Box::pin(async {
+            let _entered = self.enter(spec.account.account_id);
+            let refusal = self.refusals.lock().unwrap().pop_front();
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
+            let created = self.memory.ensure_created(spec).await?;
+            let hold = self.holds.lock().unwrap().pop_front();
+            if let Some(Hold { reached, released }) = hold {
+                reached.send(spec.account.account_id).unwrap();
+                released.await.unwrap();
+            }
+            Ok(created)
+        })
+    }
+
+    fn ensure_suspended<'a>(&'a self, account: &'a AccountRef, reason: &'a str) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async {
+            let _entered = self.enter(account.account_id);
+            self.memory.ensure_suspended(account, reason).await
+        })
+    }
+
+    fn ensure_active<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async {
+            let _entered = self.enter(account.account_id);
+            self.memory.ensure_active(account).await
+        })
+    }
+
+    fn ensure_package<'a>(&'a self, account: &'a AccountRef, package: &'a str) -> PanelFuture<'a, Step<()>> {
+        self.memory.ensure_package(account, package)
+    }
+
+    fn ensure_absent<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async {
+            let _entered = self.enter(account.account_id);
+            self.memory.ensure_absent(account).await
+        })
+    }
+
+    fn set_password<'a>(&'a self, account: &'a AccountRef, password: &'a SecretString) -> PanelFuture<'a, Step<()>> {
+        self.memory.set_password(account, password)
+    }
+
+    fn login_url<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, OneTimeUrl> {
+        self.memory.login_url(account)
+    }
+
+    fn usage<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Usage> {
+        self.memory.usage(account)
+    }
+
+    fn poll<'a>(&'a self, task: &'a TaskRef) -> PanelFuture<'a, Step<TaskOutcome>> {
+        self.memory.poll(task)
+    }
+}
