@@ -67,7 +67,7 @@ pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<()
 pub async fn stop(app: &App) {
     let grace = app.config.work.shutdown_grace();
     let ended = tokio::time::timeout(grace, async {
-        while app.store.held_by(app.lease.id).await.is_ok_and(|held| held > 0) {
+        while !app.lease.is_idle() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
@@ -87,7 +87,7 @@ async fn work(app: App, queue: Queue, tasks: Supervisor, watchdog: Watchdog) {
     let draining = tasks.draining.clone();
     let monitor = Monitor::new().register(move |_| {
         let backend =
-            LedgerBackend::new(app.store.clone(), app.redis.clone(), tasks.clone(), queue, app.lease.id, slots);
+            LedgerBackend::new(app.store.clone(), app.redis.clone(), tasks.clone(), queue, app.lease.clone(), slots);
         let (app, watchdog) = (app.clone(), watchdog.clone());
         WorkerBuilder::new(format!("{queue}-{}", app.lease.id)).backend(backend).build(move |job: RunnableJob| {
             let (app, watchdog) = (app.clone(), watchdog.clone());

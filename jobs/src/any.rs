@@ -1,3 +1,5 @@
+//! The closed list of jobs, and from a name and a payload to one of them.
+
 use std::{fmt, time::Duration};
 
 use serde_json::value::RawValue;

@@ -1,3 +1,5 @@
+//! What every job says of itself: its name, its queue, how soon, how often and how long it is tried.
+
 use std::{fmt, str::FromStr, time::Duration};
 
 use schemars::JsonSchema;

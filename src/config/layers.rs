@@ -20,7 +20,14 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const PREFIX: &str = "BERTH_";
 const FILE_SUFFIX: &str = "_FILE";
 /// Variables with the prefix which are no settings: the first names the file, the others are tests' alone.
-const NOT_SETTINGS: [&str; 4] = ["BERTH_CONFIG", "BERTH_FAILPOINTS", "BERTH_BREAK", "BERTH_TEST_CACHE"];
+const NOT_SETTINGS: [&str; 6] = [
+    "BERTH_CONFIG",
+    "BERTH_FAILPOINTS",
+    "BERTH_BREAK",
+    "BERTH_TEST_CACHE",
+    "BERTH_TEST_LOG",
+    "BERTH_BUILD_DATABASE_URL",
+];
 /// What hosts and habits call two of the settings.
 const CUSTOMARY: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
 

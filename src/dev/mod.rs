@@ -1,5 +1,7 @@
 //! What `berth dev` adds: private servers, a Stripe to buy from, a mailbox to read.
 
 pub mod mailbox;
+pub mod run;
 pub mod servers;
 pub mod stripe_sim;
+pub mod trigger;

@@ -11,12 +11,16 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 
-use crate::{app::App, supervise::Supervisor};
+use tokio_util::sync::CancellationToken;
+
+use crate::{app::App, error::chain, supervise::Supervisor};
 
 /// How long a client may take to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again after the system refused, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the database is asked for the time.
+const CLOCK_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves until the process drains, then until the last request has ended, at most for the grace.
 ///
@@ -24,8 +28,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// When no client for outgoing requests can be made.
 pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks: &Supervisor) -> io::Result<()> {
     let grace = app.config.work.shutdown_grace();
-    let router = super::router(app, extra).map_err(io::Error::other)?;
+    let router = super::router(app.clone(), extra).map_err(io::Error::other)?;
     let connections = GracefulShutdown::new();
+    let (keeper, stopped) = (app, tasks.stopped.clone());
+    tasks.run("clock", move || keep_clock(keeper.clone(), stopped.clone()));
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -56,4 +62,18 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
         tracing::warn!("requests outlast the grace and are cut off");
     }
     Ok(())
+}
+
+/// Follows the database's clock until `stop`.
+async fn keep_clock(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match app.store.now().await {
+            Ok(now) => app.clock.set(now),
+            Err(error) => tracing::warn!(error = chain(&error), "the database's clock could not be read"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CLOCK_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
 }

@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tower::layer::util::Identity;
 use uuid::Uuid;
 
-use super::redis::{Popper, RedisQueues};
+use super::{
+    lease::{Held, Lease},
+    redis::{Popper, RedisQueues},
+};
 use crate::{
     error::chain,
     store::{Store, jobs::ClaimedJob},
@@ -43,6 +46,7 @@ pub struct RunnableJob {
     pub claimed: ClaimedJob,
     _slot: OwnedSemaphorePermit,
     _bulk: Option<BulkSlot>,
+    _held: Held,
 }
 
 /// Counts a bulk job while it is in a slot.
@@ -71,16 +75,16 @@ pub struct LedgerBackend {
 }
 
 impl LedgerBackend {
-    /// A backend for `queue` with `slots` slots, whose claims belong to `worker`.
+    /// A backend for `queue` with `slots` slots, whose claims belong to `lease`.
     #[must_use]
-    pub fn new(store: Store, redis: RedisQueues, tasks: Supervisor, queue: Queue, worker: Uuid, slots: usize) -> Self {
+    pub fn new(store: Store, redis: RedisQueues, tasks: Supervisor, queue: Queue, lease: Lease, slots: usize) -> Self {
         let slots = slots.max(1);
         let (sender, jobs) = mpsc::channel(slots);
         let fetcher = Fetcher {
             store,
             redis,
             queue,
-            worker,
+            lease,
             slots,
             free: Arc::new(Semaphore::new(slots)),
             bulk: Arc::default(),
@@ -118,6 +122,7 @@ impl Backend for LedgerBackend {
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
         // What was claimed and not started is given back with everything else that this process still holds.
         self.jobs.close();
+        while self.jobs.try_recv().is_ok() {}
         Poll::Ready(Ok(()))
     }
 }
@@ -143,7 +148,7 @@ struct Fetcher {
     store: Store,
     redis: RedisQueues,
     queue: Queue,
-    worker: Uuid,
+    lease: Lease,
     slots: usize,
     free: Arc<Semaphore>,
     bulk: Arc<AtomicUsize>,
@@ -159,8 +164,7 @@ impl Fetcher {
             let Some(mut slots) = self.free_slots().await else { return };
             match self.pop(&mut popper, slots.len()).await {
                 Ok(ids) if ids.is_empty() => wait = Duration::from_millis(20),
-                // What was popped while the process began to drain is left to the relay of another one.
-                Ok(_) if self.draining.is_cancelled() => return,
+                Ok(ids) if self.draining.is_cancelled() => return self.leave_to_others(&ids).await,
                 Ok(ids) => {
                     for claimed in self.claim(&ids).await {
                         let Some(slot) = slots.pop() else { break };
@@ -199,11 +203,19 @@ impl Fetcher {
             .await
     }
 
+    /// What was popped while the process began to drain is given to Redis again by whoever relays next.
+    async fn leave_to_others(&self, ids: &[Uuid]) {
+        if let Err(error) = self.store.forget_dispatches_of(ids).await {
+            // Then the relay finds out by itself that Redis has lost them.
+            tracing::warn!(queue = %self.queue, error = chain(&error), "popped ids could not be left to others");
+        }
+    }
+
     /// Claims, however long the database is away: the ids are in no other place than here.
     async fn claim(&self, ids: &[Uuid]) -> Vec<ClaimedJob> {
         let mut wait = Duration::from_millis(20);
         loop {
-            match self.store.claim(self.queue, ids, self.worker).await {
+            match self.store.claim(self.queue, ids, self.lease.id).await {
                 Ok(claimed) => return claimed,
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, error = chain(&error), "jobs could not be claimed");
@@ -219,7 +231,12 @@ impl Fetcher {
 
     async fn hand_over(&self, claimed: ClaimedJob, slot: OwnedSemaphorePermit) {
         let is_bulk = JobKind::named(&claimed.kind).is_some_and(|kind| kind.class == Class::Bulk);
-        let job = RunnableJob { claimed, _slot: slot, _bulk: is_bulk.then(|| BulkSlot::take(&self.bulk)) };
+        let job = RunnableJob {
+            _held: self.lease.hold(claimed.id),
+            claimed,
+            _slot: slot,
+            _bulk: is_bulk.then(|| BulkSlot::take(&self.bulk)),
+        };
         // When the worker has closed, the job is given back with all others of this process.
         let _ = self.jobs.send(job).await;
     }

@@ -108,6 +108,8 @@ enum Purpose {
 struct Unit {
     purpose: Purpose,
     effects: Effects,
+    /// Why what the sender wanted cannot become true; what is committed then only queues its job again.
+    failure: Option<CommitError>,
     reply: oneshot::Sender<Result<(), CommitError>>,
 }
 
@@ -121,7 +123,17 @@ impl Unit {
 
     fn answer(self, result: Result<(), CommitError>) {
         // A sender that stopped waiting has its own way to find out.
-        let _ = self.reply.send(result);
+        let _ = self.reply.send(result.and(self.failure.map_or(Ok(()), Err)));
+    }
+
+    /// The same run, to be queued again instead: only the facts that it learnt become true.
+    fn queued_again(self, claim: &Claim, failure: CommitError, keep_facts: bool) -> Self {
+        Self {
+            purpose: Purpose::Settle(claim.clone(), after_refusal(claim, &failure)),
+            effects: if keep_facts { self.effects.into_facts() } else { Effects::none() },
+            failure: Some(failure),
+            reply: self.reply,
+        }
     }
 }
 
@@ -183,7 +195,7 @@ impl Committer {
     async fn send(&self, purpose: Purpose, effects: Effects) -> Result<(), CommitError> {
         let stopped = || CommitError::Unavailable("the process is stopping".to_owned());
         let (reply, answer) = oneshot::channel();
-        self.units.send(Unit { purpose, effects, reply }).await.map_err(|_| stopped())?;
+        self.units.send(Unit { purpose, effects, failure: None, reply }).await.map_err(|_| stopped())?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
@@ -272,10 +284,7 @@ impl Lane {
                     group = self.outlast(group, &error, wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                Err(error) if group.len() == 1 => {
-                    self.give_up(group, &error).await;
-                    return None;
-                }
+                Err(error) if group.len() == 1 => group = self.give_up(group, &error).await,
                 Err(error) => {
                     tracing::warn!(
                         units = group.len(),
@@ -330,13 +339,12 @@ impl Lane {
                 rest.push(unit);
                 continue;
             };
-            match unit.purpose {
+            match &unit.purpose {
                 Purpose::Write | Purpose::Checkpoint(_) => unit.answer(Err(refusal.into())),
-                Purpose::Settle(claim, _) => rest.push(Unit {
-                    purpose: Purpose::Settle(claim.clone(), after_refusal(&claim, &refusal)),
-                    effects: unit.effects.into_facts(),
-                    reply: unit.reply,
-                }),
+                Purpose::Settle(claim, _) => {
+                    let claim = claim.clone();
+                    rest.push(unit.queued_again(&claim, refusal.into(), true));
+                }
             }
         }
         rest
@@ -367,26 +375,25 @@ impl Lane {
         open
     }
 
-    /// A unit that the database refuses by itself: a job's attempt has failed.
-    async fn give_up(&mut self, group: Vec<Unit>, error: &sqlx::Error) {
-        let text = chain(error);
-        tracing::error!(error = text, "effects could not be written");
+    /// A unit that the database refuses by itself. A route or checkpoint is told; a run is queued again with nothing
+    /// but that. Whatever happens, a run does not stay open: its process lives, so nobody else would end it.
+    async fn give_up(&self, group: Vec<Unit>, error: &sqlx::Error) -> Vec<Unit> {
+        let failed = CommitError::Failed(chain(error));
+        tracing::error!(error = %failed, "effects could not be written");
+        let mut rest = Vec::new();
         for unit in group {
-            let failed = CommitError::Failed(text.clone());
-            if let Purpose::Settle(claim, Settlement::Done) = &unit.purpose {
-                let retry = after_refusal(claim, &Refusal { row: format!("refused by the database ({text}); a row") });
-                let settlement = Unit {
-                    purpose: Purpose::Settle(claim.clone(), retry),
-                    effects: Effects::none(),
-                    reply: oneshot::channel().0,
-                };
-                if let Err(error) = self.attempt(&[settlement]).await {
-                    // The claim stays; the lease or the watchdog ends it.
-                    tracing::error!(error = chain(&error), "a failed attempt could not be settled");
+            match &unit.purpose {
+                Purpose::Write | Purpose::Checkpoint(_) => unit.answer(Err(failed.clone())),
+                Purpose::Settle(claim, _) => {
+                    let claim = claim.clone();
+                    if unit.failure.is_some() {
+                        tokio::time::sleep(LONGEST_WAIT).await;
+                    }
+                    rest.push(unit.queued_again(&claim, failed.clone(), false));
                 }
             }
-            unit.answer(Err(failed));
         }
+        rest
     }
 
     fn push(&self, dispatches: Vec<Dispatch>) {
@@ -397,13 +404,13 @@ impl Lane {
     }
 }
 
-fn after_refusal(claim: &Claim, refusal: &Refusal) -> Settlement {
+fn after_refusal(claim: &Claim, failure: &CommitError) -> Settlement {
     if claim.attempt >= MOST_REFUSALS {
-        return Settlement::Dead { error: refusal.to_string() };
+        return Settlement::Dead { error: failure.to_string() };
     }
     // At first almost at once: whoever moved the row has made progress. Then ever more slowly.
     let after = Duration::from_millis(20).saturating_mul(claim.attempt.saturating_mul(claim.attempt));
-    Settlement::Retry { after, error: refusal.to_string() }
+    Settlement::Retry { after, error: failure.to_string() }
 }
 
 struct Settled {

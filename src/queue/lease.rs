@@ -1,7 +1,12 @@
 //! The process' lease: while it is renewed, its claims hold. Also ends the claims of processes that died.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use berth_jobs::ids::JobId;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -18,13 +23,31 @@ pub struct Lease {
     clock: Clock,
     lasts: Duration,
     renew_every: Duration,
+    held: Arc<Mutex<HashSet<JobId>>>,
+}
+
+/// A claimed job that this process knows of, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    held: Arc<Mutex<HashSet<JobId>>>,
+    job: JobId,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        lock(&self.held).remove(&self.job);
+    }
+}
+
+fn lock(held: &Mutex<HashSet<JobId>>) -> MutexGuard<'_, HashSet<JobId>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Lease {
     pub(crate) fn new(store: Store, clock: Clock, work: &Work) -> Self {
         let id = Uuid::now_v7();
         let name = format!("{}-{}-{id}", host(), std::process::id());
-        Self { id, name, store, clock, lasts: work.lease(), renew_every: work.lease_renew() }
+        Self { id, name, store, clock, lasts: work.lease(), renew_every: work.lease_renew(), held: Arc::default() }
     }
 
     /// Takes the lease out.
@@ -34,10 +57,22 @@ impl Lease {
         Ok(())
     }
 
-    /// Renews it until `stop`, and reaps the claims of the dead.
+    /// Notes a claim until the answer is dropped.
+    pub(crate) fn hold(&self, job: JobId) -> Held {
+        lock(&self.held).insert(job);
+        Held { held: Arc::clone(&self.held), job }
+    }
+
+    /// Whether this process knows of no claim.
+    pub(crate) fn is_idle(&self) -> bool {
+        lock(&self.held).is_empty()
+    }
+
+    /// Renews it until `stop`, and ends the claims of the dead and of nobody.
     pub(crate) async fn keep(self, stop: CancellationToken) {
+        let mut unknown = Vec::new();
         while !stop.is_cancelled() {
-            if let Err(error) = self.renew().await {
+            if let Err(error) = self.renew(&mut unknown).await {
                 tracing::warn!(error = chain(&error), "the lease could not be renewed");
             }
             tokio::select! {
@@ -50,11 +85,30 @@ impl Lease {
         }
     }
 
-    async fn renew(&self) -> Result<(), crate::store::StoreError> {
+    async fn renew(&self, unknown: &mut Vec<(JobId, Uuid)>) -> Result<(), crate::store::StoreError> {
         self.begin().await?;
+        self.give_back_unknown(unknown).await?;
         let reaped = self.store.reap().await? + self.store.reap_strays().await?;
         if reaped > 0 {
             tracing::warn!(jobs = reaped, "jobs of processes that died are queued again");
+        }
+        Ok(())
+    }
+}
+
+impl Lease {
+    /// Gives back claims of this process that it does not know of, twice in a row: the answer to the claim was lost.
+    async fn give_back_unknown(&self, unknown: &mut Vec<(JobId, Uuid)>) -> Result<(), crate::store::StoreError> {
+        let claims = self.store.claims_of(self.id).await?;
+        let before = std::mem::take(unknown);
+        {
+            let held = lock(&self.held);
+            unknown.extend(claims.into_iter().filter(|(job, _)| !held.contains(job)));
+        }
+        let lost: Vec<(JobId, Uuid)> = unknown.iter().filter(|claim| before.contains(claim)).copied().collect();
+        if !lost.is_empty() {
+            tracing::warn!(jobs = lost.len(), "claims whose answer was lost are given back");
+            self.store.give_back_claims(&lost).await?;
         }
         Ok(())
     }

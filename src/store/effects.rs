@@ -2,6 +2,8 @@
 //!
 //! Every transaction locks in this order: jobs, orders, accounts, then the rows that it inserts, each sorted by id.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_jobs::ids::JobId;

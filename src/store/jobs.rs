@@ -1,5 +1,7 @@
 //! The ledger's own statements: claim, settle, dispatch, and what operators ask of it.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use berth_jobs::{Class, Queue, ids::JobId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -161,7 +163,7 @@ impl Store {
     /// Queues again whatever a process that stops still holds. No attempt was used. Answers how much it was.
     pub(crate) async fn give_back(&self, worker: Uuid) -> Result<u64, StoreError> {
         let mut db = self.pool.acquire().await?;
-        Ok(requeue(&mut db, Unsettled { workers: &[worker], strays: false, died: false }).await?)
+        Ok(requeue(&mut db, &Unsettled { workers: &[worker], ..Unsettled::default() }).await?)
     }
 
     /// Due jobs that Redis was not given yet, at most `limit`, marked as given; none of the queues `except`.
@@ -231,6 +233,14 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())
+    }
+
+    /// Forgets that Redis was given these ids.
+    pub(crate) async fn forget_dispatches_of(&self, ids: &[Uuid]) -> Result<(), StoreError> {
+        sqlx::query!("update berth.jobs set dispatched_at = null where id = any ($1) and state = 'queued'", ids)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// Deletes at most `limit` jobs that were done more than `days` ago; answers how many.
@@ -316,6 +326,32 @@ impl Store {
         })
     }
 
+    /// The job that an enqueued one became: itself, or the one that had its key already. `None` when that one has ended
+    /// since, and its key waits for nothing any more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn enqueued_job(
+        &self,
+        id: JobId,
+        once_key: Option<&str>,
+        coalesce_key: Option<&str>,
+    ) -> Result<Option<JobId>, StoreError> {
+        let found = sqlx::query_scalar!(
+            "select id
+             from berth.jobs
+             where id = $1 or once_key = $2 or (coalesce_key = $3 and state = 'queued')
+             order by id = $1 desc, once_key = $2 desc nulls last
+             limit 1",
+            id.0,
+            once_key,
+            coalesce_key,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(JobId))
+    }
+
     /// Does what an operator asks of a job; answers whether it was in a state that allows it.
     ///
     /// # Errors
@@ -366,19 +402,26 @@ impl Store {
 }
 
 /// Runs that nobody will settle any more.
+#[derive(Default)]
 pub(crate) struct Unsettled<'a> {
-    /// Whose runs.
+    /// Those of these processes.
     pub(crate) workers: &'a [Uuid],
-    /// Also those of processes that have no lease at all.
+    /// Those of processes that have no lease at all.
     pub(crate) strays: bool,
-    /// Whether their processes died; otherwise the runs were given back, and no attempt was used.
+    /// Those under these claims.
+    pub(crate) claims: &'a [(JobId, Uuid)],
+    /// Whether their processes died; otherwise the runs are given back, and no attempt was used.
     pub(crate) died: bool,
 }
 
 /// Queues the jobs of such runs again; answers how many there were.
-pub(crate) async fn requeue(db: &mut PgConnection, runs: Unsettled<'_>) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query_file!("src/store/queries/requeue.sql", runs.workers, runs.strays, runs.died);
-    Ok(done.execute(db).await?.rows_affected())
+pub(crate) async fn requeue(db: &mut PgConnection, runs: &Unsettled<'_>) -> Result<u64, sqlx::Error> {
+    let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = runs.claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
+    let done =
+        sqlx::query_file!("src/store/queries/requeue.sql", runs.workers, runs.strays, runs.died, &ids, &claim_ids)
+            .execute(db)
+            .await?;
+    Ok(done.rows_affected())
 }
 
 /// How a claim ends. Arrays of one row a job.

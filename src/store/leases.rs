@@ -1,5 +1,6 @@
 //! The processes that run jobs, and what becomes of the jobs of those that died.
 
+use berth_jobs::ids::JobId;
 use uuid::Uuid;
 
 use super::{
@@ -44,7 +45,7 @@ impl Store {
         .await?;
         let mut reaped = 0;
         if !dead.is_empty() {
-            reaped = requeue(&mut tx, Unsettled { workers: &dead, strays: false, died: true }).await?;
+            reaped = requeue(&mut tx, &Unsettled { workers: &dead, died: true, ..Unsettled::default() }).await?;
         }
         tx.commit().await?;
         Ok(reaped)
@@ -53,17 +54,25 @@ impl Store {
     /// Queues again jobs that run under no lease at all: their process' row was removed while a claim was made.
     pub(crate) async fn reap_strays(&self) -> Result<u64, StoreError> {
         let mut db = self.pool.acquire().await?;
-        Ok(requeue(&mut db, Unsettled { workers: &[], strays: true, died: true }).await?)
+        Ok(requeue(&mut db, &Unsettled { strays: true, died: true, ..Unsettled::default() }).await?)
     }
 
-    /// How many jobs a process holds.
-    pub(crate) async fn held_by(&self, worker: Uuid) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select count(*) as "count!" from berth.jobs where worker = $1 and state = 'running'"#,
+    /// The claims of a process.
+    pub(crate) async fn claims_of(&self, worker: Uuid) -> Result<Vec<(JobId, Uuid)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select id, claim_id as "claim_id!" from berth.jobs where worker = $1 and state = 'running'"#,
             worker,
         )
-        .fetch_one(&self.pool)
-        .await?)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (JobId(row.id), row.claim_id)).collect())
+    }
+
+    /// Queues again jobs under these claims, which were never started.
+    pub(crate) async fn give_back_claims(&self, claims: &[(JobId, Uuid)]) -> Result<(), StoreError> {
+        let mut db = self.pool.acquire().await?;
+        requeue(&mut db, &Unsettled { claims, ..Unsettled::default() }).await?;
+        Ok(())
     }
 
     /// What Redis must say, and the server that said it last: `(epoch, run_id)`.

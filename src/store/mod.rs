@@ -5,6 +5,7 @@ pub mod audit;
 pub mod customers;
 pub(crate) mod effects;
 pub mod events;
+pub mod inspection;
 pub mod jobs;
 pub mod leases;
 pub mod mails;

@@ -1,7 +1,6 @@
 //! Tests of the whole: real PostgreSQL, Redis, HTTP and SMTP, and a Stripe of our own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
-#![allow(clippy::disallowed_methods, reason = "tests start tasks and read variables of their own")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests may")]
 
 mod api;
 mod checkout;

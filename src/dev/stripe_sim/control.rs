@@ -320,5 +320,6 @@ async fn reset(Shared(sim): Shared<Arc<Sim>>) -> StatusCode {
     *state = State::new(&sim.config, Arc::clone(&sim.clock), Arc::clone(&sim.wake));
     state.webhook_url = url;
     state.webhook_secrets = secrets;
+    sim.delivered.send_replace(0);
     StatusCode::NO_CONTENT
 }

@@ -22,11 +22,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     /// An event whose type says that a delayed payment failed.
-    ByFailure,
+    Failure,
     /// Another event.
-    ByEvent,
+    Event,
     /// Stripe, when asked.
-    ByLookup,
+    Lookup,
 }
 
 /// Acts on an event about a session. An event that is not about an order of ours is settled as such.
@@ -55,8 +55,8 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Err(error) => return Err(error.into()),
     };
     let told = match event.kind.as_str() {
-        "checkout.session.async_payment_failed" => Told::ByFailure,
-        _ => Told::ByEvent,
+        "checkout.session.async_payment_failed" => Told::Failure,
+        _ => Told::Event,
     };
     Ok(act_on(ctx, &order, &session, told).fact(settled(EventOutcome::Applied, "")))
 }
@@ -79,7 +79,7 @@ pub(super) fn act_on(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: 
         Some(CheckoutPaymentStatus::NoPaymentRequired) => {
             mismatched(order, session, "nothing was asked for").fact(opened)
         }
-        _ if told == Told::ByFailure => moved(order, OrderEvent::PaymentFailed),
+        _ if told == Told::Failure => moved(order, OrderEvent::PaymentFailed),
         _ if session.status == Some(CheckoutStatus::Expired) => moved(order, OrderEvent::Expired),
         _ if session.status == Some(CheckoutStatus::Complete) => moved(order, OrderEvent::PaymentDelayed).fact(opened),
         _ => Effects::none(),

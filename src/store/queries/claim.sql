@@ -1,13 +1,14 @@
-with hasty as materialized (
-    select set_config('synchronous_commit', 'off', true) as setting
+with run as materialized (
+    -- Once for all rows: the time, and a commit that does not wait for the disk.
+    select berth.now() as now, set_config('synchronous_commit', 'off', true) as setting
 ),
 due as materialized (
     select j.id
-    from berth.jobs j, hasty
+    from berth.jobs j, run
     where j.id = any ($1::uuid[])
       and j.queue = $2
       and j.state = 'queued'
-      and j.run_at <= berth.now()
+      and j.run_at <= run.now
       and (
           j.serial is null
           or j.id in (
@@ -27,7 +28,7 @@ due as materialized (
 )
 update berth.jobs j
 set state = 'running', claim_id = $3, worker = $4, attempt = j.attempt + 1
-from due
+from due, run
 where j.id = due.id
 returning
     j.id,
@@ -37,4 +38,4 @@ returning
     j.unsettled,
     j.serial,
     j.traceparent,
-    berth.now() as "now!"
+    run.now as "now!"

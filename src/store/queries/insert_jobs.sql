@@ -1,3 +1,6 @@
+with c as materialized (
+    select berth.now() as now
+)
 insert into berth.jobs
     (id, kind, queue, class, payload, once_key, coalesce_key, serial, run_at, dispatched_at, caused_by)
 select
@@ -9,6 +12,6 @@ from unnest(
         $1::uuid[], $2::text[], $3::text[], $4::int2[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::timestamptz[], $10::uuid[]
     ) n (id, kind, queue, class, payload, once_key, coalesce_key, serial, run_at, caused_by),
-    (select berth.now() as now) c
+    c
 on conflict do nothing
 returning id, queue, class, run_at, dispatched_at is not null as "dispatched!"

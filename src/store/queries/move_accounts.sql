@@ -1,4 +1,7 @@
-with m as materialized (
+with c as materialized (
+    select berth.now() as now
+),
+m as materialized (
     select *
     from unnest(
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::int[],
@@ -33,7 +36,7 @@ moved as (
     returning a.id, a.version
 )
 insert into berth.account_history (account_id, version, from_phase, to_phase, reason, job_id, at)
-select moved.id, moved.version, m.from_phase, m.to_phase, m.reason, m.job_id, berth.now()
-from moved
+select moved.id, moved.version, m.from_phase, m.to_phase, m.reason, m.job_id, c.now
+from c, moved
 join m on m.id = moved.id
 returning account_id

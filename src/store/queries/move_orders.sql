@@ -1,4 +1,7 @@
-with held as materialized (
+with c as materialized (
+    select berth.now() as now
+),
+held as materialized (
     select id
     from berth.orders
     where id = any ($1::uuid[])
@@ -9,14 +12,14 @@ moved as (
     update berth.orders o
     set phase = m.to_phase,
         version = o.version + 1,
-        paid_at = case when m.to_phase = 'processing' then coalesce(o.paid_at, berth.now()) else o.paid_at end
-    from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) m (id, version, from_phase, to_phase), held
+        paid_at = case when m.to_phase = 'processing' then coalesce(o.paid_at, c.now) else o.paid_at end
+    from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) m (id, version, from_phase, to_phase), held, c
     where o.id = m.id and held.id = o.id and o.version = m.version and o.phase = m.from_phase
     returning o.id, o.version
 )
 insert into berth.order_history (order_id, version, from_phase, to_phase, reason, job_id, at)
-select moved.id, moved.version, m.from_phase, m.to_phase, m.reason, m.job_id, berth.now()
-from moved
+select moved.id, moved.version, m.from_phase, m.to_phase, m.reason, m.job_id, c.now
+from c, moved
 join unnest($1::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[]) m (id, from_phase, to_phase, reason, job_id)
     on m.id = moved.id
 returning order_id

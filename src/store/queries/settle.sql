@@ -1,10 +1,13 @@
-with s as materialized (
+with c as materialized (
+    select berth.now() as now
+),
+s as materialized (
     select
         s.*,
         -- A snooze whose deadline has passed.
-        s.give_up_after is not null and coalesce(j.snooze_deadline <= berth.now(), false) as given_up,
+        s.give_up_after is not null and coalesce(j.snooze_deadline <= c.now, false) as given_up,
         case when s.state = 'queued' then j.coalesce_key end as waits_as
-    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::float8[])
+    from c, unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::float8[])
         s (id, claim_id, state, due_in, error, give_up_after)
     join berth.jobs j on j.id = s.id and (j.claim_id = s.claim_id and j.state = 'running' or $7)
 ),
@@ -25,13 +28,13 @@ set state = case
         when superseded.id is not null then 'cancelled'
         else s.state
     end,
-    run_at = coalesce(berth.now() + make_interval(secs => s.due_in), j.run_at),
+    run_at = coalesce(c.now + make_interval(secs => s.due_in), j.run_at),
     dispatched_at = null,
     -- A snooze is no attempt.
     attempt = case when s.give_up_after is not null then j.attempt - 1 else j.attempt end,
     snooze_deadline = case
         when s.give_up_after is not null
-            then coalesce(j.snooze_deadline, berth.now() + make_interval(secs => s.give_up_after))
+            then coalesce(j.snooze_deadline, c.now + make_interval(secs => s.give_up_after))
     end,
     unsettled = 0,
     last_error = case
@@ -39,7 +42,7 @@ set state = case
         else coalesce(s.error, j.last_error)
     end,
     finished_at = case when s.state <> 'queued' or s.given_up or superseded.id is not null then now() end
-from s
+from c, s
 left join superseded on superseded.id = s.id
 where j.id = s.id and (j.claim_id = s.claim_id and j.state = 'running' or $7)
 returning j.id, j.kind, j.state, j.last_error

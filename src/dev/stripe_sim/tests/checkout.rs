@@ -74,10 +74,12 @@ async fn a_buyer_is_declined_then_pays_and_the_card_is_kept() {
     let session = stripe.session(&customer).await;
     let url = session.body["url"].as_str().unwrap();
 
+    let press = async |action| form_post(stripe.http.post(url), &[("action", action)]).send().await.unwrap();
+
     let page = stripe.http.get(url).send().await.unwrap().text().await.unwrap();
-    let declined = form_post(stripe.http.post(url), &[("action", "decline")]).send().await.unwrap();
-    let paid = form_post(stripe.http.post(url), &[("action", "pay")]).send().await.unwrap();
-    let again = form_post(stripe.http.post(url), &[("action", "pay")]).send().await.unwrap();
+    let declined = press("decline").await;
+    let paid = press("pay").await;
+    let again = press("pay").await;
 
     assert!(page.contains("Plan &lt;S&gt;") && page.contains("2999 USD"), "{page}");
     assert_eq!((declined.status().as_u16(), paid.status().as_u16(), again.status().as_u16()), (402, 303, 400));

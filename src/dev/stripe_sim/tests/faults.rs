@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::harness::{Reply, Stripe, renewal_form};
+use super::harness::{Reply, Stripe, poll, renewal_form};
 
 async fn struck(fault: Value) -> (Stripe, String, String) {
     let stripe = Stripe::start(None).await;
@@ -118,11 +118,11 @@ async fn a_key_in_flight_is_refused_and_its_work_outlives_the_client() {
     let in_flight = stripe.post_keyed("/v1/payment_intents", &form, "k").await;
     assert_eq!((in_flight.status, in_flight.error("code")), (409, &json!("idempotency_key_in_use")));
 
-    let mut answered = in_flight;
-    while answered.status == 409 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        answered = stripe.post_keyed("/v1/payment_intents", &form, "k").await;
-    }
+    let answered = poll("the answer of the key", async || {
+        let reply = stripe.post_keyed("/v1/payment_intents", &form, "k").await;
+        Some(reply).filter(|reply| reply.status != 409)
+    })
+    .await;
     assert_eq!((answered.status, answered.replayed()), (200, true));
     assert_eq!(stripe.charges().await.len(), 2);
 }

@@ -13,6 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -187,6 +188,7 @@ async fn read(request: reqwest::RequestBuilder) -> Reply {
 /// A webhook as it arrived.
 #[derive(Debug, Clone)]
 pub(super) struct Arrival {
+    pub(super) kind: String,
     pub(super) body: Vec<u8>,
     pub(super) signature: String,
 }
@@ -194,10 +196,6 @@ pub(super) struct Arrival {
 impl Arrival {
     pub(super) fn event(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
-    }
-
-    pub(super) fn kind(&self) -> String {
-        self.event()["type"].as_str().unwrap().to_owned()
     }
 
     pub(super) fn signed_at(&self) -> i64 {
@@ -229,6 +227,7 @@ struct Inbox {
     answers: VecDeque<u16>,
     at_once: usize,
     most_at_once: usize,
+    held: watch::Sender<bool>,
 }
 
 /// A webhook endpoint that answers what the test scripted, and 200 after that.
@@ -254,8 +253,14 @@ impl Endpoint {
     }
 
     pub(super) fn arrivals(&self, kind: &str) -> Vec<Arrival> {
-        let all = self.inbox.lock().unwrap().arrivals.clone();
-        all.into_iter().filter(|arrival| kind.is_empty() || arrival.kind() == kind).collect()
+        let inbox = self.inbox.lock().unwrap();
+        let wanted = inbox.arrivals.iter().filter(|arrival| arrival.kind == kind);
+        wanted.cloned().collect()
+    }
+
+    /// Keeps every webhook waiting for its answer, or lets them all go.
+    pub(super) fn hold(&self, held: bool) {
+        self.inbox.lock().unwrap().held.send_replace(held);
     }
 
     pub(super) fn most_at_once(&self) -> usize {
@@ -271,9 +276,14 @@ impl Endpoint {
 
 /// Waits for a condition, with a bound that fails the test.
 pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    poll(what, async || look()).await
+}
+
+/// Waits for a condition that has to be asked for.
+pub(super) async fn poll<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let found = tokio::time::timeout(PATIENCE, async {
         loop {
-            if let Some(found) = look() {
+            if let Some(found) = ask().await {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -283,15 +293,19 @@ pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
 }
 
 async fn take(Shared(inbox): Shared<Arc<Mutex<Inbox>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let status = {
+    let (status, mut held) = {
         let mut inbox = inbox.lock().unwrap();
         inbox.at_once += 1;
         inbox.most_at_once = inbox.most_at_once.max(inbox.at_once);
         let signature = headers["stripe-signature"].to_str().unwrap().to_owned();
-        inbox.arrivals.push(Arrival { body: body.to_vec(), signature });
-        inbox.answers.pop_front().unwrap_or(200)
+        let event: Value = serde_json::from_slice(&body).unwrap();
+        let kind = event["type"].as_str().unwrap().to_owned();
+        let body = body.to_vec();
+        inbox.arrivals.push(Arrival { kind, body, signature });
+        (inbox.answers.pop_front().unwrap_or(200), inbox.held.subscribe())
     };
-    tokio::task::yield_now().await;
+    let let_go = held.wait_for(|held| !held);
+    tokio::time::timeout(PATIENCE, let_go).await.unwrap().unwrap();
     inbox.lock().unwrap().at_once -= 1;
     StatusCode::from_u16(status).unwrap()
 }

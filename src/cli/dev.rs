@@ -1,0 +1,130 @@
+//! `berth dev`: the private installation, with everything of `berth up` in this process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use berth_jobs::Queue;
+
+use super::{
+    checks,
+    output::{print, say},
+    process::Running,
+    settings,
+    signals::{STOPPED_AT_ONCE, Signals},
+    trigger,
+};
+use crate::{
+    app::App,
+    config::Role,
+    dev::{
+        run::{self, DevInstance, DevOptions, HOME},
+        trigger::Purchase,
+    },
+    supervise::Supervisor,
+};
+
+pub(super) const AFTER_HELP: &str = "Everything lies under .berth/ in this directory and is kept for the next start. \
+    Settings of yours (berth.toml, BERTH_…) count, but for the database, Redis, the mail server and the addresses: \
+    those are always its own. With stripe.secret_key (sk_test_…) set, it speaks to Stripe's test mode in place of the \
+    simulator. Stops what it started on Ctrl-C.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DevArgs {
+    /// Buy one hosting account, show when what happened, stop.
+    #[arg(long)]
+    once: bool,
+    /// Forget what is there: database, mails, sites and keys.
+    #[arg(long)]
+    reset: bool,
+    /// The shop's port. Without it 8080, or a free one when that is taken.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+}
+
+pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<ExitCode> {
+    settings::log(&run::preliminary(file.clone())?)?;
+    let signals = Signals::catch(None)?;
+    let options = DevOptions { home: HOME.into(), file, port: args.port, reset: args.reset };
+    let starting = Box::pin(DevInstance::start(options, |text| say(&format!("berth dev: {text}"))));
+    let mut instance = tokio::select! {
+        started = starting => started?,
+        () = signals.asked() => {
+            say("berth dev: stopped before it had started");
+            return Ok(ExitCode::from(STOPPED_AT_ONCE));
+        }
+    };
+    let result = Box::pin(live(&mut instance, &args, &signals)).await;
+    instance.stop().await?;
+    if result.is_ok() {
+        print(&format!("stopped; {HOME}/ keeps its data for the next start"))?;
+    }
+    result
+}
+
+/// Runs Berth on the instance: for one purchase, or until it is stopped.
+async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> anyhow::Result<ExitCode> {
+    let tasks = Supervisor::default();
+    let app = App::new(instance.config()?, Role::Up, &tasks)?;
+    checks::may_start(&app).await?;
+    let (listener, pages) = (instance.take_listener(), instance.pages());
+    let mut running = Running::start(app.clone(), tasks, &Queue::ALL, listener, Some(pages)).await?;
+    let result = if args.once {
+        let purchase = Purchase { service: trigger::DEFAULT_SERVICE.to_owned(), quantity: 1 };
+        tokio::select! {
+            bought = Box::pin(trigger::buy(&app.config, &app.store, purchase, false)) => bought,
+            () = signals.asked() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
+        }
+    } else {
+        print(&welcome(instance))?;
+        tokio::select! {
+            asked = running.until_asked(signals) => asked.map(|()| ExitCode::SUCCESS),
+            () = instance.stripe_ends() => {
+                Err(anyhow::anyhow!("the Stripe simulator has ended; {HOME}/stripe-sim.log may say why"))
+            }
+        }
+    };
+    running.stop().await;
+    result
+}
+
+fn welcome(instance: &DevInstance) -> String {
+    let addresses = &instance.addresses;
+    let berth = this_program();
+    let mut lines = vec![
+        ("shop API", addresses.api.clone()),
+        ("mailbox", addresses.mailbox.clone()),
+        (
+            "sites",
+            format!("{} served as http://<name>.localhost:{}/", addresses.sites.display(), addresses.listen.port()),
+        ),
+    ];
+    let stripe = addresses.stripe.clone();
+    lines.push(("Stripe", stripe.unwrap_or_else(|| "Stripe's test mode, with your stripe.secret_key".to_owned())));
+    lines.extend([
+        ("database", instance.database_url().to_owned()),
+        ("Redis", instance.redis_url()),
+        ("buy", format!("{berth} trigger checkout")),
+        ("token", format!("{berth} token --user {} --email you@berth.test", uuid::Uuid::new_v4())),
+        ("look", format!("{berth} jobs list · {berth} doctor --audit")),
+        ("real Stripe", format!("stripe listen --forward-to {}", addresses.webhook_url)),
+    ]);
+    let mut text = "Berth runs; Ctrl-C stops it.\n".to_owned();
+    for (name, value) in lines {
+        text.push_str(&format!("  {name:<12} {value}\n"));
+    }
+    text
+}
+
+/// How to call this program from a shell in this directory.
+fn this_program() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    if called.components().count() < 2 {
+        return "berth".to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let short = called.strip_prefix(&here).map_or(called.as_path(), |path| path);
+    let prefix = if short.components().count() == 1 { "./" } else { "" };
+    format!("{prefix}{}", Path::display(short))
+}

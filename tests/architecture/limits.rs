@@ -1,0 +1,169 @@
+//! What is allowed, and every exception with its reason. A rule is changed here or nowhere.
+
+/// Which parts of the program a part may name. A part that is not here must be given a row.
+pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
+    ("lib", &[]),
+    ("clock", &[]),
+    ("config", &[]),
+    ("domain", &[]),
+    ("failpoint", &[]),
+    ("supervise", &[]),
+    ("mail", &["domain"]),
+    ("secrets", &["domain"]),
+    ("telemetry", &["config"]),
+    ("watchdog", &["supervise"]),
+    ("effects", &["domain", "mail"]),
+    ("gateways", &["domain", "failpoint"]),
+    ("store", &["config", "domain", "effects", "failpoint", "mail"]),
+    ("queue", &["clock", "config", "effects", "error", "failpoint", "store", "supervise"]),
+    // The table that classifies every failure.
+    ("error", &["domain", "gateways", "mail", "queue", "secrets", "store"]),
+    // What builds every part.
+    (
+        "app",
+        &[
+            "clock",
+            "config",
+            "domain",
+            "effects",
+            "error",
+            "gateways",
+            "mail",
+            "queue",
+            "secrets",
+            "store",
+            "supervise",
+        ],
+    ),
+    ("handlers", &["app", "domain", "effects", "error", "failpoint", "gateways", "mail", "secrets", "store"]),
+    (
+        "http",
+        &[
+            "app",
+            "clock",
+            "config",
+            "domain",
+            "effects",
+            "error",
+            "failpoint",
+            "gateways",
+            "queue",
+            "secrets",
+            "store",
+            "supervise",
+            "telemetry",
+        ],
+    ),
+    (
+        "worker",
+        &["app", "config", "effects", "error", "failpoint", "handlers", "queue", "store", "supervise", "watchdog"],
+    ),
+    ("schedule", &["app", "clock", "config", "domain", "effects", "error", "queue", "store", "supervise"]),
+    (
+        "dev",
+        &[
+            "app",
+            "clock",
+            "config",
+            "domain",
+            "gateways",
+            "http",
+            "mail",
+            "queue",
+            "secrets",
+            "store",
+            "supervise",
+            "telemetry",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "app",
+            "clock",
+            "config",
+            "dev",
+            "domain",
+            "effects",
+            "error",
+            "failpoint",
+            "gateways",
+            "http",
+            "mail",
+            "queue",
+            "schedule",
+            "secrets",
+            "store",
+            "supervise",
+            "telemetry",
+            "worker",
+        ],
+    ),
+    ("main", &["cli"]),
+];
+
+/// The crates that the domain may use: none that waits, asks for the time or talks to somebody.
+pub(crate) const CRATES_OF_THE_DOMAIN: &[&str] =
+    &["std", "core", "alloc", "jiff", "rust_decimal", "thiserror", "serde", "berth_jobs"];
+/// What single files of the domain may use beside, and why.
+pub(crate) const CRATES_OF_ONE_FILE: &[(&str, &str, &str)] = &[
+    ("src/domain/catalogue/file.rs", "toml", "reads the catalogue's text: text in, values out"),
+    ("src/domain/username.rs", "hmac", "a name is drawn from a keyed hash of the account's id"),
+    ("src/domain/username.rs", "sha2", "a name is drawn from a keyed hash of the account's id"),
+];
+
+/// The crates that `berth-jobs` asks of the applications that use it.
+pub(crate) const CRATES_OF_THE_JOBS: &[&str] = &["std", "core", "alloc", "schemars", "serde", "serde_json", "uuid"];
+
+/// Where a library is spoken to; elsewhere a type of our own stands for it.
+pub(crate) const PLACES: &[(&str, &[&str])] = &[
+    ("sqlx", &["src/store/", "src/queue/committer.rs", "src/dev/", "src/cli/"]),
+    ("jiff_sqlx", &["src/store/"]),
+    (
+        "redis",
+        &[
+            "src/queue/redis.rs",
+            "src/queue/relay.rs",
+            "src/queue/backend.rs",
+            "src/queue/ingest.rs",
+            "src/app.rs",
+            "src/dev/",
+            "src/cli/",
+        ],
+    ),
+    ("apalis", &["src/worker.rs"]),
+    ("apalis_core", &["src/queue/backend.rs"]),
+    ("axum", &["src/http/", "src/dev/", "src/cli/"]),
+    ("reqwest", &["src/gateways/", "src/http/mod.rs", "src/http/auth.rs", "src/http/auth/", "src/dev/", "src/cli/"]),
+    ("stripe_checkout", &["src/gateways/stripe/"]),
+    ("stripe_client_core", &["src/gateways/stripe/"]),
+    ("stripe_core", &["src/gateways/stripe/"]),
+    ("stripe_shared", &["src/gateways/stripe/"]),
+    ("stripe_types", &["src/gateways/stripe/"]),
+    ("lettre", &["src/gateways/smtp", "src/config/"]),
+    ("minijinja", &["src/mail/", "src/dev/"]),
+    ("mrml", &["src/mail/"]),
+    ("chacha20poly1305", &["src/secrets"]),
+    ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),
+];
+
+/// Who may start a task or thread that nobody waits for, and why.
+pub(crate) const SPAWNERS: &[(&str, &str)] = &[
+    ("src/supervise.rs", "the one place that spawns"),
+    ("src/watchdog.rs", "looks at the runtime from outside, on a thread of its own"),
+    ("src/cli/stripe_sim.rs", "a read of standard input cannot be interrupted: the process ends without it"),
+    ("src/dev/mailbox.rs", "a tool of development: its end is its token"),
+];
+
+/// Words by which a handler would do itself what the committer and the worker do for it.
+pub(crate) const NOT_A_HANDLERS: &[&str] = &["committer", "lease", "pool", "redis", "transaction", "sqlx"];
+
+pub(crate) const MOST_LINES_OF_A_FILE: usize = 400;
+pub(crate) const MOST_LINES_OF_A_FUNCTION: usize = 70;
+/// Files that are longer, how long they may be, and why they hold one idea all the same.
+pub(crate) const LONGER_FILES: &[(&str, usize, &str)] = &[
+    ("src/effects.rs", 480, "the closed list of what can become true, and how each is built"),
+    ("src/store/effects.rs", 700, "one statement a kind of effect: the closed list is read as one"),
+    ("src/store/jobs.rs", 560, "the ledger's statements, which share its states and keys"),
+    ("src/queue/committer.rs", 620, "one group's way from gathering to outcome"),
+];

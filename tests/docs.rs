@@ -1,0 +1,260 @@
+//! Keeps the README true: its tables are the program's, and the commands that it shows are there.
+//!
+//! Tables stand between `<!-- flow:begin -->` and `<!-- flow:end -->`, and between `jobs:begin` and `jobs:end`; their
+//! rows may stand in any order. A cell may be in backticks; of a link its target counts.
+
+#[path = "architecture/tables.rs"]
+mod tables;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use berth_jobs::JobKind;
+use tables::WorkerRow;
+
+const FLOW_COLUMNS: [&str; 4] = ["Stripe event", "Job", "Handler", "What becomes true"];
+const JOBS_COLUMNS: [&str; 3] = ["Job", "Queue", "Handler"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
+}
+
+/// The rows of the table between `<!-- name:begin -->` and `<!-- name:end -->`, each cell as [`cell_text`] reads it.
+fn table<const COLUMNS: usize>(
+    text: &str,
+    name: &str,
+    columns: [&str; COLUMNS],
+) -> Result<Vec<[String; COLUMNS]>, String> {
+    let (begin, end) = (format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->"));
+    let (_, after) = text.split_once(&begin).ok_or_else(|| format!("there is no {begin}"))?;
+    let (inside, _) = after.split_once(&end).ok_or_else(|| format!("there is no {end}"))?;
+    let mut rows = inside.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
+        let cells = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')).unwrap_or_default();
+        let cells: Vec<String> = cells.split('|').map(cell_text).collect();
+        <[String; COLUMNS]>::try_from(cells).map_err(|_| format!("not a row of {COLUMNS} cells: {line}"))
+    });
+    match rows.next().transpose()? {
+        Some(header) if header == columns => {}
+        header => return Err(format!("the columns of `{name}` are {header:?}, not {columns:?}")),
+    }
+    let rule = rows.next().transpose()?;
+    if !rule.is_some_and(|cells| cells.iter().all(|cell| cell.contains("---"))) {
+        return Err(format!("there is no |---| beneath the columns of `{name}`"));
+    }
+    rows.collect()
+}
+
+/// A cell without backticks; the target of a cell that is one link.
+fn cell_text(cell: &str) -> String {
+    let cell = cell.trim();
+    let link = cell.strip_prefix('[').and_then(|cell| cell.strip_suffix(')')).and_then(|cell| cell.split_once("]("));
+    link.filter(|(_, target)| !target.contains('(')).map_or(cell, |(_, target)| target).replace('`', "")
+}
+
+/// What only one of the two tables has; nothing when they are the same.
+fn differences(of_readme: &[Vec<String>], of_program: &[Vec<String>]) -> Vec<String> {
+    let shown = |row: &Vec<String>| row.join(" | ");
+    let surplus = of_readme.iter().filter(|row| !of_program.contains(row));
+    let lacking = of_program.iter().filter(|row| !of_readme.contains(row));
+    let repeated = of_readme.iter().enumerate().filter(|(at, row)| of_readme[..*at].contains(row));
+    let mut found: Vec<String> = surplus.map(|row| format!("not in the program: {}", shown(row))).collect();
+    found.extend(lacking.map(|row| format!("not in the README: {}", shown(row))));
+    found.extend(repeated.map(|(_, row)| format!("twice in the README: {}", shown(row))));
+    found
+}
+
+/// How the README's Flow table differs from `job_for` in `stripe` (source) and the table in `worker` (source).
+fn check_flow(readme: &str, stripe: &str, worker: &str) -> Result<Vec<String>, String> {
+    let handlers = handlers_by_job(worker)?;
+    let jobs: Vec<String> = handlers.keys().cloned().collect();
+    let events = tables::stripe_rows(stripe, &jobs).map_err(|why| format!("src/http/stripe.rs: {why}"))?;
+    let of_program: Vec<Vec<String>> =
+        events.into_iter().map(|(event, job)| vec![event, job.clone(), handlers[&job].clone()]).collect();
+    let rows = table(readme, "flow", FLOW_COLUMNS).map_err(|why| format!("README.md: {why}"))?;
+    let mut found = differences(&rows.iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>(), &of_program);
+    let unsaid = rows.iter().filter(|row| row[3].is_empty());
+    found.extend(unsaid.map(|row| format!("it is not said what becomes true: {}", row.join(" | "))));
+    Ok(found)
+}
+
+/// How the README's table of jobs differs from the table in `worker` (source) and the jobs' constants.
+fn check_jobs(readme: &str, worker: &str) -> Result<Vec<String>, String> {
+    let queue_of = |job: &str| {
+        let kind = JobKind::named(&tables::name_of(job)).ok_or_else(|| format!("no job is called {job}"))?;
+        Ok::<_, String>(kind.queue.to_string())
+    };
+    let of_program = handlers_by_job(worker)?
+        .into_iter()
+        .map(|(job, handler)| Ok(vec![job.clone(), queue_of(&job)?, handler]))
+        .collect::<Result<Vec<_>, String>>()?;
+    let rows = table(readme, "jobs", JOBS_COLUMNS).map_err(|why| format!("README.md: {why}"))?;
+    Ok(differences(&rows.into_iter().map(Vec::from).collect::<Vec<_>>(), &of_program))
+}
+
+fn handlers_by_job(worker: &str) -> Result<BTreeMap<String, String>, String> {
+    let rows = tables::worker_rows(worker).map_err(|why| format!("src/worker.rs: {why}"))?;
+    Ok(rows.into_iter().map(|WorkerRow { job, handler }| (job, handler)).collect())
+}
+
+/// The lines of the fenced blocks that hold commands, without prompts and comments.
+fn command_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut fence: Option<bool> = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(language) = line.strip_prefix("```") {
+            let language = language.split([' ', ',']).next().unwrap_or_default();
+            fence = match fence {
+                None => Some(matches!(language, "sh" | "bash" | "shell" | "console" | "")),
+                Some(_) => None,
+            };
+        } else if fence == Some(true) {
+            lines.push(line.trim_start_matches("$ ").split(" #").next().unwrap_or_default().to_owned());
+        }
+    }
+    lines
+}
+
+/// The scripts of `bin/` that commands name.
+fn scripts_in(text: &str) -> BTreeSet<String> {
+    let lines = command_lines(text);
+    let words = lines.iter().flat_map(|line| line.split(|letter: char| " ;&|()\"'`$=".contains(letter)));
+    words.map(|word| word.trim_start_matches("./")).filter(|word| word.starts_with("bin/")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readmes_flow_is_the_programs() {
+    let found = check_flow(&read("README.md"), &read("src/http/stripe.rs"), &read("src/worker.rs")).unwrap();
+
+    assert!(found.is_empty(), "README.md, the table `flow`:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_readmes_jobs_are_the_programs() {
+    let found = check_jobs(&read("README.md"), &read("src/worker.rs")).unwrap();
+
+    assert!(found.is_empty(), "README.md, the table `jobs`:\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_handler_that_the_readme_names_is_there() {
+    let readme = read("README.md");
+    let of_flow = table(&readme, "flow", FLOW_COLUMNS).unwrap().into_iter().map(|row| row[2].clone());
+    let of_jobs = table(&readme, "jobs", JOBS_COLUMNS).unwrap().into_iter().map(|row| row[2].clone());
+
+    for handler in of_flow.chain(of_jobs) {
+        assert!(root().join(&handler).is_file(), "README.md names {handler}, which is not there");
+    }
+}
+
+#[test]
+fn every_script_that_the_readme_shows_can_be_run() {
+    for script in scripts_in(&read("README.md")) {
+        let metadata = fs::metadata(root().join(&script));
+        let metadata = metadata.unwrap_or_else(|error| panic!("README.md shows {script}: {error}"));
+        assert!(metadata.permissions().mode() & 0o111 != 0, "README.md shows {script}, which cannot be executed");
+    }
+}
+
+const WORKER: &str = "async fn run(job: &AnyJob, ctx: &Ctx) { match job {
+    AnyJob::CloseCheckout(job) => handlers::checkout::close_checkout::run(job, ctx).await,
+    AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,
+} }";
+
+const STRIPE: &str = r#"pub fn job_for(event: &StripeEvent) -> Option<AnyJob> {
+    let event_id = event.id.clone();
+    match event.kind.as_str() {
+        "checkout.session.expired" | "checkout.session.async_payment_failed" => Some(CloseCheckout { event_id }.into()),
+        _ => None,
+    }
+}"#;
+
+const FLOW: &str = "Some words.
+<!-- flow:begin -->
+| Stripe event | Job | Handler | What becomes true |
+|---|---|---|---|
+| `checkout.session.async_payment_failed` | `CloseCheckout` | [`close_checkout.rs`](src/handlers/checkout/close_checkout.rs) | It failed |
+| checkout.session.expired | CloseCheckout | src/handlers/checkout/close_checkout.rs | It is cancelled |
+<!-- flow:end -->";
+
+const JOBS: &str = "<!-- jobs:begin -->
+| Job | Queue | Handler |
+|---|---|---|
+| `CloseCheckout` | `payments` | `src/handlers/checkout/close_checkout.rs` |
+| `SendMail` | `mail` | `src/handlers/mail/send_mail.rs` |
+<!-- jobs:end -->";
+
+#[test]
+fn a_flow_table_that_is_the_programs_has_no_differences() {
+    assert_eq!(check_flow(FLOW, STRIPE, WORKER), Ok(vec![]));
+}
+
+#[test]
+fn an_event_that_the_readme_lacks_is_named() {
+    let stripe = STRIPE.replace("_ =>", r#""mail.wanted" => Some(AnyJob::from(SendMail { mail_id })), _ =>"#);
+
+    let found = check_flow(FLOW, &stripe, WORKER).unwrap();
+
+    assert_eq!(found, ["not in the README: mail.wanted | SendMail | src/handlers/mail/send_mail.rs"]);
+}
+
+#[test]
+fn a_row_that_the_program_lacks_is_named() {
+    let stripe = STRIPE.replace("\"checkout.session.expired\" |", "");
+
+    let found = check_flow(FLOW, &stripe, WORKER).unwrap();
+
+    let row = "checkout.session.expired | CloseCheckout | src/handlers/checkout/close_checkout.rs";
+    assert_eq!(found, [format!("not in the program: {row}")]);
+}
+
+#[test]
+fn a_row_that_names_another_handler_or_says_nothing_is_named() {
+    let astray = check_flow(&FLOW.replace("close_checkout.rs) |", "session.rs) |"), STRIPE, WORKER).unwrap();
+    let unsaid = check_flow(&FLOW.replace("It failed", ""), STRIPE, WORKER).unwrap();
+
+    assert_eq!(astray.len(), 2, "{astray:?}");
+    assert_eq!(unsaid.len(), 1, "{unsaid:?}");
+}
+
+#[test]
+fn a_table_that_is_missing_or_has_other_columns_is_an_error() {
+    let missing = check_flow("Nothing here.", STRIPE, WORKER).unwrap_err();
+    let other = check_flow(&FLOW.replace("| Job |", "| Task |"), STRIPE, WORKER).unwrap_err();
+    let short = check_flow(&FLOW.replace(" | It failed |", " |"), STRIPE, WORKER).unwrap_err();
+    let no_table = check_flow(FLOW, "fn main() {}", WORKER).unwrap_err();
+
+    assert_eq!(missing, "README.md: there is no <!-- flow:begin -->");
+    assert!(other.contains("Task"), "{other}");
+    assert!(short.contains("not a row of 4 cells"), "{short}");
+    assert_eq!(no_table, "src/http/stripe.rs: there is no `fn job_for`");
+}
+
+#[test]
+fn a_job_in_another_queue_is_named() {
+    let same = check_jobs(JOBS, WORKER);
+    let found = check_jobs(&JOBS.replace("`mail`", "`sweeps`"), WORKER).unwrap();
+
+    assert_eq!(same, Ok(vec![]));
+    let handler = "src/handlers/mail/send_mail.rs";
+    let expected = [
+        format!("not in the program: SendMail | sweeps | {handler}"),
+        format!("not in the README: SendMail | mail | {handler}"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn scripts_are_found_in_blocks_of_commands_only() {
+    let text =
+        "Say bin/words.\n```sh\n$ bin/dev --once # or bin/other\ncd x && ./bin/test\n```\n```rust\nbin/rust\n```\n";
+
+    assert_eq!(scripts_in(text).into_iter().collect::<Vec<_>>(), ["bin/dev", "bin/test"]);
+}
