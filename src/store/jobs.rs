@@ -160,12 +160,6 @@ impl Store {
         Ok(rows.into_iter().map(JobId).collect())
     }
 
-    /// Queues again whatever a process that stops still holds. No attempt was used. Answers how much it was.
-    pub(crate) async fn give_back(&self, worker: Uuid) -> Result<u64, StoreError> {
-        let mut db = self.pool.acquire().await?;
-        Ok(requeue(&mut db, &Unsettled { workers: &[worker], ..Unsettled::default() }).await?)
-    }
-
     /// Due jobs that Redis was not given yet, at most `limit`, marked as given; none of the queues `except`.
     pub(crate) async fn undispatched(&self, except: &[String], limit: i64) -> Result<Vec<Dispatch>, StoreError> {
         let rows = sqlx::query!(
@@ -399,29 +393,6 @@ impl Store {
         .fetch_one(&self.pool)
         .await?)
     }
-}
-
-/// Runs that nobody will settle any more.
-#[derive(Default)]
-pub(crate) struct Unsettled<'a> {
-    /// Those of these processes.
-    pub(crate) workers: &'a [Uuid],
-    /// Those of processes that have no lease at all.
-    pub(crate) strays: bool,
-    /// Those under these claims.
-    pub(crate) claims: &'a [(JobId, Uuid)],
-    /// Whether their processes died; otherwise the runs are given back, and no attempt was used.
-    pub(crate) died: bool,
-}
-
-/// Queues the jobs of such runs again; answers how many there were.
-pub(crate) async fn requeue(db: &mut PgConnection, runs: &Unsettled<'_>) -> Result<u64, sqlx::Error> {
-    let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = runs.claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
-    let done =
-        sqlx::query_file!("src/store/queries/requeue.sql", runs.workers, runs.strays, runs.died, &ids, &claim_ids)
-            .execute(db)
-            .await?;
-    Ok(done.rows_affected())
 }
 
 /// How a claim ends. Arrays of one row a job.

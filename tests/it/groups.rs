@@ -296,7 +296,7 @@ async fn commits_whose_answers_are_lost_count_once() {
     let mut stack = Stack::with(StackOptions::default().setting("work.group_size", "8")).await;
     let cutter = Cutter::before_database_of(&mut stack).await;
 
-    race(&stack, 20, Some(&cutter)).await;
+    race(&stack, 10, Some(&cutter)).await;
 
     assert!(cutter.cuts() >= 10, "{} answers were lost", cutter.cuts());
 }
