@@ -55,7 +55,7 @@ create unique index jobs_once_key on berth.jobs (once_key) where once_key is not
 create unique index jobs_coalesce_key on berth.jobs (coalesce_key) where state = 'queued' and coalesce_key is not null;
 create unique index jobs_serial_running on berth.jobs (serial) where state = 'running' and serial is not null;
 create index jobs_serial_queued on berth.jobs (serial) where state = 'queued' and serial is not null;
-create index jobs_undispatched on berth.jobs (run_at, id) where state = 'queued' and dispatched_at is null;
+create index jobs_undispatched on berth.jobs (queue, run_at, id) where state = 'queued' and dispatched_at is null;
 create index jobs_dispatched on berth.jobs (id) where state = 'queued' and dispatched_at is not null;
 create index jobs_running on berth.jobs (worker) where state = 'running';
 create index jobs_dead on berth.jobs (id) where state = 'dead';

@@ -145,6 +145,8 @@ create table berth.mails (
     attempts integer not null default 0,
     attempted_at timestamptz,
     accepted_at timestamptz,
+    -- When the mail server said that it will never take it.
+    refused_at timestamptz,
     response text,
     created_at timestamptz not null default now()
 );

@@ -32,7 +32,7 @@ use crate::{
     },
     secrets::{SecretError, SecretKeys},
     store::{Store, StoreError},
-    supervise::Supervisor,
+    supervise::{Supervisor, spawn},
 };
 
 /// How long one call to Stripe may take.
@@ -214,9 +214,15 @@ fn start_committer(store: &Store, redis: &RedisQueues, group_size: usize, tasks:
     tasks.spawn(push_ids(batches, redis.clone(), tasks.stopped.clone()));
     let stopped = tasks.stopped.clone();
     tasks.spawn(async move {
+        let lane = spawn(lane);
+        let abort = lane.abort_handle();
         tokio::select! {
-            () = lane => {}
-            () = stopped.cancelled() => {}
+            ended = lane => if let Err(error) = ended {
+                // Nothing can become true any more: better no process than one that only seems to work.
+                tracing::error!(%error, "the committer died; the process ends so that others take over");
+                std::process::abort();
+            },
+            () = stopped.cancelled() => abort.abort(),
         }
     });
     committer

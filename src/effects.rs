@@ -5,6 +5,7 @@ use berth_jobs::{
     ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId, StripeEventId},
 };
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{account::AccountMove, money::Money, order::OrderMove, period::BillingCycle},
@@ -30,6 +31,8 @@ pub struct Effects {
     pub(crate) new_events: Vec<NewStripeEvent>,
     /// Mails, each with the job that sends it. Ignored when the same was said before.
     pub(crate) new_mails: Vec<NewMail>,
+    /// Events of Stripe that were acted on, or found to need nothing.
+    pub(crate) settled_events: Vec<SettledEvent>,
     /// Troubles for a person to look at. Ignored while the same one is open.
     pub(crate) alerts: Vec<Alert>,
     /// What was learnt outside: true even when the rest is refused.
@@ -104,8 +107,15 @@ impl Effects {
     }
 
     /// Only what was learnt outside.
-    pub(crate) fn into_facts(self) -> Self {
-        Self { facts: self.facts, alerts: self.alerts, ..Self::default() }
+    pub(crate) fn facts_only(&self) -> Self {
+        Self { facts: self.facts.clone(), ..Self::default() }
+    }
+
+    /// Settles an event of Stripe, when the rest becomes true.
+    #[must_use]
+    pub fn settle_event(mut self, event: SettledEvent) -> Self {
+        self.settled_events.push(event);
+        self
     }
 
     /// Only an order that was agreed, with its units.
@@ -180,6 +190,17 @@ pub struct Idempotency {
     pub key: String,
     /// SHA-256 of the request.
     pub request_hash: [u8; 32],
+}
+
+impl Idempotency {
+    /// Stands for the key among the rows that a group of units touches. Two keys that meet only wait for each other.
+    pub(crate) fn row(&self) -> uuid::Uuid {
+        let mut name = [0; 16];
+        for (to, from) in name.iter_mut().zip(Sha256::digest(&self.key)) {
+            *to = from;
+        }
+        uuid::Uuid::from_bytes(name)
+    }
 }
 
 /// How to reach a customer.
@@ -289,6 +310,17 @@ impl EventOutcome {
     }
 }
 
+/// What became of an event.
+#[derive(Clone, Debug)]
+pub struct SettledEvent {
+    /// Which.
+    pub event_id: StripeEventId,
+    /// What became of it.
+    pub outcome: EventOutcome,
+    /// Why, where that is not plain.
+    pub note: Option<String>,
+}
+
 /// A mail to be sent once.
 #[derive(Clone, Debug)]
 pub struct NewMail {
@@ -340,15 +372,6 @@ pub enum Fact {
         /// Where the customer pays.
         url: Option<String>,
     },
-    /// An event was acted on, or found to need nothing.
-    EventSettled {
-        /// Which.
-        event_id: StripeEventId,
-        /// What became of it.
-        outcome: EventOutcome,
-        /// Why, where that is not plain.
-        note: Option<String>,
-    },
     /// The panel says that the account exists.
     AccountCreated {
         /// Which.
@@ -371,6 +394,15 @@ pub enum Fact {
     },
     /// The mail server has taken a mail.
     MailAccepted {
+        /// Which.
+        mail_id: MailId,
+        /// When.
+        at: Timestamp,
+        /// What the server said.
+        response: String,
+    },
+    /// The mail server will never take a mail.
+    MailRefused {
         /// Which.
         mail_id: MailId,
         /// When.

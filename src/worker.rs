@@ -3,7 +3,7 @@
 use std::{process::Stdio, sync::Arc, time::Duration};
 
 use apalis::prelude::{Monitor, WorkerBuilder};
-use berth_jobs::{AnyJob, DecodeError, JobKind, Queue, ids::JobId};
+use berth_jobs::{AnyJob, Backoff, DecodeError, JobKind, Queue, ids::JobId};
 use rand::Rng;
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ use crate::{
 const STARTS_BEFORE_ALONE: u32 = 2;
 /// How long a job of a kind that this version does not know waits for a newer one.
 const UNKNOWN_KIND_WAIT: Duration = Duration::from_secs(60);
+const UNKNOWN_KIND_BACKOFF: Backoff = Backoff::seconds(60, 3600);
 const UNKNOWN_KIND_DEADLINE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long a process of its own may outlive its job's timeout.
 const ALONE_GRACE: Duration = Duration::from_secs(15);
@@ -81,8 +82,14 @@ pub async fn stop(app: &App) {
     }
 }
 
-/// One queue's worker, by apalis.
+/// One queue's worker, by apalis; should it end before the process drains, it begins again.
 async fn work(app: App, queue: Queue, tasks: Supervisor, watchdog: Watchdog) {
+    while !tasks.draining.is_cancelled() {
+        work_once(app.clone(), queue, tasks.clone(), watchdog.clone()).await;
+    }
+}
+
+async fn work_once(app: App, queue: Queue, tasks: Supervisor, watchdog: Watchdog) {
     let slots = app.config.work.concurrency.of(queue);
     let draining = tasks.draining.clone();
     let monitor = Monitor::new().register(move |_| {
@@ -151,7 +158,15 @@ pub async fn run_one(app: &App, id: JobId, claim_id: Uuid, tasks: &Supervisor) -
 }
 
 fn claim_of(claimed: &ClaimedJob) -> Claim {
-    Claim { job_id: claimed.id, claim_id: claimed.claim_id, serial: claimed.serial.clone(), attempt: claimed.attempt }
+    let kind = JobKind::named(&claimed.kind);
+    Claim {
+        backoff: kind.map_or(UNKNOWN_KIND_BACKOFF, |kind| kind.backoff),
+        tries: kind.map_or(1, |kind| kind.tries),
+        job_id: claimed.id,
+        claim_id: claimed.claim_id,
+        serial: claimed.serial.clone(),
+        attempt: claimed.attempt,
+    }
 }
 
 /// Runs the handler under its timeout and decides what its outcome means.

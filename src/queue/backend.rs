@@ -198,9 +198,8 @@ impl Fetcher {
     async fn pop(&self, popper: &mut Popper, free: usize) -> redis::RedisResult<Vec<Uuid>> {
         // Bulk work may fill three quarters of the slots, so that the rest always has somewhere to run.
         let bulk_room = (self.slots * 3).div_ceil(4).saturating_sub(self.bulk.load(Ordering::Relaxed));
-        popper
-            .pop(if bulk_room == 0 { free } else { free.min(bulk_room.max(self.slots / 4).max(1)) }, bulk_room > 0)
-            .await
+        let count = if bulk_room == 0 { free } else { free.min(bulk_room) };
+        popper.pop(count, bulk_room > 0).await
     }
 
     /// What was popped while the process began to drain is given to Redis again by whoever relays next.

@@ -2,12 +2,12 @@
 //! into the next one; a lone unit commits at once and waits for nobody.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     time::Duration,
 };
 
-use berth_jobs::ids::JobId;
-use sqlx::{Connection, PgConnection};
+use berth_jobs::{Backoff, ids::JobId};
+use sqlx::PgConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -25,11 +25,13 @@ use crate::{
 };
 
 /// How many units may wait to be taken into a group before their senders wait.
-const WAITING_ROOM: usize = 4096;
+const WAITING_ROOM: usize = 1024;
 /// How long a route waits for its commit before it says that the database is away.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a group is tried again as it is after a deadlock, before it is split.
 const CONFLICT_TRIES: u32 = 3;
+/// How often a lone unit is tried again after a timeout of a lock or statement.
+const SLOW_TRIES: u32 = 4;
 /// The longest wait between tries while the database is away.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A job that lost its row this often is given to a person: something else is wrong.
@@ -47,6 +49,10 @@ pub struct Claim {
     pub serial: Option<String>,
     /// The number of this attempt.
     pub attempt: u32,
+    /// How long its job waits after a failed attempt.
+    pub backoff: Backoff,
+    /// How many attempts may fail.
+    pub tries: u32,
 }
 
 /// How a run ends.
@@ -130,7 +136,7 @@ impl Unit {
     fn queued_again(self, claim: &Claim, failure: CommitError, keep_facts: bool) -> Self {
         Self {
             purpose: Purpose::Settle(claim.clone(), after_refusal(claim, &failure)),
-            effects: if keep_facts { self.effects.into_facts() } else { Effects::none() },
+            effects: if keep_facts { self.effects.facts_only() } else { Effects::none() },
             failure: Some(failure),
             reply: self.reply,
         }
@@ -262,7 +268,7 @@ impl Lane {
 
     /// Commits a group; answers two halves when it cannot be committed as a whole.
     async fn commit_or_split(&mut self, mut group: Vec<Unit>) -> Option<(Vec<Unit>, Vec<Unit>)> {
-        let mut conflicts = 0;
+        let (mut conflicts, mut slow) = (0, 0);
         let mut wait = Duration::from_millis(10);
         loop {
             if group.is_empty() {
@@ -284,7 +290,15 @@ impl Lane {
                     group = self.outlast(group, &error, wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                Err(error) if group.len() == 1 => group = self.give_up(group, &error).await,
+                Err(error) if group.len() == 1 && is_slow(&error) && slow < SLOW_TRIES => {
+                    // A lock or the disk, not the unit: others go first where they can, then it is tried again.
+                    slow += 1;
+                    tracing::warn!(error = chain(&error), "a unit waits for a lock or the disk");
+                }
+                Err(error) if group.len() == 1 => match self.give_up(group, &error).await {
+                    Some(rest) => group = rest,
+                    None => return None,
+                },
                 Err(error) => {
                     tracing::warn!(
                         units = group.len(),
@@ -299,24 +313,29 @@ impl Lane {
     }
 
     async fn attempt(&self, group: &[Unit]) -> Result<Outcome, sqlx::Error> {
-        let mut db = self.store.pool.acquire().await?;
-        let mut tx = db.begin_with(BEGIN).await?;
+        let mut tx = match self.store.pool.begin_with(BEGIN).await {
+            // The pool may have kept connections of a server that has gone since; this one was new.
+            Err(error) if is_away(&error) && !matches!(error, sqlx::Error::PoolTimedOut) => {
+                self.store.pool.begin_with(BEGIN).await?
+            }
+            begun => begun?,
+        };
         let settled = settle(&mut tx, group).await?;
         let mut effects = Vec::with_capacity(group.len());
-        let mut places = Vec::with_capacity(group.len());
         let dead = Effects { alerts: settled.alerts, ..Effects::none() };
+        // A run that was given up for dead commits nothing but what it learnt outside: that has happened.
+        let learnt: Vec<Effects> =
+            settled.lost.iter().filter_map(|at| Some(group.get(*at)?.effects.facts_only())).collect();
+        let mut learnt = learnt.iter();
         for (at, unit) in group.iter().enumerate() {
-            if !settled.lost.contains(&at) {
-                places.push(at);
-                effects.push(UnitEffects { effects: &unit.effects, job_id: unit.claim().map(|claim| claim.job_id) });
-            }
+            let own = if settled.lost.contains(&at) { learnt.next() } else { Some(&unit.effects) };
+            let job_id = unit.claim().map(|claim| claim.job_id);
+            effects.extend(own.map(|effects| UnitEffects { effects, job_id }));
         }
         effects.push(UnitEffects { effects: &dead, job_id: None });
         let applied = rows::apply(&mut tx, &effects, &self.redis.overfull()).await?;
         if !applied.refused.is_empty() {
-            let refused = applied.refused.into_iter();
-            let refused = refused.filter_map(|(at, why)| places.get(at).map(|place| (*place, why)));
-            return Ok(Outcome::Refused(refused.collect()));
+            return Ok(Outcome::Refused(applied.refused.into_iter().collect()));
         }
         let mut dispatches = applied.dispatches;
         dispatches.extend(settled.dispatches);
@@ -375,25 +394,24 @@ impl Lane {
         open
     }
 
-    /// A unit that the database refuses by itself. A route or checkpoint is told; a run is queued again with nothing
-    /// but that. Whatever happens, a run does not stay open: its process lives, so nobody else would end it.
-    async fn give_up(&self, group: Vec<Unit>, error: &sqlx::Error) -> Vec<Unit> {
+    /// A unit that the database refuses by itself. A route or checkpoint is told; a run is queued again, with what it
+    /// learnt outside, and if that is refused too, without. A run that even then cannot be settled is left to the
+    /// lease, which gives back what nobody runs any more.
+    async fn give_up(&self, group: Vec<Unit>, error: &sqlx::Error) -> Option<Vec<Unit>> {
         let failed = CommitError::Failed(chain(error));
         tracing::error!(error = %failed, "effects could not be written");
         let mut rest = Vec::new();
         for unit in group {
             match &unit.purpose {
-                Purpose::Write | Purpose::Checkpoint(_) => unit.answer(Err(failed.clone())),
-                Purpose::Settle(claim, _) => {
+                Purpose::Settle(claim, _) if unit.failure.is_none() || !unit.effects.facts.is_empty() => {
                     let claim = claim.clone();
-                    if unit.failure.is_some() {
-                        tokio::time::sleep(LONGEST_WAIT).await;
-                    }
-                    rest.push(unit.queued_again(&claim, failed.clone(), false));
+                    let keep_facts = unit.failure.is_none();
+                    rest.push(unit.queued_again(&claim, failed.clone(), keep_facts));
                 }
+                Purpose::Settle(..) | Purpose::Write | Purpose::Checkpoint(_) => unit.answer(Err(failed.clone())),
             }
         }
-        rest
+        (!rest.is_empty()).then_some(rest)
     }
 
     fn push(&self, dispatches: Vec<Dispatch>) {
@@ -404,13 +422,24 @@ impl Lane {
     }
 }
 
+/// What becomes of a run whose effects were refused.
 fn after_refusal(claim: &Claim, failure: &CommitError) -> Settlement {
-    if claim.attempt >= MOST_REFUSALS {
-        return Settlement::Dead { error: failure.to_string() };
+    let error = failure.to_string();
+    match failure {
+        // Whoever moved the row has made progress: again almost at once, then ever more slowly.
+        CommitError::Refused(_) if claim.attempt < MOST_REFUSALS => {
+            let after = Duration::from_millis(20).saturating_mul(claim.attempt.saturating_mul(claim.attempt));
+            Settlement::Retry { after, error }
+        }
+        CommitError::Failed(_) | CommitError::Unavailable(_) | CommitError::ClaimLost
+            if claim.attempt < claim.tries =>
+        {
+            Settlement::Retry { after: claim.backoff.after(claim.attempt), error }
+        }
+        CommitError::Refused(_) | CommitError::Failed(_) | CommitError::Unavailable(_) | CommitError::ClaimLost => {
+            Settlement::Dead { error }
+        }
     }
-    // At first almost at once: whoever moved the row has made progress. Then ever more slowly.
-    let after = Duration::from_millis(20).saturating_mul(claim.attempt.saturating_mul(claim.attempt));
-    Settlement::Retry { after, error: failure.to_string() }
 }
 
 struct Settled {
@@ -444,14 +473,14 @@ async fn settle(db: &mut PgConnection, group: &[Unit]) -> Result<Settled, sqlx::
             }
         }
     }
-    let mut holding: Vec<Uuid> = Vec::with_capacity(group.len());
+    let mut holding: HashSet<(Uuid, Uuid)> = HashSet::with_capacity(group.len());
     let mut alerts = Vec::new();
     if !done.0.is_empty() {
-        holding.extend(jobs::settle_done(db, &done.0, &done.1).await?);
+        holding.extend(jobs::settle_done(db, &done.0, &done.1).await?.iter().map(|held| (held.id, held.claim_id)));
     }
     if !others.ids.is_empty() {
         for settled in jobs::settle(db, &others).await? {
-            holding.push(settled.id);
+            holding.insert((settled.id, settled.claim_id));
             if settled.state == "dead" {
                 alerts.push(Alert {
                     kind: "job_dead",
@@ -467,10 +496,10 @@ async fn settle(db: &mut PgConnection, group: &[Unit]) -> Result<Settled, sqlx::
         }
     }
     if !held.0.is_empty() {
-        holding.extend(jobs::hold_claims(db, &held.0, &held.1).await?);
+        holding.extend(jobs::hold_claims(db, &held.0, &held.1).await?.iter().map(|held| (held.id, held.claim_id)));
     }
     let dispatches = if serials.is_empty() { Vec::new() } else { jobs::successors(db, &serials).await? };
-    let lost = |unit: &Unit| unit.claim().is_some_and(|claim| !holding.contains(&claim.job_id.0));
+    let lost = |unit: &Unit| unit.claim().is_some_and(|claim| !holding.contains(&(claim.job_id.0, claim.claim_id)));
     let lost = group.iter().enumerate().filter(|(_, unit)| lost(unit)).map(|(at, _)| at).collect();
     Ok(Settled { lost, dispatches, alerts })
 }
@@ -526,7 +555,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     let mut rows: Vec<(Uuid, bool)> = Vec::new();
     rows.extend(effects.order_moves.iter().map(|step| (step.id().0, true)));
     rows.extend(effects.account_moves.iter().map(|step| (step.id().0, true)));
-    rows.extend(effects.new_orders.iter().map(|order| (order.id.0, true)));
+    rows.extend(effects.new_orders.iter().filter_map(|order| Some((order.idempotency.as_ref()?.row(), true))));
     rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.new_accounts.iter().map(|account| (account.order_item_id.0, true)));
     rows.extend(effects.guards.iter().map(|guard| match guard {
@@ -537,12 +566,17 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows
 }
 
-/// Deadlocks, serialization failures and lock timeouts: the same again may well succeed.
+/// Deadlocks and serialization failures: the same again may well succeed.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     // Somebody enqueued the like of a job that was about to wait again: seen the next time, it gives way.
-    matches!(error.code().as_deref(), Some("40P01" | "40001" | "55P03"))
-        || error.constraint() == Some("jobs_coalesce_key")
+    matches!(error.code().as_deref(), Some("40P01" | "40001")) || error.constraint() == Some("jobs_coalesce_key")
+}
+
+/// A lock that somebody holds, or a disk that is slow.
+fn is_slow(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("55P03" | "57014"))
 }
 
 /// The server is gone, going or not letting anybody in: nothing is wrong with the group.
@@ -551,7 +585,7 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
         // 57P01..57P03: shutting down or starting up; 53300: too many connections; 08: connection errors;
         // 25006: read-only after a failover.
         let code = error.code().unwrap_or_default();
-        return code.starts_with("57P") || code.starts_with("08") || code.starts_with("53") || code == "25006";
+        return code.starts_with("57P0") || code.starts_with("08") || code.starts_with("53") || code == "25006";
     }
     matches!(
         error,
@@ -579,7 +613,10 @@ pub(crate) async fn push_ids(
         while let Ok(more) = batches.try_recv() {
             ids.extend(more);
         }
-        if let Err(error) = redis.push(&ids).await {
+        let pushed = redis.push(&ids).await;
+        // A process without a relay has nobody else to look how full the queues are.
+        let measured = if pushed.is_ok() { redis.measure().await } else { Ok(()) };
+        if let Err(error) = pushed.and(measured) {
             // The ledger knows that they were to be given; the relay looks for them and gives them again.
             tracing::warn!(ids = ids.len(), error = chain(&error), "ids could not be given to Redis");
         }

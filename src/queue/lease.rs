@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use berth_jobs::ids::JobId;
@@ -71,8 +71,12 @@ impl Lease {
     /// Renews it until `stop`, and ends the claims of the dead and of nobody.
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let mut unknown = Vec::new();
+        let mut renewing_since = Instant::now();
         while !stop.is_cancelled() {
-            if let Err(error) = self.renew(&mut unknown).await {
+            // While the database was away nobody could renew: those that live get their time to do so.
+            let may_reap = renewing_since.elapsed() >= self.lasts;
+            if let Err(error) = self.renew(&mut unknown, may_reap).await {
+                renewing_since = Instant::now();
                 tracing::warn!(error = chain(&error), "the lease could not be renewed");
             }
             tokio::select! {
@@ -85,9 +89,12 @@ impl Lease {
         }
     }
 
-    async fn renew(&self, unknown: &mut Vec<(JobId, Uuid)>) -> Result<(), crate::store::StoreError> {
+    async fn renew(&self, unknown: &mut Vec<(JobId, Uuid)>, may_reap: bool) -> Result<(), crate::store::StoreError> {
         self.begin().await?;
         self.give_back_unknown(unknown).await?;
+        if !may_reap {
+            return Ok(());
+        }
         let reaped = self.store.reap().await? + self.store.reap_strays().await?;
         if reaped > 0 {
             tracing::warn!(jobs = reaped, "jobs of processes that died are queued again");

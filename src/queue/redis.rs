@@ -63,12 +63,17 @@ impl RedisQueues {
 
     /// The queues that hold so many ids that new ones should wait in the ledger, as last seen.
     pub(crate) fn overfull(&self) -> Vec<String> {
-        Queue::ALL
-            .iter()
-            .zip(self.depths.iter())
-            .filter(|(_, depth)| depth.load(Ordering::Relaxed) >= MOST_IDS)
-            .map(|(queue, _)| queue.to_string())
-            .collect()
+        self.by_depth(|depth| depth >= MOST_IDS)
+    }
+
+    /// The others.
+    pub(crate) fn roomy(&self) -> Vec<String> {
+        self.by_depth(|depth| depth < MOST_IDS)
+    }
+
+    fn by_depth(&self, wanted: impl Fn(u64) -> bool) -> Vec<String> {
+        let depths = Queue::ALL.iter().zip(self.depths.iter());
+        depths.filter(|(_, depth)| wanted(depth.load(Ordering::Relaxed))).map(|(queue, _)| queue.to_string()).collect()
     }
 
     fn key(&self, queue: Queue, class: Class) -> String {

@@ -18,7 +18,7 @@ const EPOCH_PAGE: i64 = 5_000;
 const EPOCH_EVERY: Duration = Duration::from_secs(1);
 /// How often finished jobs are deleted, how old they are then, and how many at once.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
-const KEEP_DONE_DAYS: i32 = 7;
+const KEEP_ENDED: Duration = Duration::from_secs(7 * 24 * 3600);
 const PRUNE_PAGE: i64 = 5_000;
 
 /// What the relay works with.
@@ -68,7 +68,7 @@ impl Relay {
     /// Gives Redis one page of what it was not given yet; answers whether there may be more.
     async fn relay(&self) -> Result<bool, RelayError> {
         self.redis.measure().await?;
-        let due = self.store.undispatched(&self.redis.overfull(), PAGE).await?;
+        let due = self.store.undispatched(&self.redis.roomy(), PAGE).await?;
         if due.is_empty() {
             return Ok(false);
         }
@@ -123,7 +123,7 @@ impl Relay {
     }
 
     async fn prune(&self) -> Result<u64, RelayError> {
-        Ok(self.store.prune_done(KEEP_DONE_DAYS, PRUNE_PAGE).await?)
+        Ok(self.store.prune_ended(KEEP_ENDED, PRUNE_PAGE).await?)
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::jobs::{self, Dispatch, NewJobs};
 use crate::{
     domain::account::{AccountMove, Change, Intent},
-    effects::{Effects, EventOutcome, Fact, Guard, NewJob, NewOrderItem},
+    effects::{Effects, Fact, Guard, NewJob, NewOrderItem},
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -55,8 +55,9 @@ pub(crate) async fn apply(
 ) -> Result<Applied, sqlx::Error> {
     let mut applied = Applied::default();
     lock_parents(db, units).await?;
-    check_guards(db, units, &mut applied).await?;
+    guard_orders(db, units, &mut applied).await?;
     move_orders(db, units, &mut applied).await?;
+    guard_accounts(db, units, &mut applied).await?;
     move_accounts(db, units, &mut applied).await?;
     insert_orders(db, units, &mut applied).await?;
     insert_payments(db, units, &mut applied).await?;
@@ -67,6 +68,7 @@ pub(crate) async fn apply(
     insert_events(db, units).await?;
     let mails = insert_mails(db, units).await?;
     insert_alerts(db, units).await?;
+    settle_events(db, units).await?;
     learn(db, units).await?;
     complete_orders(db, units).await?;
     applied.dispatches = insert_jobs(db, units, mails, overfull).await?;
@@ -96,45 +98,58 @@ async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Resul
     Ok(())
 }
 
-async fn check_guards(
+async fn guard_orders(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
     applied: &mut Applied,
 ) -> Result<(), sqlx::Error> {
-    let guards = gather(units, |e| &e.guards);
+    let guards = gather(units, |e| &e.guards).into_iter().filter_map(|(unit, guard)| match guard {
+        Guard::Order(id, version) => Some((unit, id.0, *version, id.to_string())),
+        Guard::Account(..) => None,
+    });
+    let guards: Vec<_> = guards.collect();
     if guards.is_empty() {
         return Ok(());
     }
-    let (mut orders, mut accounts) = (Vec::new(), Vec::new());
-    for (_, guard) in &guards {
-        match guard {
-            Guard::Order(id, _) => orders.push(id.0),
-            Guard::Account(id, _) => accounts.push(id.0),
-        }
-    }
-    let mut versions: BTreeMap<Uuid, i32> = BTreeMap::new();
+    let ids: Vec<Uuid> = guards.iter().map(|(_, id, _, _)| *id).collect();
     let rows =
-        sqlx::query!("select id, version from berth.orders where id = any ($1) order by id for no key update", &orders)
-            .fetch_all(&mut *db)
+        sqlx::query!("select id, version from berth.orders where id = any ($1) order by id for no key update", &ids)
+            .fetch_all(db)
             .await?;
-    versions.extend(rows.into_iter().map(|row| (row.id, row.version)));
+    compare(guards, &rows.into_iter().map(|row| (row.id, row.version)).collect(), applied);
+    Ok(())
+}
+
+async fn guard_accounts(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let guards = gather(units, |e| &e.guards).into_iter().filter_map(|(unit, guard)| match guard {
+        Guard::Account(id, version) => Some((unit, id.0, *version, id.to_string())),
+        Guard::Order(..) => None,
+    });
+    let guards: Vec<_> = guards.collect();
+    if guards.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = guards.iter().map(|(_, id, _, _)| *id).collect();
     let rows = sqlx::query!(
         "select id, version from berth.hosting_accounts where id = any ($1) order by id for no key update",
-        &accounts
+        &ids
     )
-    .fetch_all(&mut *db)
+    .fetch_all(db)
     .await?;
-    versions.extend(rows.into_iter().map(|row| (row.id, row.version)));
-    for (unit, guard) in guards {
-        let (id, version, name) = match guard {
-            Guard::Order(id, version) => (id.0, *version, id.to_string()),
-            Guard::Account(id, version) => (id.0, *version, id.to_string()),
-        };
+    compare(guards, &rows.into_iter().map(|row| (row.id, row.version)).collect(), applied);
+    Ok(())
+}
+
+fn compare(guards: Vec<(usize, Uuid, i32, String)>, versions: &BTreeMap<Uuid, i32>, applied: &mut Applied) {
+    for (unit, id, version, name) in guards {
         if versions.get(&id) != Some(&version) {
             applied.refuse(unit, name);
         }
     }
-    Ok(())
 }
 
 async fn move_orders(
@@ -528,7 +543,6 @@ async fn insert_jobs(
 /// Writes what was learnt outside. Each fact is true whoever tells it, and telling it twice changes nothing.
 async fn learn(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
     let facts = gather(units, |e| &e.facts);
-    settle_events(db, &facts).await?;
     attempt_mails(db, &facts).await?;
     accept_mails(db, &facts).await?;
     for (_, fact) in &facts {
@@ -537,24 +551,20 @@ async fn learn(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), s
     Ok(())
 }
 
-async fn settle_events(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
-    let mut settled: BTreeMap<&str, (EventOutcome, Option<&str>)> = BTreeMap::new();
-    for (_, fact) in facts {
-        if let Fact::EventSettled { event_id, outcome, note } = fact {
-            settled.insert(&event_id.0, (*outcome, note.as_deref()));
-        }
-    }
-    if settled.is_empty() {
+async fn settle_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let mut events = gather(units, |e| &e.settled_events);
+    if events.is_empty() {
         return Ok(());
     }
+    events.sort_by(|(_, a), (_, b)| a.event_id.cmp(&b.event_id));
     sqlx::query!(
         "update berth.stripe_events e
          set outcome = f.outcome, note = f.note
          from unnest($1::text[], $2::text[], $3::text[]) f (id, outcome, note)
          where e.id = f.id and e.outcome = 'pending'",
-        &settled.keys().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
-        &settled.values().map(|(outcome, _)| outcome.as_str().to_owned()).collect::<Vec<_>>(),
-        &settled.values().map(|(_, note)| note.map(str::to_owned)).collect::<Vec<_>>() as &[Option<String>],
+        &events.iter().map(|(_, event)| event.event_id.0.clone()).collect::<Vec<_>>(),
+        &events.iter().map(|(_, event)| event.outcome.as_str().to_owned()).collect::<Vec<_>>(),
+        &events.iter().map(|(_, event)| event.note.clone()).collect::<Vec<_>>() as &[Option<String>],
     )
     .execute(db)
     .await?;
@@ -610,7 +620,17 @@ async fn accept_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result
 
 async fn learn_one(db: &mut PgConnection, fact: &Fact) -> Result<(), sqlx::Error> {
     match fact {
-        Fact::EventSettled { .. } | Fact::MailAttempted { .. } | Fact::MailAccepted { .. } => {}
+        Fact::MailAttempted { .. } | Fact::MailAccepted { .. } => {}
+        Fact::MailRefused { mail_id, at, response } => {
+            sqlx::query!(
+                "update berth.mails set refused_at = $2, response = $3 where id = $1 and accepted_at is null",
+                mail_id.0,
+                at.to_sqlx(),
+                response,
+            )
+            .execute(db)
+            .await?;
+        }
         Fact::CustomerKnown { customer_id, stripe_customer_id } => {
             sqlx::query!(
                 "update berth.customers set stripe_customer_id = $2 where id = $1 and stripe_customer_id is null",

@@ -2,6 +2,8 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+use std::time::Duration;
+
 use berth_jobs::{Class, Queue, ids::JobId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -160,24 +162,28 @@ impl Store {
         Ok(rows.into_iter().map(JobId).collect())
     }
 
-    /// Due jobs that Redis was not given yet, at most `limit`, marked as given; none of the queues `except`.
-    pub(crate) async fn undispatched(&self, except: &[String], limit: i64) -> Result<Vec<Dispatch>, StoreError> {
+    /// Due jobs of `queues` that Redis was not given yet, at most `limit` a queue, marked as given.
+    pub(crate) async fn undispatched(&self, queues: &[String], limit: i64) -> Result<Vec<Dispatch>, StoreError> {
         let rows = sqlx::query!(
             "update berth.jobs j
              set dispatched_at = now()
              from (
-                 select id
-                 from berth.jobs
-                 where state = 'queued' and dispatched_at is null and run_at <= berth.now()
-                   and queue <> all ($2)
-                 order by run_at, id
-                 limit $1
-                 for update skip locked
+                 select due.id
+                 from unnest($2::text[]) q (queue)
+                 cross join lateral (
+                     select w.id
+                     from berth.jobs w
+                     where w.queue = q.queue and w.state = 'queued' and w.dispatched_at is null
+                       and w.run_at <= (select berth.now())
+                     order by w.run_at, w.id
+                     limit $1
+                     for update skip locked
+                 ) due
              ) due
              where j.id = due.id
              returning j.id, j.queue, j.class, j.run_at",
             limit,
-            except,
+            queues,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -237,20 +243,24 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes at most `limit` jobs that were done more than `days` ago; answers how many.
-    pub(crate) async fn prune_done(&self, days: i32, limit: i64) -> Result<u64, StoreError> {
-        // Ids begin with the time at which they were made: the oldest rows are the first of the primary key.
+    /// Deletes at most `limit` jobs that ended well, or were cancelled, more than `age` ago; answers how many.
+    pub(crate) async fn prune_ended(&self, age: Duration, limit: i64) -> Result<u64, StoreError> {
+        // Ids begin with the time at which they were made: the oldest rows are the first of the primary key, and none
+        // that is younger than the age is looked at.
+        let before = self.real_now().await?.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let seconds = u64::try_from(before.as_second()).unwrap_or_default();
+        let youngest = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
         let done = sqlx::query!(
             "delete from berth.jobs
              where id in (
                  select id
                  from berth.jobs
-                 where state = 'done' and finished_at < now() - make_interval(days => $1)
-                   and created_at < now() - make_interval(days => $1)
+                 where id < $1 and state in ('done', 'cancelled') and finished_at < $2
                  order by id
-                 limit $2
+                 limit $3
              )",
-            days,
+            youngest,
+            before.to_sqlx(),
             limit,
         )
         .execute(&self.pool)
@@ -378,20 +388,19 @@ impl Store {
                 .await?
             }
         };
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// How many jobs are in each state, by queue: `(queue, state, count)`.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn unfinished_jobs(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select count(*) as "count!" from berth.jobs where state = 'running'
-               or (state = 'queued' and run_at <= berth.now())"#
-        )
-        .fetch_one(&self.pool)
-        .await?)
+        let obeyed = done.rows_affected() == 1;
+        if obeyed {
+            // Whoever orders has seen it.
+            sqlx::query!(
+                "update berth.alerts
+                 set resolved_at = now()
+                 where kind = 'job_dead' and subject = $1 and resolved_at is null",
+                id.to_string(),
+            )
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(obeyed)
     }
 }
 
@@ -411,6 +420,7 @@ pub(crate) struct Settlements {
 /// A claim that held, and what became of its job.
 pub(crate) struct Settled {
     pub(crate) id: Uuid,
+    pub(crate) claim_id: Uuid,
     pub(crate) kind: String,
     pub(crate) state: String,
     pub(crate) last_error: Option<String>,
@@ -434,18 +444,25 @@ pub(crate) async fn settle(db: &mut PgConnection, settlements: &Settlements) -> 
     .await
 }
 
+/// A claim that held.
+pub(crate) struct HeldClaim {
+    pub(crate) id: Uuid,
+    pub(crate) claim_id: Uuid,
+}
+
 /// Settles claims of which every one is done; answers those that held.
 pub(crate) async fn settle_done(
     db: &mut PgConnection,
     ids: &[Uuid],
     claim_ids: &[Uuid],
-) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "update berth.jobs j
-         set state = 'done', finished_at = now(), unsettled = 0
-         from unnest($1::uuid[], $2::uuid[]) s (id, claim_id)
-         where j.id = s.id and (j.claim_id = s.claim_id and j.state = 'running' or $3)
-         returning j.id",
+) -> Result<Vec<HeldClaim>, sqlx::Error> {
+    sqlx::query_as!(
+        HeldClaim,
+        r#"update berth.jobs j
+           set state = 'done', finished_at = now(), unsettled = 0
+           from unnest($1::uuid[], $2::uuid[]) s (id, claim_id)
+           where j.id = s.id and (j.claim_id = s.claim_id and j.state = 'running' or $3)
+           returning j.id, s.claim_id as "claim_id!""#,
         ids,
         claim_ids,
         crate::failpoint::broken("claim_fence"),
@@ -459,14 +476,15 @@ pub(crate) async fn hold_claims(
     db: &mut PgConnection,
     ids: &[Uuid],
     claim_ids: &[Uuid],
-) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "select j.id
+) -> Result<Vec<HeldClaim>, sqlx::Error> {
+    sqlx::query_as!(
+        HeldClaim,
+        r#"select j.id, c.claim_id as "claim_id!"
          from unnest($1::uuid[], $2::uuid[]) c (id, claim_id)
          join berth.jobs j on j.id = c.id
          where j.claim_id = c.claim_id and j.state = 'running' or $3
          order by j.id
-         for no key update of j",
+         for no key update of j"#,
         ids,
         claim_ids,
         crate::failpoint::broken("claim_fence"),

@@ -11,7 +11,7 @@ use crate::{
         money::Money,
         order::{OrderEvent, OrderMove},
     },
-    effects::{Alert, Effects, EventOutcome, Fact, NewAccount, NewPayment},
+    effects::{Alert, Effects, EventOutcome, Fact, NewAccount, NewPayment, SettledEvent},
     error::{JobError, chain},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
     mail::{Mail, OrderConfirmation, OrderLine},
@@ -29,36 +29,42 @@ pub(super) enum Told {
     Lookup,
 }
 
-/// Acts on an event about a session. An event that is not about an order of ours is settled as such.
+/// Acts on an event about a session. An event that is not about an order of ours is settled as such; one that cannot
+/// be understood may be about money, so a person is told.
 pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8]) -> Result<Effects, JobError> {
-    let settled = |outcome, note: &str| Fact::EventSettled {
+    let settled = |outcome, note: &str| SettledEvent {
         event_id: event_id.clone(),
         outcome,
         note: Some(note.to_owned()).filter(|note| !note.is_empty()),
     };
+    let parked = |why: String| {
+        let detail = format!("{why}. Look it up at Stripe: money may have come.");
+        let alert = Alert { kind: "event_parked", subject: event_id.to_string(), detail };
+        Effects::none().settle_event(settled(EventOutcome::Parked, &why)).alert(alert)
+    };
+    let ignored = |why: &str| Effects::none().settle_event(settled(EventOutcome::Ignored, why));
     let event = match StripeEvent::parse(body) {
         Ok(event) => event,
-        Err(error) => return Ok(settled(EventOutcome::Parked, &chain(&error)).into()),
+        Err(error) => return Ok(parked(chain(&error))),
     };
     let session = match event.checkout_session() {
         Ok(session) => session,
-        Err(error) => return Ok(settled(EventOutcome::Parked, &chain(&error)).into()),
+        Err(error) => return Ok(parked(chain(&error))),
     };
     let Some(order_id) = order_of(&session) else {
-        return Ok(settled(EventOutcome::Ignored, "the session is not of an order of ours").into());
+        return Ok(ignored("the session is not of an order of ours"));
     };
     let order = match ctx.store.order(order_id).await {
         Ok(order) => order,
-        Err(StoreError::Missing(_)) => {
-            return Ok(settled(EventOutcome::Ignored, "there is no such order").into());
-        }
+        // The id has our shape, and yet we do not know it: another database's, or a lost one.
+        Err(StoreError::Missing(_)) => return Ok(parked(format!("there is no order {order_id}"))),
         Err(error) => return Err(error.into()),
     };
     let told = match event.kind.as_str() {
         "checkout.session.async_payment_failed" => Told::Failure,
         _ => Told::Event,
     };
-    Ok(act_on(ctx, &order, &session, told).fact(settled(EventOutcome::Applied, "")))
+    Ok(act_on(ctx, &order, &session, told).settle_event(settled(EventOutcome::Applied, "")))
 }
 
 /// What the session means for the order.

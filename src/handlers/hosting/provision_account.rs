@@ -41,8 +41,10 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
         Ok(Step::Pending(_, after)) => Err(JobError::waiting("the panel is at work on it", after)),
         Err(PanelError::NameTaken(_)) if intent.username_salt < MOST_NAMES => another_name(ctx, &state, &intent).await,
         Err(error @ PanelError::Permanent(_)) => Ok(failed(&account, &state, &crate::error::chain(&error))),
-        Err(error) if ctx.last_attempt => Ok(failed(&account, &state, &crate::error::chain(&error))),
-        Err(error) => Err(error.into()),
+        Err(error) => match JobError::from(error) {
+            JobError::Retry(why) if ctx.last_attempt => Ok(failed(&account, &state, &why)),
+            error @ (JobError::Retry(_) | JobError::Snooze { .. } | JobError::Cancel(_)) => Err(error),
+        },
     }
 }
 

@@ -4,10 +4,10 @@ use berth_jobs::mail::SendMail;
 
 use crate::{
     app::Ctx,
-    effects::{Effects, Fact},
-    error::JobError,
+    effects::{Alert, Effects, Fact},
+    error::{JobError, chain},
     failpoint,
-    gateways::smtp::Outgoing,
+    gateways::smtp::{MailError, Outgoing},
 };
 
 /// Runs the job.
@@ -23,7 +23,7 @@ pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
     let rendered = ctx.renderer.render(&row.mail, &ctx.shop)?;
     ctx.checkpoint(Fact::MailAttempted { mail_id: row.id, at: ctx.now() }).await?;
     failpoint::hit("mail.before_send");
-    let accepted = mailer
+    let sent = mailer
         .send(Outgoing {
             // The same at every attempt: should the answer be lost, the reader's program sees one mail.
             message_id: mailer.message_id(row.id),
@@ -34,7 +34,21 @@ pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
             html: rendered.html,
             date: row.created_at,
         })
-        .await?;
+        .await;
     failpoint::hit("mail.after_send");
-    Ok(Effects::from(Fact::MailAccepted { mail_id: row.id, at: ctx.now(), response: accepted.response }))
+    match sent {
+        Ok(accepted) => {
+            Ok(Effects::from(Fact::MailAccepted { mail_id: row.id, at: ctx.now(), response: accepted.response }))
+        }
+        Err(error @ (MailError::Refused { .. } | MailError::InvalidAddress { .. })) => {
+            let response = chain(&error);
+            let alert = Alert {
+                kind: "mail_refused",
+                subject: row.id.to_string(),
+                detail: format!("{response}. It is not sent again: correct the customer's address."),
+            };
+            Ok(Effects::from(Fact::MailRefused { mail_id: row.id, at: ctx.now(), response }).alert(alert))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

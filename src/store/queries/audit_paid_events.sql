@@ -15,4 +15,8 @@ where p.session ->> 'payment_status' in ('paid', 'no_payment_required')
       o.phase not in ('processing', 'completed', 'held')
       or (o.phase <> 'held' and 1 <> (select count(*) from berth.payments y where y.order_id = o.id))
   )
+union all
+select 'event ' || e.id || ' of type ' || e.type || ' waits for a person: ' || coalesce(e.note, '')
+from berth.stripe_events e
+where e.outcome = 'parked' and e.type like 'checkout.session.%' and e.note is not null
 limit $1

@@ -6,7 +6,7 @@ insert into berth.jobs
 select
     n.id, n.kind, n.queue, n.class, n.payload::jsonb, n.once_key, n.coalesce_key, n.serial,
     coalesce(n.run_at, c.now),
-    case when coalesce(n.run_at, c.now) <= c.now and n.queue <> all ($11::text[]) then now() end,
+    case when coalesce(n.run_at, c.now) <= c.now and (n.class = 0 or n.queue <> all ($11::text[])) then now() end,
     n.caused_by
 from unnest(
         $1::uuid[], $2::text[], $3::text[], $4::int2[], $5::text[], $6::text[], $7::text[], $8::text[],

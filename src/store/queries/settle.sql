@@ -45,4 +45,4 @@ set state = case
 from c, s
 left join superseded on superseded.id = s.id
 where j.id = s.id and (j.claim_id = s.claim_id and j.state = 'running' or $7)
-returning j.id, j.kind, j.state, j.last_error
+returning j.id, s.claim_id as "claim_id!", j.kind, j.state, j.last_error
