@@ -4,6 +4,8 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_jobs::ids::JobId;
@@ -14,7 +16,7 @@ use uuid::Uuid;
 use super::jobs::{self, Dispatch, NewJobs};
 use crate::{
     domain::account::{AccountMove, Change, Intent},
-    effects::{Effects, Fact, Guard, NewJob, NewOrderItem},
+    effects::{Effects, Guard, NewJob, NewOrderItem},
     failpoint,
 };
 
@@ -70,7 +72,7 @@ pub(crate) async fn apply(
     let mails = insert_mails(db, units).await?;
     insert_alerts(db, units).await?;
     settle_events(db, units).await?;
-    learn(db, units).await?;
+    facts::learn(db, &gather(units, |e| &e.facts)).await?;
     complete_orders(db, units).await?;
     applied.dispatches = insert_jobs(db, units, mails, overfull).await?;
     Ok(applied)
@@ -542,17 +544,6 @@ async fn insert_jobs(
     jobs::insert(db, &jobs, overfull).await
 }
 
-/// Writes what was learnt outside. Each fact is true whoever tells it, and telling it twice changes nothing.
-async fn learn(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
-    let facts = gather(units, |e| &e.facts);
-    attempt_mails(db, &facts).await?;
-    accept_mails(db, &facts).await?;
-    for (_, fact) in &facts {
-        learn_one(db, fact).await?;
-    }
-    Ok(())
-}
-
 async fn settle_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
     let mut events = gather(units, |e| &e.settled_events);
     if events.is_empty() {
@@ -570,105 +561,5 @@ async fn settle_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Resu
     )
     .execute(db)
     .await?;
-    Ok(())
-}
-
-async fn attempt_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
-    let mut attempts = BTreeMap::new();
-    for (_, fact) in facts {
-        if let Fact::MailAttempted { mail_id, at } = fact {
-            attempts.insert(mail_id.0, at.to_sqlx());
-        }
-    }
-    if attempts.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "update berth.mails m
-         set attempts = m.attempts + 1, attempted_at = f.at
-         from unnest($1::uuid[], $2::timestamptz[]) f (id, at)
-         where m.id = f.id",
-        &attempts.keys().copied().collect::<Vec<_>>(),
-        &attempts.values().copied().collect::<Vec<_>>(),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-async fn accept_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
-    let mut accepted = BTreeMap::new();
-    for (_, fact) in facts {
-        if let Fact::MailAccepted { mail_id, at, response } = fact {
-            accepted.insert(mail_id.0, (at.to_sqlx(), response.clone()));
-        }
-    }
-    if accepted.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "update berth.mails m
-         set accepted_at = f.at, response = f.response
-         from unnest($1::uuid[], $2::timestamptz[], $3::text[]) f (id, at, response)
-         where m.id = f.id and m.accepted_at is null",
-        &accepted.keys().copied().collect::<Vec<_>>(),
-        &accepted.values().map(|(at, _)| *at).collect::<Vec<_>>(),
-        &accepted.values().map(|(_, response)| response.clone()).collect::<Vec<_>>(),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-async fn learn_one(db: &mut PgConnection, fact: &Fact) -> Result<(), sqlx::Error> {
-    match fact {
-        Fact::MailAttempted { .. } | Fact::MailAccepted { .. } => {}
-        Fact::MailRefused { mail_id, at, response } => {
-            sqlx::query!(
-                "update berth.mails set refused_at = $2, response = $3 where id = $1 and accepted_at is null",
-                mail_id.0,
-                at.to_sqlx(),
-                response,
-            )
-            .execute(db)
-            .await?;
-        }
-        Fact::CustomerKnown { customer_id, stripe_customer_id } => {
-            sqlx::query!(
-                "update berth.customers set stripe_customer_id = $2 where id = $1 and stripe_customer_id is null",
-                customer_id.0,
-                stripe_customer_id,
-            )
-            .execute(db)
-            .await?;
-        }
-        Fact::SessionOpened { order_id, session_id, url } => {
-            sqlx::query!(
-                "update berth.orders
-                 set stripe_session_id = $2, checkout_url = coalesce($3, checkout_url)
-                 where id = $1 and (stripe_session_id is null or stripe_session_id = $2)",
-                order_id.0,
-                session_id,
-                url.as_deref(),
-            )
-            .execute(db)
-            .await?;
-        }
-        Fact::AccountCreated { account_id, remote_id, site_url, control_panel_url, nameservers } => {
-            sqlx::query!(
-                "update berth.hosting_accounts
-                 set remote_id = coalesce($2, remote_id), site_url = coalesce($3, site_url),
-                     control_panel_url = coalesce($4, control_panel_url), nameservers = $5
-                 where id = $1",
-                account_id.0,
-                remote_id.as_deref(),
-                site_url.as_deref(),
-                control_panel_url.as_deref(),
-                nameservers,
-            )
-            .execute(db)
-            .await?;
-        }
-    }
     Ok(())
 }

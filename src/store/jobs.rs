@@ -162,12 +162,6 @@ impl Store {
         Ok(rows.into_iter().map(JobId).collect())
     }
 
-    /// Queues again whatever a process that stops still holds. No attempt was used. Answers how much it was.
-    pub(crate) async fn give_back(&self, worker: Uuid) -> Result<u64, StoreError> {
-        let mut db = self.pool.acquire().await?;
-        Ok(requeue(&mut db, Unsettled { workers: &[worker], ..Unsettled::default() }).await?)
-    }
-
     /// Due jobs of `queues` that Redis was not given yet, at most `limit` a queue, marked as given.
     pub(crate) async fn undispatched(&self, queues: &[String], limit: i64) -> Result<Vec<Dispatch>, StoreError> {
         let rows = sqlx::query!(
@@ -408,27 +402,6 @@ impl Store {
         }
         Ok(obeyed)
     }
-}
-
-/// Runs that nobody will settle any more.
-#[derive(Default)]
-pub(crate) struct Unsettled<'a> {
-    /// All runs of these processes.
-    pub(crate) workers: &'a [Uuid],
-    /// All of processes that have no lease.
-    pub(crate) strays: bool,
-    /// These runs.
-    pub(crate) claims: &'a [(JobId, Uuid)],
-    /// Whether their processes died; otherwise the runs were given back, and no attempt was used.
-    pub(crate) died: bool,
-}
-
-/// Queues the jobs of such runs again; answers how many there were.
-pub(crate) async fn requeue(db: &mut PgConnection, runs: Unsettled<'_>) -> Result<u64, sqlx::Error> {
-    let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = runs.claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
-    let done =
-        sqlx::query_file!("src/store/queries/requeue.sql", runs.workers, runs.strays, runs.died, &ids, &claim_ids,);
-    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// How a claim ends. Arrays of one row a job.

@@ -9,8 +9,9 @@ use berth::{
     queue::committer::{Claim, CommitError, Settlement},
 };
 use berth_jobs::{
-    Backoff, Queue,
+    Job as _, Queue,
     checkout::SyncCheckout,
+    diagnosis::NoOp,
     hosting::ReconcileAccount,
     ids::{AccountId, JobId, OrderId, StripeEventId},
 };
@@ -68,6 +69,10 @@ fn step(order: OrderId, phase: OrderPhase, version: i32, event: OrderEvent) -> E
     OrderState { id: order, phase, version }.apply(event).unwrap().into()
 }
 
+fn claim_of(job_id: JobId, claim_id: Uuid) -> Claim {
+    Claim { job_id, claim_id, serial: None, attempt: 1, backoff: NoOp::BACKOFF, tries: NoOp::TRIES }
+}
+
 /// A job that runs, as far as the ledger knows, and the right to settle it.
 async fn running_job(stack: &Stack) -> Claim {
     let id = stack.insert_job("no_op", Queue::Sweeps, &json!({}), None).await;
@@ -78,7 +83,7 @@ async fn running_job(stack: &Stack) -> Claim {
         .execute(&stack.pool)
         .await
         .unwrap();
-    Claim { job_id: JobId(id), claim_id, serial: None, attempt: 1, backoff: Backoff::seconds(1, 1), tries: 3 }
+    claim_of(JobId(id), claim_id)
 }
 
 async fn job_column(stack: &Stack, id: JobId, column: &str) -> String {
@@ -296,7 +301,7 @@ async fn commits_whose_answers_are_lost_count_once() {
     let mut stack = Stack::with(StackOptions::default().setting("work.group_size", "8")).await;
     let cutter = Cutter::before_database_of(&mut stack).await;
 
-    race(&stack, 20, Some(&cutter)).await;
+    race(&stack, 10, Some(&cutter)).await;
 
     assert!(cutter.cuts() >= 10, "{} answers were lost", cutter.cuts());
 }
@@ -428,7 +433,7 @@ async fn asked_again_during_the_run(stack: &Stack, app: &App) -> Claim {
         .await
         .unwrap();
     app.committer.write(Effects::none().enqueue(job)).await.unwrap();
-    Claim { job_id: JobId(id), claim_id, serial: None, attempt: 1, backoff: Backoff::seconds(1, 1), tries: 3 }
+    claim_of(JobId(id), claim_id)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -313,34 +313,47 @@ async fn a_mail_server_that_is_away_delays_mail_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_is_refused_for_now_for_good_or_taken_without_an_answer_and_each_means_what_it_says() {
+async fn mail_that_is_refused_for_now_is_sent_later_and_one_whose_answer_is_lost_again_under_its_own_name() {
     let (stack, panel, berth) = started().await;
+    let waiting = async |attempt: i64| {
+        stack.until_count("select count(*) from berth.jobs where kind = 'send_mail' and run_at > berth.now()", 2).await;
+        assert_eq!(stack.count("select max(attempt)::int8 from berth.jobs where kind = 'send_mail'").await, attempt);
+    };
     stack.mailbox.set_fault(MailFault::Refuse451);
     one_account(&stack, &berth.app).await;
     stack.until_count(COMPLETED, 1).await;
-    stack.until_count("select count(*) from berth.jobs where kind = 'send_mail' and run_at > berth.now()", 2).await;
-    assert_eq!(stack.count("select max(attempt)::int8 from berth.jobs where kind = 'send_mail'").await, 0, "for now");
-
-    stack.mailbox.set_fault(MailFault::Refuse550);
-    stack.pass(31.0).await;
-    stack
-        .until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 1 and state = 'queued'", 2)
-        .await;
+    waiting(0).await;
 
     stack.mailbox.set_fault(MailFault::DropAfterAccept);
-    stack.pass(11.0).await;
-    stack
-        .until_count("select count(*) from berth.jobs where kind = 'send_mail' and attempt = 2 and state = 'queued'", 2)
-        .await;
-
+    stack.pass(31.0).await;
+    stack.until("both were taken", async || stack.mailbox.mails().len() == 2).await;
+    waiting(1).await;
     stack.mailbox.set_fault(MailFault::None);
-    stack.pass(21.0).await;
-    assert_eq!(panel.memory.accounts(), 1);
+    stack.pass(11.0).await;
+
     stack.until_count("select count(*) from berth.jobs where state <> 'done'", 0).await;
+    assert_eq!(panel.memory.accounts(), 1);
     // Each was taken twice, under one Message-ID: the reader's program shows one.
     let mails = stack.mailbox.mails();
     assert_eq!(mails.len(), 4);
     assert!(mails.iter().all(|mail| stack.mailbox.acceptances(&mail.message_id) == 2));
+    stack.audit_rows().await;
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_is_refused_for_good_is_told_to_a_person_and_not_sent_again() {
+    let (stack, panel, berth) = started().await;
+    stack.mailbox.set_fault(MailFault::Refuse550);
+
+    one_account(&stack, &berth.app).await;
+    stack.until_count(COMPLETED, 1).await;
+    stack.until_count("select count(*) from berth.jobs where state <> 'done'", 0).await;
+
+    assert_eq!(panel.memory.accounts(), 1);
+    assert_eq!(stack.count("select count(*) from berth.mails where refused_at is not null and attempts = 1").await, 2);
+    assert_eq!(stack.count("select count(*) from berth.alerts where kind = 'mail_refused'").await, 2);
+    assert_eq!(stack.mailbox.mails().len(), 0);
     stack.audit_rows().await;
     berth.stop().await;
 }

@@ -7,7 +7,7 @@ with held as materialized (
       and (
           j.worker = any ($1::uuid[])
           or ($2 and not exists (select from berth.workers w where w.id = j.worker))
-          or (j.id, j.claim_id) in (select * from unnest($4::uuid[], $5::uuid[]))
+          or (j.id, j.claim_id) in (select c.id, c.claim_id from unnest($4::uuid[], $5::uuid[]) c (id, claim_id))
       )
     order by j.id
     for no key update

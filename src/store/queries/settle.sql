@@ -43,7 +43,7 @@ set state = case
         else coalesce(s.error, j.last_error)
     end,
     finished_at = case when s.state <> 'queued' or s.given_up or superseded.id is not null then now() end
-from s
+from c, s
 left join superseded on superseded.id = s.id
 where j.id = s.id and (j.claim_id = s.claim_id and j.state = 'running' or $7)
 returning j.id, s.claim_id as "claim_id!", j.kind, j.state, j.last_error

@@ -46,6 +46,23 @@ pub(crate) fn foreign_event(id: &str) -> String {
     session_event(id, "checkout.session.completed", "cart-4711", &format!("cs_test_{id}"), 499, "paid").to_string()
 }
 
+/// Sends events as Stripe would.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Sender {
+    /// Sends a body signed, now; `None` when no answer came.
+    pub(crate) async fn send(&self, body: &[u8]) -> Option<u16> {
+        let now = berth::clock::Clock::machine().as_second();
+        let header = webhook::sign(body, &SecretString::from(WEBHOOK_SECRET), now);
+        let request = self.client.post(&self.url).body(body.to_vec()).header("Stripe-Signature", header);
+        Some(request.send().await.ok()?.status().as_u16())
+    }
+}
+
 impl Stack {
     /// Sends a body as Stripe would: signed, now.
     pub(crate) async fn send_event(&self, body: &[u8]) -> u16 {
@@ -56,11 +73,12 @@ impl Stack {
 
     /// As [`send_event`](Self::send_event), to a Berth that may die: `None` when no answer came.
     pub(crate) async fn try_event(&self, body: &[u8]) -> Option<u16> {
-        let now = berth::clock::Clock::machine().as_second();
-        let header = webhook::sign(body, &SecretString::from(WEBHOOK_SECRET), now);
-        let url = format!("{}/webhooks/stripe", self.base());
-        let request = self.client.post(url).body(body.to_vec()).header("Stripe-Signature", header);
-        Some(request.send().await.ok()?.status().as_u16())
+        self.sender().send(body).await
+    }
+
+    /// What sends events while the stack itself is taken apart.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender { client: self.client.clone(), url: format!("{}/webhooks/stripe", self.base()) }
     }
 
     /// Sends a body with a signature of the test's choice.
