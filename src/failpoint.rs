@@ -2,8 +2,12 @@
 //! A release build has none of it.
 //!
 //! `BERTH_FAILPOINTS="panel.created=kill@3;job.run(no_op)=abort"` — at the third hit, or at every hit for one argument.
-//! Actions: `kill` (SIGKILL to ourselves), `abort`, `panic`, `hang` (never returns), `sleep:MILLISECONDS`.
+//! Actions: `kill` (SIGKILL to ourselves), `abort`, `panic`, `hang` (never returns), `sleep:MILLISECONDS`,
+//! `stop` (SIGSTOP: the whole process freezes until somebody sends SIGCONT).
 //! `BERTH_BREAK="claim_fence,push_after_commit"` — turns named safeguards off, to prove that the tests notice.
+//! `BERTH_SHORTEN="watchdog.grace=500;no_op=1000"` — makes named waits shorter, in milliseconds.
+
+use std::time::Duration;
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -28,12 +32,18 @@ mod armed {
         Abort,
         Panic,
         Hang,
+        Stop,
         Sleep(Duration),
     }
 
     static POINTS: LazyLock<HashMap<String, Point>> = LazyLock::new(|| {
         let text = variable("BERTH_FAILPOINTS");
         text.split(';').filter(|part| !part.trim().is_empty()).map(parse).collect()
+    });
+
+    static SHORTENED: LazyLock<HashMap<String, Duration>> = LazyLock::new(|| {
+        let text = variable("BERTH_SHORTEN");
+        text.split(';').filter(|part| !part.trim().is_empty()).map(parse_shortened).collect()
     });
 
     static BROKEN: LazyLock<Vec<String>> =
@@ -58,10 +68,19 @@ mod armed {
             None if action == "abort" => Action::Abort,
             None if action == "panic" => Action::Panic,
             None if action == "hang" => Action::Hang,
+            None if action == "stop" => Action::Stop,
             Some(("sleep", ms)) => Action::Sleep(Duration::from_millis(ms.parse().unwrap_or(100))),
             _ => panic!("BERTH_FAILPOINTS: `{action}` is no action"),
         };
         (name.to_owned(), Point { action, at, hits: AtomicU64::new(0) })
+    }
+
+    #[expect(clippy::panic, reason = "a test that shortens a wait wrongly must not pass by accident")]
+    fn parse_shortened(part: &str) -> (String, Duration) {
+        match part.trim().split_once('=').map(|(name, ms)| (name, ms.parse())) {
+            Some((name, Ok(ms))) => (name.to_owned(), Duration::from_millis(ms)),
+            _ => panic!("BERTH_SHORTEN: `{part}` is not `name=milliseconds`"),
+        }
     }
 
     #[expect(clippy::panic, reason = "this is what the point is for")]
@@ -78,6 +97,10 @@ mod armed {
                 std::process::abort();
             }
             Action::Abort => std::process::abort(),
+            Action::Stop => {
+                let stopped = nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGSTOP);
+                tracing::warn!(?stopped, "frozen at {name}, and thawed");
+            }
             Action::Panic => panic!("failpoint {name}"),
             Action::Hang => loop {
                 std::thread::sleep(Duration::from_secs(3600));
@@ -88,6 +111,10 @@ mod armed {
 
     pub(super) fn is_armed() -> bool {
         !POINTS.is_empty()
+    }
+
+    pub(super) fn shortened(name: &str) -> Option<Duration> {
+        SHORTENED.get(name).copied()
     }
 
     pub(super) fn broken(name: &str) -> bool {
@@ -109,6 +136,15 @@ pub(crate) fn hit_for(name: &str, argument: impl std::fmt::Display) {
     if armed::is_armed() {
         armed::hit(&format!("{name}({argument})"));
     }
+}
+
+/// The wait that is `usual`, unless a test has asked for a shorter one.
+#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "release builds shorten nothing"))]
+pub(crate) fn shortened(name: &str, usual: Duration) -> Duration {
+    #[cfg(debug_assertions)]
+    return armed::shortened(name).unwrap_or(usual);
+    #[cfg(not(debug_assertions))]
+    usual
 }
 
 /// Whether a test has asked for this safeguard to be off.

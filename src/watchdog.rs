@@ -9,7 +9,7 @@ use std::{
 
 use berth_jobs::ids::JobId;
 
-use crate::supervise::Supervisor;
+use crate::{failpoint, supervise::Supervisor};
 
 /// How often the runtime shows that it lives, and the thread looks.
 const BEAT: Duration = Duration::from_secs(1);
@@ -77,7 +77,8 @@ impl Watchdog {
 
     /// Watches a job until the answer is dropped.
     pub(crate) fn watch(&self, job: JobId, timeout: Duration) -> Watched {
-        self.lock().deadlines.insert(job, Instant::now() + timeout + GRACE);
+        let grace = failpoint::shortened("watchdog.grace", GRACE);
+        self.lock().deadlines.insert(job, Instant::now() + timeout + grace);
         Watched { watchdog: self.clone(), job }
     }
 
@@ -89,7 +90,7 @@ impl Watchdog {
                 return;
             }
             let now = Instant::now();
-            if now.duration_since(state.last_beat) > STALL {
+            if now.duration_since(state.last_beat) > failpoint::shortened("watchdog.stall", STALL) {
                 tracing::error!("the runtime stalls; the process ends so that others take over");
                 std::process::abort();
             }

@@ -1,10 +1,20 @@
 //! Runs jobs: which handler is whose, and what its outcome means for the job.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use apalis::prelude::{Monitor, WorkerBuilder};
 use berth_jobs::{AnyJob, Backoff, DecodeError, JobKind, Queue, ids::JobId};
+use nix::sys::signal::Signal;
 use rand::Rng;
+use tokio::{
+    process::{Child, Command},
+    sync::Semaphore,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -28,8 +38,12 @@ const STARTS_BEFORE_ALONE: u32 = 2;
 const UNKNOWN_KIND_WAIT: Duration = Duration::from_secs(60);
 const UNKNOWN_KIND_BACKOFF: Backoff = Backoff::seconds(60, 3600);
 const UNKNOWN_KIND_DEADLINE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long a process of its own may outlive its job's timeout.
-const ALONE_GRACE: Duration = Duration::from_secs(15);
+/// How long a process of its own may outlive its job's timeout: a slow start on a busy machine, and longer than its own
+/// watchdog takes.
+const ALONE_GRACE: Duration = Duration::from_secs(60);
+/// So many jobs run alone at once. Many neighbours of one bad job may come together, and processes that start in a
+/// crowd take so long that they would be taken for bad ones themselves.
+static ALONE_AT_ONCE: Semaphore = Semaphore::const_new(4);
 
 /// The table: every job and its handler.
 async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
@@ -125,10 +139,14 @@ async fn run_in_slot(app: App, job: RunnableJob, watchdog: Watchdog) {
 async fn run_claimed(app: &App, claimed: &ClaimedJob, watchdog: &Watchdog) {
     let claim = claim_of(claimed);
     let (settlement, effects) = match AnyJob::decode(&claimed.kind, &claimed.payload) {
-        Ok(job) if claimed.unsettled >= STARTS_BEFORE_ALONE => match run_alone(claimed, job.kind()).await {
-            // The child has settled it.
-            Ok(()) => return,
-            Err(error) => (Settlement::Dead { error: format!("quarantined: {error}") }, Effects::none()),
+        Ok(job) if claimed.unsettled >= STARTS_BEFORE_ALONE => match run_alone(app, claimed, job.kind()).await {
+            Alone::Settled => return,
+            // The claim is given back with the next renewals of the lease, and the job is as it was before.
+            Alone::Undecided(why) => {
+                tracing::warn!(job = %claimed.id, why, "a process of its own did not settle a job; it runs again");
+                return;
+            }
+            Alone::Deadly(why) => (Settlement::Dead { error: format!("quarantined: {why}") }, Effects::none()),
         },
         Ok(job) => attempt(app, claimed, job, watchdog).await,
         Err(error @ DecodeError::UnknownKind(_)) => {
@@ -175,17 +193,18 @@ async fn attempt(app: &App, claimed: &ClaimedJob, job: AnyJob, watchdog: &Watchd
     let last_attempt = claimed.attempt >= kind.tries;
     let ctx = Ctx::new(app.clone(), claim_of(claimed), claimed.claimed_at, last_attempt);
     let id = claimed.id;
-    let _watched = watchdog.watch(id, kind.timeout);
+    let timeout = failpoint::shortened(kind.name, kind.timeout);
+    let _watched = watchdog.watch(id, timeout);
     let handler = spawn(async move {
         failpoint::hit("job.run");
         failpoint::hit_for("job.run", id);
         failpoint::hit_for("job.run", kind.name);
-        tokio::time::timeout(kind.timeout, run(&job, &ctx)).await
+        tokio::time::timeout(timeout, run(&job, &ctx)).await
     });
     let error = match handler.await {
         Ok(Ok(Ok(effects))) => return (Settlement::Done, effects),
         Ok(Ok(Err(error))) => error,
-        Ok(Err(_)) => JobError::Retry(format!("no end within {} s", kind.timeout.as_secs())),
+        Ok(Err(_)) => JobError::Retry(format!("no end within {} s", timeout.as_secs())),
         Err(panic) => JobError::Retry(format!("the handler panicked: {panic}")),
     };
     tracing::warn!(job = %claimed.id, kind = kind.name, attempt = claimed.attempt, %error, "an attempt did not finish");
@@ -217,20 +236,54 @@ async fn settle(app: &App, claim: Claim, settlement: Settlement, effects: Effect
     }
 }
 
+/// How a job fared in a process of its own.
+enum Alone {
+    /// The process has settled it.
+    Settled,
+    /// The process ended for a reason that says nothing about the job: it could not start or reach the database, or
+    /// was asked to stop together with its parent.
+    Undecided(String),
+    /// The job ends the process that runs it.
+    Deadly(String),
+}
+
 /// Runs a job that has been there when processes died in a process of its own, so that its death is nobody else's.
-async fn run_alone(claimed: &ClaimedJob, kind: JobKind) -> Result<(), String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
-    let mut child = tokio::process::Command::new(program)
+async fn run_alone(app: &App, claimed: &ClaimedJob, kind: JobKind) -> Alone {
+    let Ok(_turn) = ALONE_AT_ONCE.acquire().await else {
+        return Alone::Undecided("nobody runs alone any more".to_owned());
+    };
+    let mut child = match spawn_alone(app, claimed) {
+        Ok(child) => child,
+        Err(error) => return Alone::Undecided(format!("a process of its own cannot be started: {error}")),
+    };
+    let patience = failpoint::shortened(kind.name, kind.timeout) + ALONE_GRACE;
+    match tokio::time::timeout(patience, child.wait()).await {
+        Ok(Ok(status)) => fared(status),
+        Ok(Err(error)) => Alone::Undecided(format!("its process cannot be waited for: {error}")),
+        Err(_) => Alone::Deadly(format!("its process did not end within {} s", patience.as_secs())),
+    }
+}
+
+fn spawn_alone(app: &App, claimed: &ClaimedJob) -> std::io::Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    if let Some(file) = &app.config.file {
+        command.arg("--config").arg(file);
+    }
+    command
         .args(["work", "--one", &claimed.id.to_string(), "--claim", &claimed.claim_id.to_string()])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("a process of its own cannot be started: {error}"))?;
-    match tokio::time::timeout(kind.timeout + ALONE_GRACE, child.wait()).await {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(format!("the job kills its process, {status}")),
-        Ok(Err(error)) => Err(format!("its process cannot be waited for: {error}")),
-        Err(_) => Err(format!("its process did not end within {} s", kind.timeout.as_secs())),
+}
+
+fn fared(status: ExitStatus) -> Alone {
+    match status.signal().map(Signal::try_from) {
+        None if status.success() => Alone::Settled,
+        // Service managers and terminals send these to parents and children alike.
+        None | Some(Ok(Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP)) => {
+            Alone::Undecided(format!("its process ended, {status}"))
+        }
+        Some(_) => Alone::Deadly(format!("the job kills its process, {status}")),
     }
 }
 

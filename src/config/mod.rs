@@ -59,6 +59,9 @@ pub struct Config {
     pub work: Work,
     pub dev: Dev,
     pub log: Log,
+    /// The operator's file, where one was named or found.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Each setting as it may be shown, and its origin; `None` where it has no value.
     #[serde(skip)]
     shown: Vec<(&'static str, Option<(String, String)>)>,
@@ -122,11 +125,12 @@ impl Config {
             }
         }
         let named = options.file.or_else(|| env.get("BERTH_CONFIG").map(PathBuf::from));
-        if let Some(file) = named.or_else(|| searched.iter().find(|file| file.exists()).cloned()) {
-            reader.file(&file);
+        let file = named.or_else(|| searched.iter().find(|file| file.exists()).cloned());
+        if let Some(file) = &file {
+            reader.file(file);
         }
         reader.environment(&env);
-        Self::from_layers(reader)
+        Ok(Self { file, ..Self::from_layers(reader)? })
     }
 
     fn from_layers(reader: Reader) -> Result<Self, ConfigError> {

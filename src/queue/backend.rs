@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     error::chain,
+    failpoint,
     store::{Store, jobs::ClaimedJob},
     supervise::Supervisor,
 };
@@ -162,10 +163,13 @@ impl Fetcher {
         let mut wait = Duration::from_millis(20);
         loop {
             let Some(mut slots) = self.free_slots().await else { return };
+            // Begun before anybody looks whether the process drains: whoever stops it waits for what is claimed now.
+            let _fetching = self.lease.fetching();
             match self.pop(&mut popper, slots.len()).await {
                 Ok(ids) if ids.is_empty() => wait = Duration::from_millis(20),
                 Ok(ids) if self.draining.is_cancelled() => return self.leave_to_others(&ids).await,
                 Ok(ids) => {
+                    failpoint::hit("claim.before");
                     for claimed in self.claim(&ids).await {
                         let Some(slot) = slots.pop() else { break };
                         self.hand_over(claimed, slot).await;
@@ -215,7 +219,12 @@ impl Fetcher {
         let mut wait = Duration::from_millis(20);
         loop {
             match self.store.claim(self.queue, ids, self.lease.id).await {
-                Ok(claimed) => return claimed,
+                Ok(claimed) => {
+                    if !claimed.is_empty() {
+                        failpoint::hit("claim.after");
+                    }
+                    return claimed;
+                }
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, error = chain(&error), "jobs could not be claimed");
                     if self.draining.is_cancelled() {

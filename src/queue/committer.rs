@@ -36,6 +36,9 @@ const SLOW_TRIES: u32 = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A job that lost its row this often is given to a person: something else is wrong.
 const MOST_REFUSALS: u32 = 100;
+/// How often ids are offered to Redis before that is left to the relay, and how long to wait in between.
+const PUSH_TRIES: u32 = 3;
+const PUSH_PAUSE: Duration = Duration::from_millis(100);
 const BEGIN: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'";
 
 /// The right to settle one run of a job.
@@ -613,12 +616,22 @@ pub(crate) async fn push_ids(
         while let Ok(more) = batches.try_recv() {
             ids.extend(more);
         }
-        let pushed = redis.push(&ids).await;
+        push_with_patience(&redis, &ids).await;
         // A process without a relay has nobody else to look how full the queues are.
-        let measured = if pushed.is_ok() { redis.measure().await } else { Ok(()) };
-        if let Err(error) = pushed.and(measured) {
+        if let Err(error) = redis.measure().await {
+            tracing::debug!(error = chain(&error), "the queues could not be measured");
+        }
+    }
+}
+
+/// A connection that died since it was last used shows so only now: the next try has a new one.
+async fn push_with_patience(redis: &RedisQueues, ids: &[Dispatch]) {
+    for tries_left in (0..PUSH_TRIES).rev() {
+        match redis.push(ids).await {
+            Ok(()) => return,
+            Err(_) if tries_left > 0 => tokio::time::sleep(PUSH_PAUSE).await,
             // The ledger knows that they were to be given; the relay looks for them and gives them again.
-            tracing::warn!(ids = ids.len(), error = chain(&error), "ids could not be given to Redis");
+            Err(error) => tracing::warn!(ids = ids.len(), error = chain(&error), "ids could not be given to Redis"),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,6 +27,17 @@ pub struct Lease {
     lasts: Duration,
     renew_every: Duration,
     held: Arc<Mutex<HashSet<JobId>>>,
+    fetching: Arc<AtomicUsize>,
+}
+
+/// A fetch of jobs that is under way, until this is dropped: claims may be about to be made.
+#[derive(Debug)]
+pub(crate) struct Fetching(Arc<AtomicUsize>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A claimed job that this process knows of, until this is dropped.
@@ -47,7 +61,16 @@ impl Lease {
     pub(crate) fn new(store: Store, clock: Clock, work: &Work) -> Self {
         let id = Uuid::now_v7();
         let name = format!("{}-{}-{id}", host(), std::process::id());
-        Self { id, name, store, clock, lasts: work.lease(), renew_every: work.lease_renew(), held: Arc::default() }
+        Self {
+            id,
+            name,
+            store,
+            clock,
+            lasts: work.lease(),
+            renew_every: work.lease_renew(),
+            held: Arc::default(),
+            fetching: Arc::default(),
+        }
     }
 
     /// Takes the lease out.
@@ -63,9 +86,15 @@ impl Lease {
         Held { held: Arc::clone(&self.held), job }
     }
 
-    /// Whether this process knows of no claim.
+    /// Notes that claims may be made, until the answer is dropped.
+    pub(crate) fn fetching(&self) -> Fetching {
+        self.fetching.fetch_add(1, Ordering::SeqCst);
+        Fetching(Arc::clone(&self.fetching))
+    }
+
+    /// Whether this process knows of no claim and is not about to make one.
     pub(crate) fn is_idle(&self) -> bool {
-        lock(&self.held).is_empty()
+        self.fetching.load(Ordering::SeqCst) == 0 && lock(&self.held).is_empty()
     }
 
     /// Renews it until `stop`, and ends the claims of the dead and of nobody.

@@ -28,8 +28,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const BLOCK_SECONDS: f64 = 1.0;
 /// Every so often a pop takes the oldest id, whatever its class.
 const OLDEST_EVERY: u64 = 8;
-/// At most so many ids of a queue lie in Redis; the rest wait in the ledger.
-const MOST_IDS: u64 = 10_000;
+/// A queue that holds so many ids is given no more; the rest wait in the ledger. What several processes push before
+/// each has counted again fits below the 10,000 that a queue may hold at most.
+const ENOUGH_IDS: u64 = 8_000;
 
 /// The queues in Redis.
 #[derive(Clone)]
@@ -63,12 +64,12 @@ impl RedisQueues {
 
     /// The queues that hold so many ids that new ones should wait in the ledger, as last seen.
     pub(crate) fn overfull(&self) -> Vec<String> {
-        self.by_depth(|depth| depth >= MOST_IDS)
+        self.by_depth(|depth| depth >= ENOUGH_IDS)
     }
 
     /// The others.
     pub(crate) fn roomy(&self) -> Vec<String> {
-        self.by_depth(|depth| depth < MOST_IDS)
+        self.by_depth(|depth| depth < ENOUGH_IDS)
     }
 
     fn by_depth(&self, wanted: impl Fn(u64) -> bool) -> Vec<String> {

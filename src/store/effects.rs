@@ -15,6 +15,7 @@ use super::jobs::{self, Dispatch, NewJobs};
 use crate::{
     domain::account::{AccountMove, Change, Intent},
     effects::{Effects, Fact, Guard, NewJob, NewOrderItem},
+    failpoint,
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -176,6 +177,7 @@ async fn move_orders(
         &to,
         &reasons,
         &by as &[Option<Uuid>],
+        failpoint::broken("order_versions"),
     )
     .fetch_all(db)
     .await?
@@ -545,10 +547,10 @@ async fn learn(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), s
     let facts = gather(units, |e| &e.facts);
     attempt_mails(db, &facts).await?;
     accept_mails(db, &facts).await?;
-    for (_, fact) in &facts {
-        learn_one(db, fact).await?;
-    }
-    Ok(())
+    refuse_mails(db, &facts).await?;
+    know_customers(db, &facts).await?;
+    open_sessions(db, &facts).await?;
+    note_created(db, &facts).await
 }
 
 async fn settle_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
@@ -618,55 +620,117 @@ async fn accept_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result
     Ok(())
 }
 
-async fn learn_one(db: &mut PgConnection, fact: &Fact) -> Result<(), sqlx::Error> {
-    match fact {
-        Fact::MailAttempted { .. } | Fact::MailAccepted { .. } => {}
-        Fact::MailRefused { mail_id, at, response } => {
+async fn refuse_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+    for (_, fact) in facts {
+        // Rare: one statement each.
+        if let Fact::MailRefused { mail_id, at, response } = fact {
             sqlx::query!(
                 "update berth.mails set refused_at = $2, response = $3 where id = $1 and accepted_at is null",
                 mail_id.0,
                 at.to_sqlx(),
                 response,
             )
-            .execute(db)
-            .await?;
-        }
-        Fact::CustomerKnown { customer_id, stripe_customer_id } => {
-            sqlx::query!(
-                "update berth.customers set stripe_customer_id = $2 where id = $1 and stripe_customer_id is null",
-                customer_id.0,
-                stripe_customer_id,
-            )
-            .execute(db)
-            .await?;
-        }
-        Fact::SessionOpened { order_id, session_id, url } => {
-            sqlx::query!(
-                "update berth.orders
-                 set stripe_session_id = $2, checkout_url = coalesce($3, checkout_url)
-                 where id = $1 and (stripe_session_id is null or stripe_session_id = $2)",
-                order_id.0,
-                session_id,
-                url.as_deref(),
-            )
-            .execute(db)
-            .await?;
-        }
-        Fact::AccountCreated { account_id, remote_id, site_url, control_panel_url, nameservers } => {
-            sqlx::query!(
-                "update berth.hosting_accounts
-                 set remote_id = coalesce($2, remote_id), site_url = coalesce($3, site_url),
-                     control_panel_url = coalesce($4, control_panel_url), nameservers = $5
-                 where id = $1",
-                account_id.0,
-                remote_id.as_deref(),
-                site_url.as_deref(),
-                control_panel_url.as_deref(),
-                nameservers,
-            )
-            .execute(db)
+            .execute(&mut *db)
             .await?;
         }
     }
+    Ok(())
+}
+
+async fn know_customers(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+    let mut known: BTreeMap<Uuid, &str> = BTreeMap::new();
+    for (_, fact) in facts {
+        if let Fact::CustomerKnown { customer_id, stripe_customer_id } = fact {
+            known.entry(customer_id.0).or_insert(stripe_customer_id);
+        }
+    }
+    if known.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update berth.customers c
+         set stripe_customer_id = f.stripe_customer_id
+         from unnest($1::uuid[], $2::text[]) f (id, stripe_customer_id)
+         where c.id = f.id and c.stripe_customer_id is null",
+        &known.keys().copied().collect::<Vec<_>>(),
+        &known.values().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn open_sessions(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+    let mut opened: BTreeMap<Uuid, (&str, Option<&str>)> = BTreeMap::new();
+    for (_, fact) in facts {
+        if let Fact::SessionOpened { order_id, session_id, url } = fact {
+            let (session, known_url) = opened.entry(order_id.0).or_insert((session_id, None));
+            if *session == session_id {
+                *known_url = url.as_deref().or(*known_url);
+            }
+        }
+    }
+    if opened.is_empty() {
+        return Ok(());
+    }
+    // Most of these are known already: such a row is not written again.
+    sqlx::query!(
+        "update berth.orders o
+         set stripe_session_id = f.session, checkout_url = coalesce(f.url, o.checkout_url)
+         from unnest($1::uuid[], $2::text[], $3::text[]) f (id, session, url)
+         where o.id = f.id
+           and (
+               o.stripe_session_id is null
+               or (o.stripe_session_id = f.session and f.url is distinct from o.checkout_url and f.url is not null)
+           )",
+        &opened.keys().copied().collect::<Vec<_>>(),
+        &opened.values().map(|(session, _)| (*session).to_owned()).collect::<Vec<_>>(),
+        &opened.values().map(|(_, url)| url.map(str::to_owned)).collect::<Vec<_>>() as &[Option<String>],
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// What a panel said of an account that it created.
+#[derive(Default)]
+struct CreatedColumns {
+    remote_id: Option<String>,
+    site_url: Option<String>,
+    control_panel_url: Option<String>,
+    nameservers: Vec<String>,
+}
+
+async fn note_created(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+    let mut created: BTreeMap<Uuid, CreatedColumns> = BTreeMap::new();
+    for (_, fact) in facts {
+        if let Fact::AccountCreated { account_id, remote_id, site_url, control_panel_url, nameservers } = fact {
+            let columns = created.entry(account_id.0).or_default();
+            columns.remote_id = remote_id.clone().or(columns.remote_id.take());
+            columns.site_url = site_url.clone().or(columns.site_url.take());
+            columns.control_panel_url = control_panel_url.clone().or(columns.control_panel_url.take());
+            columns.nameservers.clone_from(nameservers);
+        }
+    }
+    if created.is_empty() {
+        return Ok(());
+    }
+    // PostgreSQL has no arrays of arrays of different lengths, so the names of servers travel as one text.
+    sqlx::query!(
+        "update berth.hosting_accounts a
+         set remote_id = coalesce(f.remote_id, a.remote_id), site_url = coalesce(f.site_url, a.site_url),
+             control_panel_url = coalesce(f.control_panel_url, a.control_panel_url),
+             nameservers = string_to_array(f.nameservers, ',')
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+             f (id, remote_id, site_url, control_panel_url, nameservers)
+         where a.id = f.id",
+        &created.keys().copied().collect::<Vec<_>>(),
+        &created.values().map(|c| c.remote_id.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &created.values().map(|c| c.site_url.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &created.values().map(|c| c.control_panel_url.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &created.values().map(|c| c.nameservers.join(",")).collect::<Vec<_>>(),
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

@@ -11,7 +11,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("mail", &["domain"]),
     ("secrets", &["domain"]),
     ("telemetry", &["config"]),
-    ("watchdog", &["supervise"]),
+    ("watchdog", &["failpoint", "supervise"]),
     ("effects", &["domain", "mail"]),
     ("gateways", &["domain", "failpoint"]),
     ("store", &["config", "domain", "effects", "failpoint", "mail"]),

@@ -1,10 +1,17 @@
 //! Tests of the whole: real PostgreSQL, Redis, HTTP and SMTP, and a Stripe of our own.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests may")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_methods, reason = "tests start tasks and read variables of their own")]
 
 mod api;
+mod broken;
 mod checkout;
+mod crash;
 mod groups;
+mod poison;
+mod postgres;
 mod provisioning;
+mod redis;
+mod shutdown;
 mod support;
 mod webhook;

@@ -13,6 +13,7 @@ use crate::{
     },
     effects::{Alert, Effects, EventOutcome, Fact, NewAccount, NewPayment, SettledEvent},
     error::{JobError, chain},
+    failpoint,
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
     mail::{Mail, OrderConfirmation, OrderLine},
     store::{StoreError, orders::Order},
@@ -60,6 +61,7 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Err(StoreError::Missing(_)) => return Ok(parked(format!("there is no order {order_id}"))),
         Err(error) => return Err(error.into()),
     };
+    failpoint::hit("checkout.read");
     let told = match event.kind.as_str() {
         "checkout.session.async_payment_failed" => Told::Failure,
         _ => Told::Event,

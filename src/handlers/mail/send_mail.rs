@@ -21,6 +21,7 @@ pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
     }
     let mailer = ctx.mailer()?;
     let rendered = ctx.renderer.render(&row.mail, &ctx.shop)?;
+    failpoint::hit("mail.read");
     ctx.checkpoint(Fact::MailAttempted { mail_id: row.id, at: ctx.now() }).await?;
     failpoint::hit("mail.before_send");
     let sent = mailer

@@ -14,7 +14,7 @@ moved as (
         version = o.version + 1,
         paid_at = case when m.to_phase = 'processing' then coalesce(o.paid_at, c.now) else o.paid_at end
     from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) m (id, version, from_phase, to_phase), held, c
-    where o.id = m.id and held.id = o.id and o.version = m.version and o.phase = m.from_phase
+    where o.id = m.id and held.id = o.id and (o.version = m.version and o.phase = m.from_phase or $7)
     returning o.id, o.version
 )
 insert into berth.order_history (order_id, version, from_phase, to_phase, reason, job_id, at)

@@ -4,6 +4,7 @@ with c as materialized (
 s as materialized (
     select
         s.*,
+        c.now,
         -- A snooze whose deadline has passed.
         s.give_up_after is not null and coalesce(j.snooze_deadline <= c.now, false) as given_up,
         case when s.state = 'queued' then j.coalesce_key end as waits_as
@@ -28,13 +29,13 @@ set state = case
         when superseded.id is not null then 'cancelled'
         else s.state
     end,
-    run_at = coalesce(c.now + make_interval(secs => s.due_in), j.run_at),
+    run_at = coalesce(s.now + make_interval(secs => s.due_in), j.run_at),
     dispatched_at = null,
     -- A snooze is no attempt.
     attempt = case when s.give_up_after is not null then j.attempt - 1 else j.attempt end,
     snooze_deadline = case
         when s.give_up_after is not null
-            then coalesce(j.snooze_deadline, c.now + make_interval(secs => s.give_up_after))
+            then coalesce(j.snooze_deadline, s.now + make_interval(secs => s.give_up_after))
     end,
     unsettled = 0,
     last_error = case

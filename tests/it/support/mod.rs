@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+mod check;
 pub(crate) mod cutter;
 pub(crate) mod events;
+pub(crate) mod keeper;
+pub(crate) mod load;
 mod panel;
 pub(crate) mod process;
 pub(crate) mod raw;

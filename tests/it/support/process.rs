@@ -1,8 +1,54 @@
 //! Berth as processes of its own, to be killed.
 
-use std::process::Stdio;
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use nix::{sys::signal::Signal, unistd::Pid};
 
 use super::Stack;
+
+/// How to start a process of Berth's.
+#[derive(Clone)]
+pub(crate) struct Launch {
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    folder: PathBuf,
+}
+
+impl Launch {
+    /// `berth` with the stack's settings.
+    pub(crate) fn new(stack: &Stack, arguments: &[&str]) -> Self {
+        Self {
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            environment: stack.environment(),
+            folder: stack.folder.path().to_owned(),
+        }
+    }
+
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.environment.push((variable.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With no settings but those of a file that the arguments name.
+    pub(crate) fn without_environment(mut self) -> Self {
+        self.environment.clear();
+        self
+    }
+
+    pub(crate) fn start(&self) -> Process {
+        let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_berth"))
+            .args(&self.arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Process { child }
+    }
+}
 
 /// A process of Berth's.
 pub(crate) struct Process {
@@ -12,18 +58,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `berth` with the stack's settings and more variables.
     pub(crate) fn start(stack: &Stack, arguments: &[&str], more: &[(&str, &str)]) -> Self {
-        let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_berth"))
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(stack.environment())
-            .envs(more.iter().copied())
-            .current_dir(stack.folder.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Self { child }
+        more.iter().fold(Launch::new(stack, arguments), |launch, (name, value)| launch.with(name, value)).start()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -37,11 +72,28 @@ impl Process {
 
     /// SIGTERM; answers the exit code.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
-        if let Some(pid) = self.child.id() {
-            let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        if self.child.id().is_some() {
+            self.signal(Signal::SIGTERM);
         }
         self.child.wait().await.unwrap().code()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        signal_to(self.pid(), signal);
+    }
+
+    /// Waits until it has frozen itself.
+    pub(crate) async fn until_frozen(&self) {
+        let path = format!("/proc/{}/stat", self.pid());
+        // After the name, which stands in brackets, comes the state.
+        let is_frozen = || std::fs::read_to_string(&path).unwrap().rsplit(") ").next().unwrap().starts_with('T');
+        for _ in 0..600 {
+            if is_frozen() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the process never froze");
     }
 
     /// Whether it has ended by itself.
@@ -53,4 +105,19 @@ impl Process {
     pub(crate) async fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().await.unwrap()
     }
+}
+
+pub(crate) fn signal_to(pid: u32, signal: Signal) {
+    nix::sys::signal::kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+}
+
+/// The processes that a process has started and that still run.
+pub(crate) fn children_of(pid: u32) -> Vec<u32> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let children = |thread: PathBuf| std::fs::read_to_string(thread.join("children")).unwrap_or_default();
+    threads
+        .flatten()
+        .flat_map(|thread| children(thread.path()).split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }

@@ -1,0 +1,99 @@
+//! Measures Berth on private servers: `cargo bench --bench berth -- NAME [--json]`.
+//!
+//! What is measured runs in a process of its own, and so do its clients and what it is compared with: this program
+//! starts itself again in one of the roles of [`roles`]. CPU is therefore told apart by process.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program: its tables are its output")]
+#![expect(clippy::float_arithmetic, clippy::as_conversions, reason = "rates and percentiles of a measurement")]
+#![expect(clippy::disallowed_methods, reason = "its tasks end with the round that they measure")]
+
+mod checkout_event;
+mod child;
+mod cpu;
+mod e2e;
+mod idle;
+mod ingest;
+mod jobs;
+mod latency;
+mod report;
+mod roles;
+mod stack;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use report::Report;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    /// No-op jobs, from durable enqueue to durable done, onto a million finished ones.
+    Jobs,
+    /// Signed webhooks, committed before they are answered, against an endpoint that only gives them to Redis.
+    Ingest,
+    /// Signed events to paid orders, active accounts and sent mails, against pgbench doing the same statements.
+    E2e,
+    /// How soon a job runs on an idle system, enqueued by HTTP and by SQL.
+    Latency,
+    /// How soon `berth up` is ready, and the memory that it holds while idle.
+    Idle,
+}
+
+/// Measures Berth on private PostgreSQL and Redis servers, in release.
+#[derive(Debug, Parser)]
+#[command(name = "bin/bench")]
+struct Options {
+    /// What to measure.
+    name: Option<Name>,
+    /// Only one line of JSON on standard output; the tables go to standard error.
+    #[arg(long)]
+    json: bool,
+    /// How often each thing is measured; the median counts.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long a round of `jobs` lasts, and how long `idle` is idle.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// How many jobs `jobs` finds finished already.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
+    /// How many webhooks a round of `ingest` sends.
+    #[arg(long, default_value_t = 60_000)]
+    requests: usize,
+    /// How many events `e2e` handles.
+    #[arg(long, default_value_t = 20_000)]
+    events: u64,
+    /// What `cargo bench` says to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(child::ROLE_FLAG) {
+        return roles::run(&arguments.next().unwrap_or_default(), &arguments.next().unwrap_or_default());
+    }
+    let options = Options::parse();
+    let Some(name) = options.name else {
+        for name in Name::value_variants() {
+            if let Some(value) = name.to_possible_value() {
+                println!("{:8} {}", value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default());
+            }
+        }
+        return Ok(());
+    };
+    let report = tokio::runtime::Runtime::new()?.block_on(measure(name, &options))?;
+    report.print(options.json)
+}
+
+async fn measure(name: Name, options: &Options) -> Result<Report> {
+    let seconds = Duration::from_secs(options.seconds.max(1));
+    match name {
+        Name::Jobs => jobs::measure(seconds, options.rounds.unwrap_or(3), options.rows).await,
+        Name::Ingest => ingest::measure(options.rounds.unwrap_or(5), options.requests).await,
+        Name::E2e => e2e::measure(options.rounds.unwrap_or(3), options.events).await,
+        Name::Latency => latency::measure().await,
+        Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
+    }
+}
