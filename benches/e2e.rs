@@ -25,6 +25,8 @@ const GROUP: u64 = 50;
 const MAILS_AN_EVENT: u64 = 2;
 /// At least so many times the rate of one transaction a job.
 const GOAL: f64 = 2.0;
+/// Slots of each queue. The defaults (64, 32, 32) are for panels and mail servers that answer slowly and want few at once.
+const SLOTS: &str = "128";
 const PREPARED: &str = "prepared";
 /// How long all of it may take at the very most.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -36,6 +38,13 @@ struct Round {
     sink: Duration,
     load: Duration,
     most_memory: u64,
+}
+
+/// The same statements by pgbench.
+struct Reference {
+    per_second: f64,
+    /// PostgreSQL's, an event.
+    cpu_us: f64,
 }
 
 pub(crate) async fn measure(rounds: usize, events: u64) -> Result<Report> {
@@ -63,7 +72,11 @@ async fn round(stack: &Stack, events: u64) -> Result<Round> {
     let pool = stack.copy(PREPARED, NAME).await?;
     stack.redis.flushall().await?;
     let (mut sink, sink_at): (Child, sink::Ready) = Child::start(sink::ROLE, &()).await?;
-    let settings = stack.settings(NAME, &[("mail.smtp_url", &format!("smtp://{}", sink_at.address))])?;
+    let smtp_url = format!("smtp://{}", sink_at.address);
+    let slots = ["payments", "provisioning", "mail"].map(|queue| format!("work.concurrency.{queue}"));
+    let mut settings = vec![("mail.smtp_url", smtp_url.as_str())];
+    settings.extend(slots.iter().map(|key| (key.as_str(), SLOTS)));
+    let settings = stack.settings(NAME, &settings)?;
     let (berth, at): (Child, Ready) = Child::start(berth::ROLE, &berth::Spec { settings, works: true }).await?;
     let load_spec = load::Spec { secret: WEBHOOK_SECRET.to_owned(), connections: CONNECTIONS };
     let (mut load, ()) = Child::start(load::ROLE, &load_spec).await?;
@@ -125,14 +138,14 @@ async fn check(pool: &PgPool, events: u64) -> Result<()> {
     Ok(())
 }
 
-/// The same statements by pgbench: events a second.
-async fn pgbench(stack: &Stack, name: &str, script: &str, events: u64, group: u64) -> Result<f64> {
+async fn pgbench(stack: &Stack, name: &str, script: &str, events: u64, group: u64) -> Result<Reference> {
     const NAME: &str = "reference";
     let pool = stack.copy(PREPARED, NAME).await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join(name);
     std::fs::write(&path, script)?;
     let per_client = events / CLIENTS / group;
+    let before = Cpu::read(None, stack.postgres.pid(), None);
     let output = Process::new(program()?)
         .args(["-n", "-M", if group == 1 { "prepared" } else { "extended" }])
         .args(["-c", &CLIENTS.to_string(), "-j", "2", "-t", &per_client.to_string()])
@@ -141,6 +154,7 @@ async fn pgbench(stack: &Stack, name: &str, script: &str, events: u64, group: u6
         .arg(stack.postgres.url(NAME))
         .output()
         .await?;
+    let cpu = Cpu::read(None, stack.postgres.pid(), None).since(before);
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "pgbench failed: {errors}");
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")).context("pgbench tells a rate")?;
@@ -150,7 +164,8 @@ async fn pgbench(stack: &Stack, name: &str, script: &str, events: u64, group: u6
     ensure!(completed == i64::try_from(per_client * CLIENTS * group)?, "pgbench completed {completed} orders");
     pool.close().await;
     stack.drop_database(NAME).await?;
-    Ok(tps * group as f64)
+    let cpu_us = us_per_item(cpu.postgres, per_client * CLIENTS * group);
+    Ok(Reference { per_second: tps * group as f64, cpu_us })
 }
 
 /// Beside the server, else wherever the shell finds it.
@@ -160,14 +175,14 @@ fn program() -> Result<PathBuf> {
     Ok(if beside.exists() { beside } else { PathBuf::from("pgbench") })
 }
 
-fn report(events: u64, ours: &[Round], singly: &[f64], grouped: &[f64]) -> Report {
+fn report(events: u64, ours: &[Round], singly: &[Reference], grouped: &[Reference]) -> Report {
     let mut report = Report::new("e2e");
     let mut table = vec![row(["", "round", "events/s"])];
     for (name, rates) in [
         ("berth, first POST to last mail", ours.iter().map(|r| r.per_second).collect()),
         ("berth, the POSTs alone", ours.iter().map(|r| r.ingested_per_second).collect()),
-        ("pgbench, one transaction a job", singly.to_vec()),
-        ("pgbench, groups of 50", grouped.to_vec()),
+        ("pgbench, one transaction a job", singly.iter().map(|r| r.per_second).collect()),
+        ("pgbench, groups of 50", grouped.iter().map(|r| r.per_second).collect()),
     ] {
         let rates: Vec<f64> = rates;
         for (at, rate) in rates.iter().enumerate() {
@@ -185,19 +200,25 @@ fn report(events: u64, ours: &[Round], singly: &[f64], grouped: &[f64]) -> Repor
         cells.push(format!("{:.0}", round.most_memory as f64 / 1e6));
         table.push(cells);
     }
+    for (name, references) in [("one transaction a job", singly), ("groups of 50", grouped)] {
+        let cpu = median(references.iter().map(|r| r.cpu_us)) / 1e3;
+        let cells = [&format!("pgbench, {name}, median"), "", &format!("{cpu:.2}"), "", "", "", ""];
+        table.push(row(cells));
+    }
     report.table(table);
     let rate = median(ours.iter().map(|r| r.per_second));
-    let ratio = median(ours.iter().zip(singly).map(|(ours, single)| ours.per_second / single));
+    let ratio = median(ours.iter().zip(singly).map(|(ours, single)| ours.per_second / single.per_second));
     report.field("per_second", rate);
     report.field("cpu_us_per_item", median(ours.iter().map(|r| us_per_item(r.cpu.berth, events))));
     report.field("ratio_to_reference", ratio);
-    report.field("reference_per_second", median(singly.iter().copied()));
-    report.field("reference_in_groups_per_second", median(grouped.iter().copied()));
+    report.field("reference_per_second", median(singly.iter().map(|r| r.per_second)));
+    report.field("reference_in_groups_per_second", median(grouped.iter().map(|r| r.per_second)));
     report.field("most_memory_mb", median(ours.iter().map(|r| r.most_memory as f64 / 1e6)));
     let verdict = if ratio >= GOAL { "goal met" } else { "goal missed" };
     report.note(format!(
         "{events} events: Berth does {rate:.0} a second, {ratio:.2} times one transaction a job (goal: {GOAL}): {verdict}. \
-         pgbench does only the SQL, at {CLIENTS} clients: ingest and four jobs, five transactions an event."
+         pgbench does only the SQL, at {CLIENTS} clients: ingest and four jobs, five transactions an event. \
+         Berth has {SLOTS} slots a queue."
     ));
     report
 }

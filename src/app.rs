@@ -26,8 +26,9 @@ use crate::{
     },
     mail::{Renderer, Shop, TemplateError},
     queue::{
-        committer::{Claim, Committer, push_ids},
+        committer::{Claim, Committer},
         lease::Lease,
+        push::push_ids,
         redis::RedisQueues,
     },
     secrets::{SecretError, SecretKeys},

@@ -1,20 +1,21 @@
 //! The committer: makes effects true. What gathers from all handlers and routes while one transaction commits goes
 //! into the next one; a lone unit commits at once and waits for nobody.
 
+mod taken_rows;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
 use berth_jobs::{Backoff, ids::JobId};
 use sqlx::PgConnection;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::redis::RedisQueues;
 use crate::{
-    effects::{Alert, Effects, Guard},
+    effects::{Alert, Effects},
     error::chain,
     failpoint,
     store::{
@@ -23,6 +24,7 @@ use crate::{
         jobs::{self, Dispatch, Settlements},
     },
 };
+use taken_rows::TakenRows;
 
 /// How many units may wait to be taken into a group before their senders wait.
 const WAITING_ROOM: usize = 1024;
@@ -36,9 +38,6 @@ const SLOW_TRIES: u32 = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A job that lost its row this often is given to a person: something else is wrong.
 const MOST_REFUSALS: u32 = 100;
-/// How often ids are offered to Redis before that is left to the relay, and how long to wait in between.
-const PUSH_TRIES: u32 = 3;
-const PUSH_PAUSE: Duration = Duration::from_millis(100);
 const BEGIN: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'";
 
 /// The right to settle one run of a job.
@@ -248,7 +247,7 @@ impl Lane {
         let mut later = VecDeque::new();
         let mut taken = TakenRows::default();
         while let Some(unit) = self.waiting.pop_front() {
-            if group.len() < self.group_size && taken.take(&unit) {
+            if group.len() < self.group_size && taken.take(&unit.effects) {
                 group.push(unit);
             } else {
                 later.push_back(unit);
@@ -525,50 +524,6 @@ fn push_settlement(rows: &mut Settlements, claim: &Claim, settlement: &Settlemen
     rows.give_up_after.push(give_up_after.map(|time| time.as_secs_f64()));
 }
 
-/// The rows that a group's units touch. One unit may have a row for itself, or several may share it.
-#[derive(Default)]
-struct TakenRows {
-    rows: HashMap<Uuid, bool>,
-}
-
-impl TakenRows {
-    /// Takes the unit's rows, all or none.
-    fn take(&mut self, unit: &Unit) -> bool {
-        let wanted = rows_of(&unit.effects);
-        let free = wanted.iter().all(|(row, alone)| match self.rows.get(row) {
-            None => true,
-            Some(taken_alone) => !alone && !taken_alone,
-        });
-        if free {
-            for (row, alone) in wanted {
-                match self.rows.entry(row) {
-                    Entry::Occupied(_) => {}
-                    Entry::Vacant(slot) => {
-                        slot.insert(alone);
-                    }
-                }
-            }
-        }
-        free
-    }
-}
-
-/// Rows that the effects need, and whether they need them for themselves.
-fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
-    let mut rows: Vec<(Uuid, bool)> = Vec::new();
-    rows.extend(effects.order_moves.iter().map(|step| (step.id().0, true)));
-    rows.extend(effects.account_moves.iter().map(|step| (step.id().0, true)));
-    rows.extend(effects.new_orders.iter().filter_map(|order| Some((order.idempotency.as_ref()?.row(), true))));
-    rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
-    rows.extend(effects.new_accounts.iter().map(|account| (account.order_item_id.0, true)));
-    rows.extend(effects.guards.iter().map(|guard| match guard {
-        Guard::Order(id, _) => (id.0, true),
-        Guard::Account(id, _) => (id.0, true),
-    }));
-    rows.extend(effects.maybe_complete.iter().map(|order| (order.0, false)));
-    rows
-}
-
 /// Deadlocks and serialization failures: the same again may well succeed.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
@@ -599,39 +554,4 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
     )
-}
-
-/// Gives committed ids to Redis, in the order of their commits, until `stop`.
-pub(crate) async fn push_ids(
-    mut batches: mpsc::UnboundedReceiver<Vec<Dispatch>>,
-    redis: RedisQueues,
-    stop: CancellationToken,
-) {
-    loop {
-        let first = tokio::select! {
-            batch = batches.recv() => batch,
-            () = stop.cancelled() => return,
-        };
-        let Some(mut ids) = first else { return };
-        while let Ok(more) = batches.try_recv() {
-            ids.extend(more);
-        }
-        push_with_patience(&redis, &ids).await;
-        // A process without a relay has nobody else to look how full the queues are.
-        if let Err(error) = redis.measure().await {
-            tracing::debug!(error = chain(&error), "the queues could not be measured");
-        }
-    }
-}
-
-/// A connection that died since it was last used shows so only now: the next try has a new one.
-async fn push_with_patience(redis: &RedisQueues, ids: &[Dispatch]) {
-    for tries_left in (0..PUSH_TRIES).rev() {
-        match redis.push(ids).await {
-            Ok(()) => return,
-            Err(_) if tries_left > 0 => tokio::time::sleep(PUSH_PAUSE).await,
-            // The ledger knows that they were to be given; the relay looks for them and gives them again.
-            Err(error) => tracing::warn!(ids = ids.len(), error = chain(&error), "ids could not be given to Redis"),
-        }
-    }
 }

@@ -5,5 +5,6 @@
 pub mod backend;
 pub mod committer;
 pub mod lease;
+pub(crate) mod push;
 pub mod redis;
 pub mod relay;

@@ -1,6 +1,7 @@
 //! Tests of the whole: real PostgreSQL, Redis, HTTP and SMTP, and a Stripe of our own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a test's figures are for whoever reads its output")]
 #![allow(clippy::disallowed_methods, reason = "tests start tasks and read variables of their own")]
 
 mod api;
