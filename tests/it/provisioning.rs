@@ -337,12 +337,6 @@ async fn mail_that_is_refused_for_now_is_sent_later_and_one_whose_answer_is_lost
     let mails = stack.mailbox.mails();
     assert_eq!(mails.len(), 4);
     assert!(mails.iter().all(|mail| stack.mailbox.acceptances(&mail.message_id) == 2));
-
-    stack.mailbox.set_fault(MailFault::Refuse550);
-    one_account(&stack, &berth.app).await;
-    stack.until_count("select count(*) from berth.mails where refused_at is not null", 2).await;
-    stack.until_count("select count(*) from berth.jobs where state <> 'done'", 0).await;
-    assert_eq!(stack.count("select count(*) from berth.alerts where kind = 'mail_refused'").await, 2, "for good");
     stack.audit_rows().await;
     berth.stop().await;
 }
