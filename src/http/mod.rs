@@ -15,6 +15,7 @@ pub mod stripe;
 use std::time::Duration;
 
 use axum::{Router, extract::FromRef, http::StatusCode, routing::get};
+use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 use utoipa::{
     Modify, OpenApi,
@@ -43,6 +44,17 @@ const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), tota
 pub struct HttpState {
     app: App,
     authenticator: Authenticator,
+    draining: CancellationToken,
+}
+
+/// Cancelled when the process takes nothing new.
+#[derive(Clone)]
+pub struct Draining(CancellationToken);
+
+impl FromRef<HttpState> for Draining {
+    fn from_ref(state: &HttpState) -> Self {
+        Self(state.draining.clone())
+    }
 }
 
 impl FromRef<HttpState> for App {
@@ -77,14 +89,15 @@ impl Modify for Bearer {
     }
 }
 
-/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host.
+/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once `draining` is cancelled,
+/// `/readyz` says so.
 ///
 /// # Errors
 /// When no client for outgoing requests can be made.
-pub fn router(app: App, extra: Option<Router>) -> Result<Router, reqwest::Error> {
+pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
     let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
-    let state = HttpState { app, authenticator };
+    let state = HttpState { app, authenticator, draining };
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))

@@ -1,6 +1,6 @@
 //! Serves connections, and lets the last requests end.
 
-use std::{io, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -19,6 +19,8 @@ use crate::{app::App, error::chain, supervise::Supervisor};
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again after the system refused, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long `/readyz` tells that the process drains before connections are refused.
+const NOTICE: Duration = Duration::from_millis(500);
 /// How often the database is asked for the time.
 const CLOCK_EVERY: Duration = Duration::from_secs(5);
 
@@ -28,10 +30,15 @@ const CLOCK_EVERY: Duration = Duration::from_secs(5);
 /// When no client for outgoing requests can be made.
 pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks: &Supervisor) -> io::Result<()> {
     let grace = app.config.work.shutdown_grace();
-    let router = super::router(app.clone(), extra).map_err(io::Error::other)?;
+    let router = super::router(app.clone(), extra, tasks.draining.clone()).map_err(io::Error::other)?;
     let connections = GracefulShutdown::new();
     let (keeper, stopped) = (app, tasks.stopped.clone());
     tasks.run("clock", move || keep_clock(keeper.clone(), stopped.clone()));
+    let draining = tasks.draining.clone();
+    let mut noticed = pin!(async move {
+        draining.cancelled().await;
+        tokio::time::sleep(NOTICE).await;
+    });
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -42,7 +49,7 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
                     continue;
                 }
             },
-            () = tasks.draining.cancelled() => break,
+            () = &mut noticed => break,
         };
         // Answers are small and complete: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);

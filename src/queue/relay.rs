@@ -103,13 +103,15 @@ impl Relay {
         if epoch.is_some() && epoch == known_epoch && known_run_id.as_deref() == Some(run_id.as_str()) {
             return Ok(());
         }
-        let before = self.store.real_now().await?;
         let new = Uuid::new_v4();
-        // Of several relays one begins the epoch; whoever sees the old one next finds it begun.
+        // Redis is marked first: if it is emptied from here on, the mark goes too and is missed at the next look.
+        self.redis.set_epoch(new).await?;
+        // Of several relays one begins the epoch; the marks of the others are missed at the next look.
         if self.store.begin_epoch(known_epoch, new, &run_id).await? {
-            let forgotten = self.forget(before).await?;
-            self.redis.set_epoch(new).await?;
-            tracing::warn!(ids = forgotten, "Redis was emptied, replaced or restarted: everything due is given again");
+            let forgotten = self.forget(self.store.real_now().await?).await?;
+            if forgotten > 0 {
+                tracing::warn!(ids = forgotten, "Redis was emptied, replaced or restarted: its ids are given again");
+            }
         }
         Ok(())
     }
