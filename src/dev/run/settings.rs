@@ -19,7 +19,7 @@ use crate::config::{Config, LoadOptions};
 const ORIGIN: &str = "berth dev";
 const SETTINGS: &str = "dev.toml";
 const ADDRESSES: &str = "dev.json";
-/// Of logging: what a person at a terminal wants to see. Redis is a new one at each start, which the relay tells of.
+/// Of logging: what a person at a terminal wants to see.
 const LOG: [(&str, &str); 2] = [("log.format", "text"), ("log.level", "warn")];
 
 /// Where a running instance is, as `.berth/dev.json` says it.
