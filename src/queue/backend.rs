@@ -240,7 +240,7 @@ impl Fetcher {
     async fn hand_over(&self, claimed: ClaimedJob, slot: OwnedSemaphorePermit) {
         let is_bulk = JobKind::named(&claimed.kind).is_some_and(|kind| kind.class == Class::Bulk);
         let job = RunnableJob {
-            _held: self.lease.hold(claimed.id),
+            _held: self.lease.hold((claimed.id, claimed.claim_id)),
             claimed,
             _slot: slot,
             _bulk: is_bulk.then(|| BulkSlot::take(&self.bulk)),

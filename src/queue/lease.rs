@@ -26,7 +26,7 @@ pub struct Lease {
     clock: Clock,
     lasts: Duration,
     renew_every: Duration,
-    held: Arc<Mutex<HashSet<JobId>>>,
+    held: Arc<Mutex<HashSet<(JobId, Uuid)>>>,
     fetching: Arc<AtomicUsize>,
 }
 
@@ -43,17 +43,17 @@ impl Drop for Fetching {
 /// A claimed job that this process knows of, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
-    held: Arc<Mutex<HashSet<JobId>>>,
-    job: JobId,
+    held: Arc<Mutex<HashSet<(JobId, Uuid)>>>,
+    claim: (JobId, Uuid),
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        lock(&self.held).remove(&self.job);
+        lock(&self.held).remove(&self.claim);
     }
 }
 
-fn lock(held: &Mutex<HashSet<JobId>>) -> MutexGuard<'_, HashSet<JobId>> {
+fn lock(held: &Mutex<HashSet<(JobId, Uuid)>>) -> MutexGuard<'_, HashSet<(JobId, Uuid)>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -81,9 +81,9 @@ impl Lease {
     }
 
     /// Notes a claim until the answer is dropped.
-    pub(crate) fn hold(&self, job: JobId) -> Held {
-        lock(&self.held).insert(job);
-        Held { held: Arc::clone(&self.held), job }
+    pub(crate) fn hold(&self, claim: (JobId, Uuid)) -> Held {
+        lock(&self.held).insert(claim);
+        Held { held: Arc::clone(&self.held), claim }
     }
 
     /// Notes that claims may be made, until the answer is dropped.
@@ -139,7 +139,7 @@ impl Lease {
         let before = std::mem::take(unknown);
         {
             let held = lock(&self.held);
-            unknown.extend(claims.into_iter().filter(|(job, _)| !held.contains(job)));
+            unknown.extend(claims.into_iter().filter(|claim| !held.contains(claim)));
         }
         let lost: Vec<(JobId, Uuid)> = unknown.iter().filter(|claim| before.contains(claim)).copied().collect();
         if !lost.is_empty() {
