@@ -1,6 +1,6 @@
 //! Gives committed ids to Redis.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -12,12 +12,16 @@ use crate::{error::chain, store::jobs::Dispatch};
 const PUSH_TRIES: u32 = 3;
 const PUSH_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the queues are measured.
+const MEASURE_EVERY: Duration = Duration::from_millis(250);
+
 /// Gives committed ids to Redis, in the order of their commits, until `stop`.
 pub(crate) async fn push_ids(
     mut batches: mpsc::UnboundedReceiver<Vec<Dispatch>>,
     redis: RedisQueues,
     stop: CancellationToken,
 ) {
+    let mut measured = Instant::now();
     loop {
         let first = tokio::select! {
             batch = batches.recv() => batch,
@@ -29,8 +33,11 @@ pub(crate) async fn push_ids(
         }
         push_with_patience(&redis, &ids).await;
         // A process without a relay has nobody else to look how full the queues are.
-        if let Err(error) = redis.measure().await {
-            tracing::debug!(error = chain(&error), "the queues could not be measured");
+        if measured.elapsed() >= MEASURE_EVERY {
+            if let Err(error) = redis.measure().await {
+                tracing::debug!(error = chain(&error), "the queues could not be measured");
+            }
+            measured = Instant::now();
         }
     }
 }
