@@ -3,7 +3,6 @@
 use std::{
     os::unix::process::ExitStatusExt,
     process::{ExitStatus, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
@@ -285,15 +284,4 @@ fn fared(status: ExitStatus) -> Alone {
         }
         Some(_) => Alone::Deadly(format!("the job kills its process, {status}")),
     }
-}
-
-/// The queues by name, for `--queues`; all when none is named.
-///
-/// # Errors
-/// When a name is no queue's.
-pub fn queues_named(names: &[String]) -> Result<Arc<[Queue]>, berth_jobs::UnknownQueue> {
-    if names.is_empty() {
-        return Ok(Queue::ALL.into());
-    }
-    names.iter().map(|name| name.parse()).collect()
 }
