@@ -211,21 +211,23 @@ pub fn redis_of(config: &Config) -> Result<RedisQueues, StartError> {
 
 fn start_committer(store: &Store, redis: &RedisQueues, group_size: usize, tasks: &Supervisor) -> Committer {
     let (pushes, batches) = mpsc::unbounded_channel();
-    let (committer, lane) = Committer::new(store.clone(), redis.clone(), group_size, pushes);
+    let (committer, lanes) = Committer::new(store, redis, group_size, &pushes);
     tasks.spawn(push_ids(batches, redis.clone(), tasks.stopped.clone()));
-    let stopped = tasks.stopped.clone();
-    tasks.spawn(async move {
-        let lane = spawn(lane);
-        let abort = lane.abort_handle();
-        tokio::select! {
-            ended = lane => if let Err(error) = ended {
-                // Nothing can become true any more: better no process than one that only seems to work.
-                tracing::error!(%error, "the committer died; the process ends so that others take over");
-                std::process::abort();
-            },
-            () = stopped.cancelled() => abort.abort(),
-        }
-    });
+    for lane in lanes {
+        let stopped = tasks.stopped.clone();
+        tasks.spawn(async move {
+            let lane = spawn(lane);
+            let abort = lane.abort_handle();
+            tokio::select! {
+                ended = lane => if let Err(error) = ended {
+                    // Nothing can become true any more: better no process than one that only seems to work.
+                    tracing::error!(%error, "the committer died; the process ends so that others take over");
+                    std::process::abort();
+                },
+                () = stopped.cancelled() => abort.abort(),
+            }
+        });
+    }
     committer
 }
 
@@ -288,6 +290,16 @@ impl Ctx {
     /// When a row has changed meanwhile, the claim is lost, or the database is away: the run must end.
     pub async fn checkpoint(&self, effects: impl Into<Effects> + Send) -> Result<(), JobError> {
         self.app.committer.checkpoint(self.claim.clone(), effects.into()).await?;
+        Ok(())
+    }
+
+    /// Proves that the run is still ours, and commits effects that a crash of the database may undo. Enough before a
+    /// change outside that is told apart without them.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint).
+    pub async fn fence(&self, effects: impl Into<Effects> + Send) -> Result<(), JobError> {
+        self.app.committer.fence(self.claim.clone(), effects.into()).await?;
         Ok(())
     }
 

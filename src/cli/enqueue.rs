@@ -82,12 +82,12 @@ async fn enqueue(config: &Config, new: NewJob) -> anyhow::Result<JobId> {
     let redis = redis_of(config)?;
     let (id, once_key, coalesce_key) = (new.id, new.once_key.clone(), new.job.coalesce_key());
     let (pushes, mut batches) = mpsc::unbounded_channel();
-    let (committer, lane) = Committer::new(store.clone(), redis.clone(), 1, pushes);
-    let lane = Supervisor::default().spawn(lane);
+    let (committer, lanes) = Committer::new(&store, &redis, 1, &pushes);
+    let lanes = Supervisor::default().spawn(futures::future::join_all(lanes));
     let written = committer.write(Effects { jobs: vec![new], ..Effects::none() }).await;
-    // The lane ends with its last handle, and what it has to give to Redis is then complete.
+    // The lanes end with their last handle, and what they have to give to Redis is then complete.
     drop(committer);
-    lane.await?;
+    lanes.await?;
     written.context("the job was not enqueued")?;
     while let Ok(ids) = batches.try_recv() {
         if let Err(error) = redis.push(&ids).await {

@@ -1,5 +1,9 @@
 //! The committer: makes effects true. What gathers from all handlers and routes while one transaction commits goes
 //! into the next one; a lone unit commits at once and waits for nobody.
+//!
+//! It has three lanes: what routes write, what runs store on their way, and how runs end. Each commits one group at a
+//! time, so that a customer who waits does not stand behind the jobs, and while one lane waits for the disk the others
+//! work. To the database the lanes are like three processes: what meets in two of them is decided by versions and locks.
 
 mod taken_rows;
 
@@ -9,7 +13,7 @@ use std::{
 };
 
 use berth_jobs::{Backoff, ids::JobId};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -38,7 +42,17 @@ const SLOW_TRIES: u32 = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A job that lost its row this often is given to a person: something else is wrong.
 const MOST_REFUSALS: u32 = 100;
-const BEGIN: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'";
+/// How many connections in a row may turn out to be of a server that has gone.
+const STALE_CONNECTIONS: usize = 2;
+/// A group names its rows by their keys. Plans are kept as long as the connection, so one that was made while the tables
+/// were small would go on reading them whole: they are read by their indexes from the first row on. The table of one row
+/// that `berth.now()` reads then looks so dear that the plan would be compiled, which takes longer than all it does.
+const BEGIN: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'; \
+                     set local enable_seqscan = off; set local jit = off";
+/// As [`BEGIN`], for a group whose commit does not wait for the disk.
+const BEGIN_WITHOUT_DISK: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'; \
+                                  set local enable_seqscan = off; set local jit = off; \
+                                  set local synchronous_commit = off";
 
 /// The right to settle one run of a job.
 #[derive(Clone, Debug)]
@@ -110,6 +124,8 @@ pub enum CommitError {
 enum Purpose {
     Settle(Claim, Settlement),
     Checkpoint(Claim),
+    /// As a checkpoint, but a crash of the database may undo it: its job is then queued again all the same.
+    Fence(Claim),
     Write,
 }
 
@@ -124,7 +140,7 @@ struct Unit {
 impl Unit {
     fn claim(&self) -> Option<&Claim> {
         match &self.purpose {
-            Purpose::Settle(claim, _) | Purpose::Checkpoint(claim) => Some(claim),
+            Purpose::Settle(claim, _) | Purpose::Checkpoint(claim) | Purpose::Fence(claim) => Some(claim),
             Purpose::Write => None,
         }
     }
@@ -148,7 +164,9 @@ impl Unit {
 /// The way to the committer, for handlers, routes and the backend.
 #[derive(Clone, Debug)]
 pub struct Committer {
-    units: mpsc::Sender<Unit>,
+    writes: mpsc::Sender<Unit>,
+    checkpoints: mpsc::Sender<Unit>,
+    settlements: mpsc::Sender<Unit>,
 }
 
 impl std::fmt::Debug for Unit {
@@ -161,16 +179,29 @@ impl std::fmt::Debug for Unit {
 pub type Pushes = mpsc::UnboundedSender<Vec<Dispatch>>;
 
 impl Committer {
-    /// A committer and the loop that drives it; the loop ends when every handle is dropped.
+    /// A committer and the loops of its lanes; they end when every handle is dropped.
     pub fn new(
-        store: Store,
-        redis: RedisQueues,
+        store: &Store,
+        redis: &RedisQueues,
         group_size: usize,
-        pushes: Pushes,
-    ) -> (Self, impl Future<Output = ()> + Send) {
-        let (units, inbox) = mpsc::channel(WAITING_ROOM);
-        let work = Lane { store, redis, group_size: group_size.max(1), pushes, waiting: VecDeque::new() }.run(inbox);
-        (Self { units }, work)
+        pushes: &Pushes,
+    ) -> (Self, [impl Future<Output = ()> + Send + use<>; 3]) {
+        let lane = || {
+            let (units, inbox) = mpsc::channel(WAITING_ROOM);
+            let lane = Lane {
+                store: store.clone(),
+                connection: None,
+                redis: redis.clone(),
+                group_size: group_size.max(1),
+                pushes: pushes.clone(),
+                waiting: VecDeque::new(),
+            };
+            (units, lane.run(inbox))
+        };
+        let (writes, of_writes) = lane();
+        let (checkpoints, of_checkpoints) = lane();
+        let (settlements, of_settlements) = lane();
+        (Self { writes, checkpoints, settlements }, [of_writes, of_checkpoints, of_settlements])
     }
 
     /// Makes effects true that belong to no job.
@@ -192,6 +223,14 @@ impl Committer {
         self.send(Purpose::Checkpoint(claim), effects).await
     }
 
+    /// As [`checkpoint`](Self::checkpoint), without waiting for the disk: for effects that nobody misses.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint).
+    pub async fn fence(&self, claim: Claim, effects: Effects) -> Result<(), CommitError> {
+        self.send(Purpose::Fence(claim), effects).await
+    }
+
     /// Ends a run: its effects and its settlement become true together.
     ///
     /// # Errors
@@ -202,8 +241,13 @@ impl Committer {
 
     async fn send(&self, purpose: Purpose, effects: Effects) -> Result<(), CommitError> {
         let stopped = || CommitError::Unavailable("the process is stopping".to_owned());
+        let lane = match purpose {
+            Purpose::Write => &self.writes,
+            Purpose::Checkpoint(_) | Purpose::Fence(_) => &self.checkpoints,
+            Purpose::Settle(..) => &self.settlements,
+        };
         let (reply, answer) = oneshot::channel();
-        self.units.send(Unit { purpose, effects, failure: None, reply }).await.map_err(|_| stopped())?;
+        lane.send(Unit { purpose, effects, failure: None, reply }).await.map_err(|_| stopped())?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
@@ -211,6 +255,8 @@ impl Committer {
 /// One transaction at a time.
 struct Lane {
     store: Store,
+    /// Kept from one group to the next.
+    connection: Option<PoolConnection<Postgres>>,
     redis: RedisQueues,
     group_size: usize,
     pushes: Pushes,
@@ -314,15 +360,42 @@ impl Lane {
         }
     }
 
-    async fn attempt(&self, group: &[Unit]) -> Result<Outcome, sqlx::Error> {
-        let mut tx = match self.store.pool.begin_with(BEGIN).await {
-            // The pool may have kept connections of a server that has gone since; this one was new.
-            Err(error) if is_away(&error) && !matches!(error, sqlx::Error::PoolTimedOut) => {
-                self.store.pool.begin_with(BEGIN).await?
-            }
-            begun => begun?,
+    async fn attempt(&mut self, group: &[Unit]) -> Result<Outcome, sqlx::Error> {
+        let begin =
+            if group.iter().all(|unit| matches!(unit.purpose, Purpose::Fence(_))) { BEGIN_WITHOUT_DISK } else { BEGIN };
+        let mut connection = self.begin(begin).await?;
+        let outcome = self.write(&mut connection, group).await;
+        let ended = match &outcome {
+            Ok(Outcome::Committed { .. }) => Ok(()),
+            Ok(Outcome::Refused(_)) | Err(_) => sqlx::raw_sql("rollback").execute(&mut *connection).await.map(drop),
         };
-        let settled = settle(&mut tx, group).await?;
+        self.connection = ended.is_ok().then_some(connection);
+        outcome
+    }
+
+    /// Begins a transaction. A connection that was kept may be of a server that has gone since, and so may those that
+    /// the pool has kept.
+    async fn begin(&mut self, begin: &'static str) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        for _ in 0..STALE_CONNECTIONS {
+            let mut connection = match self.connection.take() {
+                Some(kept) => kept,
+                None => self.store.pool.acquire().await?,
+            };
+            match sqlx::raw_sql(begin).execute(&mut *connection).await {
+                Ok(_) => return Ok(connection),
+                // Dropped, it is looked at by the pool and closed.
+                Err(error) if is_away(&error) => drop(connection),
+                Err(error) => return Err(error),
+            }
+        }
+        let mut connection = self.store.pool.acquire().await?;
+        sqlx::raw_sql(begin).execute(&mut *connection).await?;
+        Ok(connection)
+    }
+
+    /// Writes a group and commits it; not when a unit is refused.
+    async fn write(&self, db: &mut PgConnection, group: &[Unit]) -> Result<Outcome, sqlx::Error> {
+        let settled = settle(db, group).await?;
         let mut effects = Vec::with_capacity(group.len());
         let dead = Effects { alerts: settled.alerts, ..Effects::none() };
         // A run that was given up for dead commits nothing but what it learnt outside: that has happened.
@@ -335,7 +408,7 @@ impl Lane {
             effects.extend(own.map(|effects| UnitEffects { effects, job_id }));
         }
         effects.push(UnitEffects { effects: &dead, job_id: None });
-        let applied = rows::apply(&mut tx, &effects, &self.redis.overfull()).await?;
+        let applied = rows::apply(db, &effects, &self.redis.overfull()).await?;
         if !applied.refused.is_empty() {
             return Ok(Outcome::Refused(applied.refused.into_iter().collect()));
         }
@@ -346,7 +419,7 @@ impl Lane {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         failpoint::hit("committer.before_commit");
-        tx.commit().await?;
+        sqlx::raw_sql("commit").execute(db).await?;
         Ok(Outcome::Committed { lost: settled.lost, dispatches })
     }
 
@@ -361,7 +434,7 @@ impl Lane {
                 continue;
             };
             match &unit.purpose {
-                Purpose::Write | Purpose::Checkpoint(_) => unit.answer(Err(refusal.into())),
+                Purpose::Write | Purpose::Checkpoint(_) | Purpose::Fence(_) => unit.answer(Err(refusal.into())),
                 Purpose::Settle(claim, _) => {
                     let claim = claim.clone();
                     rest.push(unit.queued_again(&claim, refusal.into(), true));
@@ -410,7 +483,9 @@ impl Lane {
                     let keep_facts = unit.failure.is_none();
                     rest.push(unit.queued_again(&claim, failed.clone(), keep_facts));
                 }
-                Purpose::Settle(..) | Purpose::Write | Purpose::Checkpoint(_) => unit.answer(Err(failed.clone())),
+                Purpose::Settle(..) | Purpose::Write | Purpose::Checkpoint(_) | Purpose::Fence(_) => {
+                    unit.answer(Err(failed.clone()));
+                }
             }
         }
         (!rest.is_empty()).then_some(rest)
@@ -460,7 +535,7 @@ async fn settle(db: &mut PgConnection, group: &[Unit]) -> Result<Settled, sqlx::
     for unit in group {
         match &unit.purpose {
             Purpose::Write => {}
-            Purpose::Checkpoint(claim) => {
+            Purpose::Checkpoint(claim) | Purpose::Fence(claim) => {
                 held.0.push(claim.job_id.0);
                 held.1.push(claim.claim_id);
             }

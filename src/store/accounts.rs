@@ -1,5 +1,7 @@
 //! Hosting accounts, as they are read.
 
+use std::collections::HashMap;
+
 use berth_jobs::ids::{AccountId, CustomerId, OrderId};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -67,7 +69,8 @@ pub struct Account {
     pub failure: Option<String>,
 }
 
-struct AccountRow {
+#[derive(Clone, Debug)]
+pub(super) struct AccountRow {
     id: Uuid,
     customer_id: Uuid,
     email: String,
@@ -105,11 +108,14 @@ impl Store {
     /// # Errors
     /// When there is none, or the database does not answer.
     pub async fn account(&self, id: AccountId) -> Result<Account, StoreError> {
-        let row = sqlx::query_file_as!(AccountRow, "src/store/queries/account.sql", id.0)
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or_else(|| StoreError::Missing(format!("account {id}")))?;
-        account_from(row)
+        let row = self.reads.accounts.load(id.0, |ids| self.account_rows(ids)).await?;
+        account_from(row.ok_or_else(|| StoreError::Missing(format!("account {id}")))?)
+    }
+
+    async fn account_rows(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, AccountRow>, StoreError> {
+        let rows =
+            sqlx::query_file_as!(AccountRow, "src/store/queries/accounts.sql", &ids).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 
     /// A customer's accounts in every state, newest first.
@@ -155,16 +161,23 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn username_taken(&self, server: &str, username: &str, by_other: AccountId) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select exists (
-                   select from berth.hosting_accounts where server = $1 and username = $2 and id <> $3
-               ) as "taken!""#,
-            server,
-            username,
-            by_other.0,
+        let name = (server.to_owned(), username.to_owned());
+        let holder = self.reads.usernames.load(name, |names| self.holders_of(names)).await?;
+        Ok(holder.is_some_and(|holder| holder != by_other.0))
+    }
+
+    async fn holders_of(&self, names: Vec<(String, String)>) -> Result<HashMap<(String, String), Uuid>, StoreError> {
+        let (servers, usernames): (Vec<String>, Vec<String>) = names.into_iter().unzip();
+        let rows = sqlx::query!(
+            r#"select a.id, n.server as "server!", n.username as "username!"
+               from unnest($1::text[], $2::text[]) n (server, username)
+               join berth.hosting_accounts a on a.server = n.server and a.username = n.username"#,
+            &servers,
+            &usernames,
         )
-        .fetch_one(&self.pool)
-        .await?)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| ((row.server, row.username), row.id)).collect())
     }
 
     /// Takes the sealed first password away for good, to be shown this once; `None` when it was taken before.

@@ -1,5 +1,7 @@
 //! Stripe's events, as they came.
 
+use std::collections::HashMap;
+
 use berth_jobs::ids::StripeEventId;
 
 use super::{Store, StoreError};
@@ -10,9 +12,14 @@ impl Store {
     /// # Errors
     /// When there is none, or the database does not answer.
     pub async fn stripe_event(&self, id: &StripeEventId) -> Result<Vec<u8>, StoreError> {
-        sqlx::query_scalar!("select payload from berth.stripe_events where id = $1", id.0)
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or_else(|| StoreError::Missing(format!("event {id}")))
+        let body = self.reads.events.load(id.0.clone(), |ids| self.event_bodies(ids)).await?;
+        body.ok_or_else(|| StoreError::Missing(format!("event {id}")))
+    }
+
+    async fn event_bodies(&self, ids: Vec<String>) -> Result<HashMap<String, Vec<u8>>, StoreError> {
+        let rows = sqlx::query!("select id, payload from berth.stripe_events where id = any ($1)", &ids)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.payload)).collect())
     }
 }

@@ -55,7 +55,7 @@ pub async fn reach(database: &Database) -> Result<(), StoreError> {
     let connecting = connect_options(url, database.prepared)?;
     match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting.connect()).await {
         Ok(connected) => Ok(connected?.close().await?),
-        Err(_) => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
+        Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
     }
 }
 

@@ -3,6 +3,10 @@
 use berth_jobs::ids::MailId;
 use jiff::Timestamp;
 
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
 use super::{Store, StoreError};
 use crate::mail::Mail;
 
@@ -23,22 +27,24 @@ pub struct MailRow {
     pub accepted_at: Option<Timestamp>,
 }
 
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    id: Uuid,
+    context: serde_json::Value,
+    created_at: jiff_sqlx::Timestamp,
+    accepted_at: Option<jiff_sqlx::Timestamp>,
+    email: String,
+    name: Option<String>,
+}
+
 impl Store {
     /// A mail with its reader.
     ///
     /// # Errors
     /// When there is none, its context cannot be read, or the database does not answer.
     pub async fn mail(&self, id: MailId) -> Result<MailRow, StoreError> {
-        let row = sqlx::query!(
-            "select m.context, m.created_at, m.accepted_at, c.email, c.name
-             from berth.mails m
-             join berth.customers c on c.id = m.customer_id
-             where m.id = $1",
-            id.0,
-        )
-        .fetch_optional(&self.pool)
-        .await?
-        .ok_or_else(|| StoreError::Missing(format!("mail {id}")))?;
+        let row = self.reads.mails.load(id.0, |ids| self.mail_rows(ids)).await?;
+        let row = row.ok_or_else(|| StoreError::Missing(format!("mail {id}")))?;
         let mail =
             serde_json::from_value(row.context).map_err(|error| StoreError::unreadable(format!("mail {id}"), error))?;
         Ok(MailRow {
@@ -49,5 +55,20 @@ impl Store {
             created_at: row.created_at.to_jiff(),
             accepted_at: row.accepted_at.map(|at| at.to_jiff()),
         })
+    }
+
+    async fn mail_rows(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Row>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select m.id, m.context, m.created_at as "created_at: jiff_sqlx::Timestamp",
+                      m.accepted_at as "accepted_at: jiff_sqlx::Timestamp", c.email, c.name
+               from berth.mails m
+               join berth.customers c on c.id = m.customer_id
+               where m.id = any ($1)"#,
+            &ids,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 }

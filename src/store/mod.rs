@@ -8,19 +8,22 @@ pub mod events;
 pub mod inspection;
 pub mod jobs;
 pub mod leases;
+mod loader;
 pub mod mails;
 pub mod migrations;
 pub mod orders;
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use berth_jobs::ids::InvalidId;
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use uuid::Uuid;
 
 use crate::config::{self, SecretUrl};
+use loader::Loader;
 
 /// How long a request or a handler waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,10 +32,21 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pool: PgPool,
+    /// What handlers that run side by side ask for one row at a time.
+    reads: Arc<Reads>,
+}
+
+#[derive(Debug, Default)]
+struct Reads {
+    accounts: Loader<Uuid, accounts::AccountRow>,
+    events: Loader<String, Vec<u8>>,
+    mails: Loader<Uuid, mails::Row>,
+    orders: Loader<Uuid, orders::OrderRows>,
+    usernames: Loader<(String, String), Uuid>,
 }
 
 /// Why a question to the database has no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such row.
     #[error("there is no {0}")]
@@ -47,7 +61,13 @@ pub enum StoreError {
     },
     /// The database is away, busy or refuses.
     #[error("the database did not answer")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] Arc<sqlx::Error>),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
 }
 
 impl StoreError {
@@ -76,13 +96,13 @@ impl Store {
             // A connection that died is noticed by its next statement, which is retried: no ping before each use.
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::on(pool))
     }
 
     /// A store on an existing pool.
     #[must_use]
     pub fn on(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, reads: Arc::default() }
     }
 
     /// Whether the database answers.

@@ -1,5 +1,7 @@
 //! Orders, as they are read.
 
+use std::collections::HashMap;
+
 use berth_jobs::ids::{AccountId, CustomerId, OrderId, OrderItemId};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -95,7 +97,7 @@ pub struct Page<'a> {
     pub phases: &'a [String],
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Clone, Debug)]
 struct OrderRow {
     id: Uuid,
     customer_id: Uuid,
@@ -117,6 +119,7 @@ struct OrderRow {
     completed_at: Option<jiff_sqlx::Timestamp>,
 }
 
+#[derive(Clone, Debug)]
 struct ItemRow {
     id: Uuid,
     order_id: Uuid,
@@ -130,17 +133,26 @@ struct ItemRow {
     account_id: Option<Uuid>,
 }
 
+/// An order's rows, not yet read.
+#[derive(Clone, Debug)]
+pub(super) struct OrderRows {
+    order: OrderRow,
+    items: Vec<ItemRow>,
+}
+
 impl Store {
     /// An order with its units.
     ///
     /// # Errors
     /// When there is none, or the database does not answer.
     pub async fn order(&self, id: OrderId) -> Result<Order, StoreError> {
-        let row = sqlx::query_file_as!(OrderRow, "src/store/queries/order.sql", id.0)
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or_else(|| StoreError::Missing(format!("order {id}")))?;
-        self.with_items(vec![row]).await?.pop().ok_or_else(|| StoreError::Missing(format!("order {id}")))
+        let rows = self.reads.orders.load(id.0, |ids| self.order_rows(ids)).await?;
+        rows.ok_or_else(|| StoreError::Missing(format!("order {id}")))?.read()
+    }
+
+    async fn order_rows(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, OrderRows>, StoreError> {
+        let rows = sqlx::query_file_as!(OrderRow, "src/store/queries/orders.sql", &ids).fetch_all(&self.pool).await?;
+        Ok(self.with_items(rows).await?.into_iter().map(|rows| (rows.order.id, rows)).collect())
     }
 
     /// The order that a customer has made under a key of their own, and the hash of what they asked.
@@ -179,10 +191,10 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        self.with_items(rows).await
+        self.with_items(rows).await?.iter().map(OrderRows::read).collect()
     }
 
-    async fn with_items(&self, rows: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
+    async fn with_items(&self, rows: Vec<OrderRow>) -> Result<Vec<OrderRows>, StoreError> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let items = sqlx::query_as!(
             ItemRow,
@@ -196,12 +208,12 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let own = items.iter().filter(|item| item.order_id == row.id);
-                order_from(&row, own)
-            })
-            .collect()
+        let mut items_of: HashMap<Uuid, Vec<ItemRow>> = HashMap::with_capacity(rows.len());
+        for item in items {
+            items_of.entry(item.order_id).or_default().push(item);
+        }
+        let with_own = |order: OrderRow| OrderRows { items: items_of.remove(&order.id).unwrap_or_default(), order };
+        Ok(rows.into_iter().map(with_own).collect())
     }
 
     /// The order's history, oldest step first.
@@ -222,13 +234,20 @@ impl Store {
     }
 }
 
-fn order_from<'a>(row: &OrderRow, items: impl Iterator<Item = &'a ItemRow>) -> Result<Order, StoreError> {
+impl OrderRows {
+    fn read(&self) -> Result<Order, StoreError> {
+        order_from(&self.order, &self.items)
+    }
+}
+
+fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
     let id = OrderId(row.id);
     let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("order {id}"), why);
     let currency: Currency = row.currency.parse().map_err(|error| unreadable(&error))?;
     let money = |amount: Decimal| Money::new(amount, currency).map_err(|error| unreadable(&error));
     let phase: OrderPhase = row.phase.parse().map_err(|error| unreadable(&error))?;
     let items = items
+        .iter()
         .map(|item| {
             Ok(OrderItem {
                 id: OrderItemId(item.id),

@@ -4,4 +4,4 @@ select
     o.created_at, o.expires_at, o.paid_at, o.completed_at
 from berth.orders o
 join berth.customers c on c.id = o.customer_id
-where o.id = $1
+where o.id = any ($1)

@@ -6,4 +6,4 @@ select
     a.created_at, a.activated_at, a.expires_at, a.suspension_reason, a.failure
 from berth.hosting_accounts a
 join berth.customers c on c.id = a.customer_id
-where a.id = $1
+where a.id = any ($1)
