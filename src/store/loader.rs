@@ -88,12 +88,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Loader<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures::future::join_all;
+    use futures::{future::join_all, poll};
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -141,22 +138,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_stops_half_way_leaves_the_others_their_turn() {
-        let (table, gate) = (Arc::new(Table::default()), Arc::new(Semaphore::new(0)));
-        let start = |key| {
-            let (table, gate) = (Arc::clone(&table), Arc::clone(&gate));
-            tokio::spawn(async move { table.get(key, &gate).await })
-        };
-        let first = start(2);
-        while table.reads.load(Ordering::SeqCst) == 0 {
-            tokio::task::yield_now().await;
-        }
-        let others: Vec<_> = (4..10).map(start).collect();
+        let (table, gate) = (Table::default(), Semaphore::new(0));
+        let mut first = Box::pin(table.get(2, &gate));
+        let mut others = Box::pin(join_all((4..10).map(|key| table.get(key, &gate))));
+        assert!(poll!(&mut first).is_pending() && poll!(&mut others).is_pending());
+        assert_eq!(table.reads.load(Ordering::SeqCst), 1);
 
-        first.abort();
+        drop(first);
         gate.add_permits(1_000);
 
-        for (key, other) in (4..10).zip(others) {
-            assert_eq!(other.await.unwrap().unwrap().is_some(), key % 2 == 0);
+        for (key, row) in (4..10).zip(others.await) {
+            assert_eq!(row.unwrap().is_some(), key % 2 == 0);
         }
     }
 
