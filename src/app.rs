@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -12,6 +12,7 @@ use crate::{
     domain::{
         catalogue::{Catalogue, CatalogueError},
         money::Currency,
+        tax::{Country, TaxRate, TaxRules},
         username::InstallationPrefix,
     },
     effects::Effects,
@@ -70,6 +71,10 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// In which currency.
     pub currency: Currency,
+    /// Which taxes are charged.
+    pub tax: TaxRules,
+    /// In which zone the shop's days begin and end.
+    pub time_zone: TimeZone,
     /// The keys that secrets are sealed with; `None` where this process' role needs none.
     pub secrets: Option<SecretKeys>,
     /// How this installation's usernames begin.
@@ -167,6 +172,9 @@ impl App {
             panels,
             catalogue: catalogue_of(&config)?,
             currency: config.shop.currency.parse().map_err(|error| StartError::setting("shop.currency", error))?,
+            tax: tax_of(&config)?,
+            time_zone: TimeZone::get(&config.shop.time_zone)
+                .map_err(|error| StartError::setting("shop.time_zone", error))?,
             secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,
             username_prefix: config
                 .hosting
@@ -259,6 +267,22 @@ pub fn catalogue_of(config: &Config) -> Result<Catalogue, StartError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| StartError::File { path: path.display().to_string(), source })?;
     Ok(Catalogue::from_toml(&text)?)
+}
+
+/// Which taxes are charged, as configured.
+///
+/// # Errors
+/// When a rate is wrong, or two contradict each other.
+pub fn tax_of(config: &Config) -> Result<TaxRules, StartError> {
+    let seller = config.tax.seller_country.as_ref().or(config.seller.country.as_ref());
+    let seller: Option<Country> = seller
+        .map(|country| country.parse())
+        .transpose()
+        .map_err(|error| StartError::setting("tax.seller_country", error))?;
+    let refuse = |error| StartError::setting("tax.rates", error);
+    let rates: Vec<TaxRate> =
+        config.tax.rates.iter().map(|rate| rate.parse()).collect::<Result<_, _>>().map_err(refuse)?;
+    TaxRules::new(config.tax.inclusive, seller, &rates).map_err(refuse)
 }
 
 /// What a handler works with: the program's parts, and the run that it belongs to.
