@@ -347,3 +347,36 @@ impl Deref for Ctx {
         &self.app
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tax(settings: &[(&str, &str)]) -> Result<TaxRules, StartError> {
+        tax_of(&Config::from_settings(settings).unwrap())
+    }
+
+    #[test]
+    fn no_tax_is_charged_unless_rates_are_set() {
+        assert_eq!(tax(&[]).unwrap(), TaxRules::default());
+        assert_eq!(tax(&[("seller.country", "DE")]).unwrap().treatment(None).rate("hosting").to_string(), "0");
+    }
+
+    #[test]
+    fn taxes_are_charged_from_the_country_of_the_tax_or_else_of_the_seller() {
+        let rate = |settings: &[(&str, &str)]| {
+            let rates = ("tax.rates", "DE:*:19,AT:*:20");
+            tax(&[settings, &[rates]].concat()).unwrap().treatment(None).rate("hosting").to_string()
+        };
+
+        assert_eq!(rate(&[("seller.country", "DE")]), "19");
+        assert_eq!(rate(&[("seller.country", "DE"), ("tax.seller_country", "AT")]), "20");
+    }
+
+    #[test]
+    fn rates_that_contradict_each_other_stop_the_start() {
+        let error = tax(&[("seller.country", "DE"), ("tax.rates", "DE:*:19,DE:*:16")]).unwrap_err();
+
+        assert_eq!(error.to_string(), "tax.rates cannot be used: there are two rates for DE:*");
+    }
+}

@@ -126,3 +126,6 @@ fn chosen<'a>(choices: &'a [OptionChoice], value: Option<&Value>) -> Option<&'a 
 fn shown(text: &str) -> String {
     text.chars().take(LONGEST_SHOWN).collect()
 }
+
+#[cfg(test)]
+mod tests;
