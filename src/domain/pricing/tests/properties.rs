@@ -231,11 +231,16 @@ proptest! {
     #[test]
     fn a_total_is_nothing_or_chargeable_or_refused_in_words(purchase in any_purchase()) {
         let total = purchase.quote().total;
-        let minimum = total.currency().minimum_charge();
+        let (minimum, maximum) = (total.currency().minimum_charge(), total.currency().maximum_charge());
+        let (too_little, too_much) =
+            (total.checked_cmp(minimum).unwrap().is_lt(), total.checked_cmp(maximum).unwrap().is_gt());
 
-        match quote(&purchase.catalogue, &purchase.request) {
-            Ok(sold) => prop_assert!(sold.total.is_zero() || sold.total.checked_cmp(minimum).unwrap().is_ge()),
-            Err(error) => prop_assert_eq!(error, PricingError::BelowMinimum { total, minimum }),
-        }
+        let expected = match (total.is_zero(), too_little, too_much) {
+            (true, _, _) | (false, false, false) => Ok(total),
+            (false, true, _) => Err(PricingError::BelowMinimum { total, minimum }),
+            (false, false, true) => Err(PricingError::AboveMaximum { total, maximum }),
+        };
+
+        prop_assert_eq!(quote(&purchase.catalogue, &purchase.request).map(|quote| quote.total), expected);
     }
 }
