@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -12,6 +12,7 @@ use crate::{
     domain::{
         catalogue::{Catalogue, CatalogueError},
         money::Currency,
+        tax::{Country, TaxRate, TaxRules},
         username::InstallationPrefix,
     },
     effects::Effects,
@@ -70,6 +71,10 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// In which currency.
     pub currency: Currency,
+    /// Which taxes are charged.
+    pub tax: TaxRules,
+    /// In which zone the shop's days begin and end.
+    pub time_zone: TimeZone,
     /// The keys that secrets are sealed with; `None` where this process' role needs none.
     pub secrets: Option<SecretKeys>,
     /// How this installation's usernames begin.
@@ -167,6 +172,9 @@ impl App {
             panels,
             catalogue: catalogue_of(&config)?,
             currency: config.shop.currency.parse().map_err(|error| StartError::setting("shop.currency", error))?,
+            tax: tax_of(&config)?,
+            time_zone: TimeZone::get(&config.shop.time_zone)
+                .map_err(|error| StartError::setting("shop.time_zone", error))?,
             secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,
             username_prefix: config
                 .hosting
@@ -263,6 +271,22 @@ pub fn catalogue_of(config: &Config) -> Result<Catalogue, StartError> {
     Ok(Catalogue::from_toml(&text)?)
 }
 
+/// Which taxes are charged, as configured.
+///
+/// # Errors
+/// When a rate is wrong, or two contradict each other.
+pub fn tax_of(config: &Config) -> Result<TaxRules, StartError> {
+    let seller = config.tax.seller_country.as_ref().or(config.seller.country.as_ref());
+    let seller: Option<Country> = seller
+        .map(|country| country.parse())
+        .transpose()
+        .map_err(|error| StartError::setting("tax.seller_country", error))?;
+    let refuse = |error| StartError::setting("tax.rates", error);
+    let rates: Vec<TaxRate> =
+        config.tax.rates.iter().map(|rate| rate.parse()).collect::<Result<_, _>>().map_err(refuse)?;
+    TaxRules::new(config.tax.inclusive, seller, &rates).map_err(refuse)
+}
+
 /// What a handler works with: the program's parts, and the run that it belongs to.
 pub struct Ctx {
     app: App,
@@ -333,5 +357,38 @@ impl Deref for Ctx {
 
     fn deref(&self) -> &Parts {
         &self.app
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tax(settings: &[(&str, &str)]) -> Result<TaxRules, StartError> {
+        tax_of(&Config::from_settings(settings).unwrap())
+    }
+
+    #[test]
+    fn no_tax_is_charged_unless_rates_are_set() {
+        assert_eq!(tax(&[]).unwrap(), TaxRules::default());
+        assert_eq!(tax(&[("seller.country", "DE")]).unwrap().treatment(None).rate("hosting").to_string(), "0");
+    }
+
+    #[test]
+    fn taxes_are_charged_from_the_country_of_the_tax_or_else_of_the_seller() {
+        let rate = |settings: &[(&str, &str)]| {
+            let rates = ("tax.rates", "DE:*:19,AT:*:20");
+            tax(&[settings, &[rates]].concat()).unwrap().treatment(None).rate("hosting").to_string()
+        };
+
+        assert_eq!(rate(&[("seller.country", "DE")]), "19");
+        assert_eq!(rate(&[("seller.country", "DE"), ("tax.seller_country", "AT")]), "20");
+    }
+
+    #[test]
+    fn rates_that_contradict_each_other_stop_the_start() {
+        let error = tax(&[("seller.country", "DE"), ("tax.rates", "DE:*:19,DE:*:16")]).unwrap_err();
+
+        assert_eq!(error.to_string(), "tax.rates cannot be used: there are two rates for DE:*");
     }
 }

@@ -129,6 +129,8 @@ ids! {
     AccountId = "acc_";
     /// One attempt to take or give back money.
     PaymentId = "pay_";
+    /// A coupon.
+    CouponId = "cpn_";
     /// A mail to be sent once.
     MailId = "mail_";
     /// A job in the ledger.

@@ -29,6 +29,12 @@ pub(super) enum Kind {
     Mailbox,
     Directives,
     UsernamePrefix,
+    /// Two capital letters.
+    Country,
+    TimeZone,
+    /// Labels of lower-case letters, digits and hyphens.
+    Domain,
+    TaxRates,
 }
 
 /// One setting.
@@ -67,6 +73,15 @@ pub(super) const KEYS: &[Key] = &[
     key("shop.url", WEB),
     key("shop.support_email", Kind::Mailbox),
     key("shop.currency", Kind::Currency),
+    key("shop.time_zone", Kind::TimeZone),
+    key("seller.name", Kind::Text),
+    key("seller.address", Kind::Texts),
+    key("seller.country", Kind::Country),
+    key("seller.vat_id", Kind::Text),
+    key("seller.email", Kind::Mailbox),
+    key("tax.inclusive", Kind::Flag),
+    key("tax.seller_country", Kind::Country),
+    key("tax.rates", Kind::TaxRates),
     key("mail.smtp_url", Kind::Url(&["smtp", "smtps"])),
     key("mail.from", Kind::Mailbox),
     key("mail.templates_dir", Kind::Text),
@@ -78,6 +93,7 @@ pub(super) const KEYS: &[Key] = &[
     key("hosting.nameservers", Kind::Texts),
     key("hosting.sites_dir", Kind::Text),
     key("hosting.sites_domain", Kind::Text),
+    key("hosting.base_domain", Kind::Domain),
     key("hosting.username_prefix", Kind::UsernamePrefix),
     key("catalogue.path", Kind::Text),
     key("work.group_size", Kind::Number(1, 1_000)),
@@ -151,7 +167,7 @@ impl Key {
         let read = match self.kind {
             Kind::Flag => text.parse().ok().map(Value::Boolean),
             Kind::Number(..) => text.parse().ok().map(Value::Integer),
-            Kind::Texts | Kind::Secrets => {
+            Kind::Texts | Kind::Secrets | Kind::TaxRates => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(items.map(Value::from).collect::<Vec<_>>().into())
             }
@@ -163,7 +179,10 @@ impl Key {
             | Kind::Currency
             | Kind::Mailbox
             | Kind::Directives
-            | Kind::UsernamePrefix => None,
+            | Kind::UsernamePrefix
+            | Kind::Country
+            | Kind::TimeZone
+            | Kind::Domain => None,
         };
         read.unwrap_or_else(|| Value::from(text))
     }
@@ -202,6 +221,9 @@ impl Kind {
             (Self::Texts | Self::Secrets, Value::Array(items)) => {
                 !items.is_empty() && items.iter().all(|item| item.as_str().is_some_and(is_said))
             }
+            (Self::TaxRates, Value::Array(items)) => {
+                !items.is_empty() && items.iter().all(|item| item.as_str().is_some_and(is_tax_rate))
+            }
             (_, Value::String(text)) => self.takes_text(text),
             _ => false,
         }
@@ -224,7 +246,10 @@ impl Kind {
                     && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             }
             Self::Text => is_said(text),
-            Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets => false,
+            Self::Country => text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()),
+            Self::TimeZone => jiff::tz::TimeZone::get(text).is_ok(),
+            Self::Domain => text.len() <= 253 && text.split('.').all(is_label),
+            Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets | Self::TaxRates => false,
         }
     }
 
@@ -249,8 +274,28 @@ impl Kind {
                 "a log level: error, warn, info, debug, trace, or such as info,berth::queue=debug".to_owned()
             }
             Self::UsernamePrefix => "a lower-case letter and up to three more letters or digits".to_owned(),
+            Self::Country => "a country of two capital letters, such as DE".to_owned(),
+            Self::TimeZone => "a time zone of the IANA database, such as Europe/Berlin".to_owned(),
+            Self::Domain => "a domain of lower-case letters, digits, hyphens and points".to_owned(),
+            Self::TaxRates => "a list of rates such as DE:hosting:19, which is country:category:percent; * is every \
+                               category"
+                .to_owned(),
         }
     }
+}
+
+fn is_label(label: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&label.len()) && label.bytes().all(allowed) && !label.starts_with('-') && !label.ends_with('-')
+}
+
+/// The shape of a rate; `domain::tax` reads its value.
+fn is_tax_rate(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').map(str::trim).collect();
+    let &[country, category, percent] = parts.as_slice() else { return false };
+    let digits = |part: &str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, hundredths) = percent.split_once('.').unwrap_or((percent, "0"));
+    Kind::Country.takes_text(country) && is_said(category) && digits(whole) && digits(hundredths)
 }
 
 fn is_said(text: &str) -> bool {

@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Shop, Stripe,
-    Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Seller, Shop,
+    Stripe, Tax, Work,
 };
 
 use layers::Reader;
@@ -47,6 +47,9 @@ pub struct Config {
     pub http: Http,
     pub stripe: Stripe,
     pub shop: Shop,
+    #[serde(default)]
+    pub seller: Seller,
+    pub tax: Tax,
     #[serde(default)]
     pub mail: Mail,
     #[serde(default)]
@@ -166,6 +169,12 @@ impl Config {
         if self.stripe.livemode && self.dev.time_machine {
             faults.push(
                 "dev.time_machine moves the clock that real money is charged by: turn it or stripe.livemode off"
+                    .to_owned(),
+            );
+        }
+        if !self.tax.rates.is_empty() && self.tax.seller_country.is_none() && self.seller.country.is_none() {
+            faults.push(
+                "tax.rates are charged by somebody: set tax.seller_country (or seller.country), two letters such as DE"
                     .to_owned(),
             );
         }

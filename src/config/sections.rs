@@ -60,6 +60,36 @@ pub struct Shop {
     pub support_email: Option<String>,
     /// Three capital letters.
     pub currency: String,
+    /// A zone of the IANA database.
+    pub time_zone: String,
+}
+
+/// `[seller]`: who the invoices are from.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seller {
+    /// Without it, the shop's name.
+    pub name: Option<String>,
+    /// A line each.
+    #[serde(default)]
+    pub address: Vec<String>,
+    /// Two capital letters.
+    pub country: Option<String>,
+    pub vat_id: Option<String>,
+    /// Without it, the shop's support address.
+    pub email: Option<String>,
+}
+
+/// `[tax]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tax {
+    pub inclusive: bool,
+    /// Two capital letters. Without it, the seller's.
+    pub seller_country: Option<String>,
+    /// `country:category:percent` each.
+    #[serde(default)]
+    pub rates: Vec<String>,
 }
 
 /// `[mail]`
@@ -97,6 +127,8 @@ pub struct Hosting {
     pub nameservers: Vec<String>,
     pub sites_dir: PathBuf,
     pub sites_domain: String,
+    /// Lower-case labels.
+    pub base_domain: String,
     pub username_prefix: String,
 }
 

@@ -156,7 +156,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         ),
         (
             "BERTH_COLOUR",
-            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, mail, auth, \
+            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, mail, auth, \
              secrets, hosting, catalogue, work, work.concurrency, dev, log",
         ),
     ] {
@@ -185,6 +185,22 @@ fn a_wrong_value_is_named_with_its_source_and_what_is_allowed() {
             "\"1bh\" is not a lower-case letter and up to three more letters or digits",
         ),
         ("BERTH_HOSTING__NAMESERVERS", " , ", "[] is not a list of texts (in the environment: comma-separated)"),
+        ("BERTH_SELLER__COUNTRY", "de", "\"de\" is not a country of two capital letters, such as DE"),
+        (
+            "BERTH_SHOP__TIME_ZONE",
+            "Europe/Atlantis",
+            "\"Europe/Atlantis\" is not a time zone of the IANA database, such as Europe/Berlin",
+        ),
+        (
+            "BERTH_HOSTING__BASE_DOMAIN",
+            "Sites.example.com",
+            "\"Sites.example.com\" is not a domain of lower-case letters, digits, hyphens and points",
+        ),
+        (
+            "BERTH_TAX__RATES",
+            "DE:*:19, DE=7",
+            "[\"DE:*:19\", \"DE=7\"] is not a list of rates such as DE:hosting:19, which is country:category:percent; * is every category",
+        ),
         (
             "BERTH_LOG__LEVEL",
             "berth=loud",
@@ -251,6 +267,51 @@ fn settings_that_contradict_each_other_stop_the_start() {
     assert!(from_env(&[("BERTH_STRIPE__SECRET_KEY", "rk_live_1"), live]).is_ok());
     assert!(fault(&[("BERTH_DEV__TIME_MACHINE", "true"), live]).starts_with("dev.time_machine"));
     assert!(fault(&[("BERTH_WORK__LEASE_SECONDS", "5")]).starts_with("work.lease_renew_seconds"));
+}
+
+#[test]
+fn whoever_charges_tax_says_where_from() {
+    let rates = ("BERTH_TAX__RATES", "DE:*:19, AT:hosting:20.5");
+
+    assert_eq!(
+        fault(&[rates]),
+        "tax.rates are charged by somebody: set tax.seller_country (or seller.country), two letters such as DE"
+    );
+    for country in ["BERTH_TAX__SELLER_COUNTRY", "BERTH_SELLER__COUNTRY"] {
+        let config = from_env(&[rates, (country, "DE")]).unwrap();
+
+        assert_eq!(config.tax.rates, ["DE:*:19", "AT:hosting:20.5"]);
+    }
+}
+
+#[test]
+fn without_a_word_there_is_no_tax_the_day_is_utcs_and_sites_are_local() {
+    let config = from_env(&[]).unwrap();
+
+    assert!(config.tax.rates.is_empty() && !config.tax.inclusive && config.tax.seller_country.is_none());
+    assert_eq!((config.shop.time_zone.as_str(), config.hosting.base_domain.as_str()), ("UTC", "localhost"));
+    assert!(config.seller.name.is_none() && config.seller.address.is_empty());
+}
+
+#[test]
+fn a_rate_is_a_country_a_category_and_a_percentage() {
+    let takes = |text: &str| from_env(&[("BERTH_SELLER__COUNTRY", "DE"), ("BERTH_TAX__RATES", text)]).is_ok();
+
+    for rate in ["DE:*:19", "DE:hosting:0", "CH:hosting:8.1", "DE : books : 7"] {
+        assert!(takes(rate), "{rate}");
+    }
+    for rate in
+        ["DE:19", "DE:*:", "DE:*:-19", "DE:*:19%", "DE:*:1e1", "de:*:19", "DEU:*:19", "DE::19", "DE:*:19:1", "DE:*:.5"]
+    {
+        assert!(!takes(rate), "{rate}");
+    }
+}
+
+#[test]
+fn time_zones_are_known_whatever_the_host_has() {
+    for zone in ["UTC", "Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"] {
+        assert_eq!(from_env(&[("BERTH_SHOP__TIME_ZONE", zone)]).unwrap().shop.time_zone, zone);
+    }
 }
 
 #[test]

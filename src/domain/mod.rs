@@ -2,8 +2,13 @@
 
 pub mod account;
 pub mod catalogue;
+pub mod configuration;
+pub mod coupon;
+pub mod hostname;
 pub mod money;
 pub mod order;
+pub mod percent;
 pub mod period;
 pub mod pricing;
+pub mod tax;
 pub mod username;

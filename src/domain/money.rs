@@ -186,6 +186,25 @@ impl Money {
         Self::new(product, self.currency)
     }
 
+    /// So many hundredths of the amount (15 % of 49.99 USD is 7.50 USD), rounded once, half away from zero.
+    ///
+    /// # Errors
+    /// When the percentage is negative or the outcome is too large.
+    pub fn percentage(&self, percent: Decimal) -> Result<Self, MoneyError> {
+        let (rate, hundred) = as_fraction(percent)?;
+        self.fraction(rate, hundred)
+    }
+
+    /// The part of the amount that was added to the rest as so many hundredths of it (19 % within 119.00 EUR is 19.00 EUR),
+    /// rounded once, half away from zero.
+    ///
+    /// # Errors
+    /// When the percentage is negative or too large to calculate with.
+    pub fn contained_percentage(&self, percent: Decimal) -> Result<Self, MoneyError> {
+        let (rate, hundred) = as_fraction(percent)?;
+        self.fraction(rate, hundred.checked_add(rate).ok_or(MoneyError::TooLarge)?)
+    }
+
     /// Which of two amounts of one currency is more.
     ///
     /// # Errors
@@ -248,6 +267,13 @@ impl Money {
         self.allocate(&weights)
     }
 
+    /// The amount times an exact fraction of whole numbers; neither is negative, the divisor is not zero.
+    fn fraction(&self, numerator: i128, divisor: i128) -> Result<Self, MoneyError> {
+        let double = self.shown_units().checked_mul(numerator).and_then(|product| product.checked_mul(2));
+        let rounded = double.and_then(|double| double.checked_add(divisor)?.checked_div(divisor.checked_mul(2)?));
+        self.of_shown_units(rounded.ok_or(MoneyError::TooLarge)?)
+    }
+
     /// The amount counted in units of its last digit: 499 for 4.99 USD, 500 for 500 ISK.
     const fn shown_units(&self) -> i128 {
         self.amount.mantissa()
@@ -265,6 +291,16 @@ impl Money {
         }
         Err(MoneyError::MixedCurrencies { left: self.currency, right: other.currency })
     }
+}
+
+/// A percentage as a fraction of whole numbers: 7.5 % is 75 of 1000.
+fn as_fraction(percent: Decimal) -> Result<(i128, i128), MoneyError> {
+    let percent = percent.normalize();
+    if percent < Decimal::ZERO {
+        return Err(MoneyError::Negative);
+    }
+    let hundred = 10_i128.checked_pow(percent.scale()).and_then(|ten| ten.checked_mul(100));
+    Ok((percent.mantissa(), hundred.ok_or(MoneyError::TooLarge)?))
 }
 
 impl fmt::Display for Money {

@@ -1,54 +1,145 @@
 //! Pricing: the one function that says what a customer pays, for the cart, the checkout, the order and its renewals.
 
-use std::cmp::Ordering;
+mod discount;
+mod error;
+mod line_key;
+mod lines;
+mod units;
+
+use std::{cmp::Ordering, collections::BTreeSet};
+
+use rust_decimal::Decimal;
+
+pub use discount::{Discount, DiscountAmount};
+pub use error::PricingError;
+pub use line_key::{InvalidLineKey, LineKey};
 
 use super::{
     catalogue::{Catalogue, Service, ServiceId},
+    configuration::Configuration,
     money::{Currency, Money, MoneyError},
+    tax::TaxTreatment,
 };
+use lines::PricedLine;
 
 /// How many accounts one order may make: each is a row, a job and a place on a server.
 pub const MAX_UNITS: u32 = 100;
 
-/// What somebody asks to buy. It carries no price: prices are the catalogue's.
+/// What somebody asks to buy, and under which terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PricingRequest {
+    /// The currency to price it in.
+    pub currency: Currency,
+    /// What to buy. Lines with one [`LineKey`] are priced as one.
+    pub lines: Vec<LineRequest>,
+    /// What a coupon takes off: one that has been checked.
+    pub discount: Option<Discount>,
+    /// Which tax is due where the customer lives.
+    pub tax: TaxTreatment,
+}
+
+impl PricingRequest {
+    /// Without discount and tax.
+    #[must_use]
+    pub fn plain(currency: Currency, lines: Vec<LineRequest>) -> Self {
+        Self { currency, lines, discount: None, tax: TaxTreatment::none() }
+    }
+}
+
+/// One line of it. A price stands in it only where staff said so: all others are the catalogue's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineRequest {
     /// As the customer's program sent it; not known to exist.
     pub service_id: String,
     /// How many accounts.
     pub quantity: u32,
+    /// What was chosen; options that are not named are taken as the catalogue has them.
+    pub configuration: Configuration,
+    /// The add-ons of each account; naming one twice is naming it once.
+    pub addon_ids: Vec<String>,
+    /// What one account costs a cycle, all in all, in place of the catalogue's price. Never a customer's word.
+    pub price_override: Option<Money>,
+    /// Whether the customer may try it: where the service has a trial, the first period costs nothing but the set-up fee.
+    pub trial: bool,
 }
 
-/// What a purchase costs. Every amount is in `currency`, and `total = subtotal − discount + tax`, here and in every unit.
+impl LineRequest {
+    /// So many of a service as the catalogue has it.
+    #[must_use]
+    pub fn new(service_id: impl Into<String>, quantity: u32) -> Self {
+        Self { service_id: service_id.into(), quantity, ..Self::default() }
+    }
+}
+
+/// What a purchase costs. Every amount is in `currency`, and `total = subtotal − discount + tax`, here, in every line and in
+/// every unit.
+///
+/// Where prices include tax, subtotal and discount are without it: so the same holds, and `list_total` is what was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// The currency of every amount in it.
     pub currency: Currency,
-    /// One per service, in the order in which the services were first asked for.
+    /// One per [`LineKey`], in the order in which they were first asked for.
     pub lines: Vec<QuotedLine>,
     /// One per account to be made, in the order of the lines.
     pub units: Vec<QuotedUnit>,
+    /// The prices as the catalogue shows them, before the discount.
+    pub list_total: Money,
     /// The sum of the lines.
     pub subtotal: Money,
     /// What is taken off.
     pub discount: Money,
     /// What is added as tax.
     pub tax: Money,
+    /// What the invoice must say of the tax, such as that the buyer owes it.
+    pub tax_note: Option<&'static str>,
     /// What is charged; zero, or an amount that Stripe charges.
     pub total: Money,
 }
 
-/// One service of a quote.
+/// One line of a quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotedLine {
+    /// What it is known by in a cart.
+    pub key: LineKey,
     /// The service as the catalogue describes it now: orders keep what they need of it.
     pub service: Service,
     /// How many accounts.
     pub quantity: u32,
-    /// The price of one account for one cycle.
+    /// Every option of the service, as chosen or as taken when nothing was said.
+    pub configuration: Configuration,
+    /// What each account has beside, by id.
+    pub addons: Vec<QuotedAddon>,
+    /// The price of one account for one cycle, options and add-ons included, as the catalogue shows it or staff said.
     pub unit_price: Money,
-    /// `unit_price × quantity`.
+    /// What one account costs once, as the catalogue shows it.
+    pub setup_fee: Money,
+    /// How long the first period is a trial, in which the account costs nothing but its set-up fee; else 0.
+    pub trial_days: u32,
+    /// What is to be paid before the discount, as the catalogue shows it: the price (in a trial nothing) and the set-up fee of
+    /// every account.
+    pub list_total: Money,
+    /// `list_total` without the tax that it includes.
     pub line_total: Money,
+    /// Its share of the discount.
+    pub discount: Money,
+    /// Its tax.
+    pub tax: Money,
+    /// The rate of it, in hundredths; zero where the buyer owes it.
+    pub tax_rate: Decimal,
+    /// `line_total − discount + tax`.
+    pub total: Money,
+}
+
+/// An add-on of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotedAddon {
+    /// The catalogue's id.
+    pub id: String,
+    /// Its name at the time of the sale.
+    pub name: String,
+    /// What it adds to the price of one account for one cycle; part of `unit_price`, unless staff said another.
+    pub price: Money,
 }
 
 /// One account of a quote, with its share of discount and tax: what a refund or a renewal of it alone is worth.
@@ -58,8 +149,10 @@ pub struct QuotedUnit {
     pub line: usize,
     /// The service of that line.
     pub service_id: ServiceId,
-    /// The price before discount and tax.
+    /// The price before discount and tax, set-up fee included.
     pub price: Money,
+    /// How much of the price is the set-up fee.
+    pub setup_fee: Money,
     /// Its share of the discount.
     pub discount: Money,
     /// Its share of the tax.
@@ -68,154 +161,97 @@ pub struct QuotedUnit {
     pub total: Money,
 }
 
-/// Why there is no price. A `line` is the place in the request, from 0.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PricingError {
-    /// An empty request.
-    #[error("there is nothing to price")]
-    NoLines,
-    /// The catalogue has no such service.
-    #[error("line {line}: there is no service {service_id:?}")]
-    UnknownService {
-        /// Where it stands in the request.
-        line: usize,
-        /// What was asked for.
-        service_id: String,
-    },
-    /// The service has no price in the currency.
-    #[error("line {line}: {service_id} is not sold in {currency}")]
-    NotSoldIn {
-        /// Where it stands in the request.
-        line: usize,
-        /// What was asked for.
-        service_id: ServiceId,
-        /// The currency asked for.
-        currency: Currency,
-    },
-    /// None, or more than one order may hold of the service, all lines that name it taken together.
-    #[error("line {line}: {service_id} can be bought 1 to {max} at a time, not {quantity}")]
-    Quantity {
-        /// The line at which it became too many.
-        line: usize,
-        /// What was asked for.
-        service_id: ServiceId,
-        /// How many were asked for, up to and with this line.
-        quantity: u32,
-        /// The most that are allowed.
-        max: u32,
-    },
-    /// Too many accounts in one order.
-    #[error("line {line}: one order holds at most {MAX_UNITS} accounts")]
-    TooManyUnits {
-        /// The line at which it became too many.
-        line: usize,
-    },
-    /// More than zero, but less than Stripe charges.
-    #[error("the total of {total} is below {minimum}, the smallest amount that can be charged")]
-    BelowMinimum {
-        /// What would be charged.
-        total: Money,
-        /// What must be.
-        minimum: Money,
-    },
-    /// More than Stripe charges at once.
-    #[error("the total of {total} is above {maximum}, the largest amount that can be charged at once")]
-    AboveMaximum {
-        /// What would be charged.
-        total: Money,
-        /// What may be.
-        maximum: Money,
-    },
-    /// The amounts do not add up to an amount of money.
-    #[error("the total cannot be calculated")]
-    Money(#[from] MoneyError),
-}
-
-/// Prices a request in one currency. Lines that name the same service are priced as one.
+/// Prices a request.
 ///
 /// # Errors
 /// At the first line that cannot be sold, or when the total cannot be charged.
-pub fn quote(catalogue: &Catalogue, currency: Currency, requests: &[LineRequest]) -> Result<Quote, PricingError> {
-    let lines = merge(catalogue, currency, requests)?;
-    let subtotal = Money::sum(currency, lines.iter().map(|line| line.line_total))?;
-    let discount = Money::zero(currency);
-    let tax = Money::zero(currency);
-    let total = subtotal.checked_sub(discount)?.checked_add(tax)?;
-    check_chargeable(total)?;
-    let units = split_into_units(&lines, discount, tax)?;
-    Ok(Quote { currency, lines, units, subtotal, discount, tax, total })
+pub fn quote(catalogue: &Catalogue, request: &PricingRequest) -> Result<Quote, PricingError> {
+    let quote = unchecked(catalogue, request)?;
+    check_chargeable(quote.total)?;
+    Ok(quote)
 }
 
-/// One line a service. The number of accounts is checked as it grows, which also bounds the work: every line asks for one or more.
-fn merge(catalogue: &Catalogue, currency: Currency, requests: &[LineRequest]) -> Result<Vec<QuotedLine>, PricingError> {
-    if requests.is_empty() {
-        return Err(PricingError::NoLines);
+/// As [`quote`], but also for a total that Stripe would not charge: what a cart shows while it fills.
+///
+/// # Errors
+/// At the first line that cannot be sold.
+pub fn unchecked(catalogue: &Catalogue, request: &PricingRequest) -> Result<Quote, PricingError> {
+    let currency = request.currency;
+    let priced = lines::merge(catalogue, request)?;
+    let discounts = discount::allot(request.discount.as_ref(), &priced, currency)?;
+    let mut quoted = Vec::with_capacity(priced.len());
+    let mut units = Vec::new();
+    for (index, (line, off)) in priced.into_iter().zip(discounts).enumerate() {
+        let line = taxed(line, off, &request.tax)?;
+        units.extend(units::split(index, &line)?);
+        quoted.push(line);
     }
-    let mut lines: Vec<QuotedLine> = Vec::new();
-    let mut units: u32 = 0;
-    for (index, request) in requests.iter().enumerate() {
-        let service = catalogue
-            .service(&request.service_id)
-            .ok_or_else(|| PricingError::UnknownService { line: index, service_id: request.service_id.clone() })?;
-        let unit_price = service.price(currency).ok_or_else(|| PricingError::NotSoldIn {
-            line: index,
-            service_id: service.id().clone(),
-            currency,
-        })?;
-        let earlier = lines.iter().position(|line| line.service.id() == service.id());
-        let already = earlier.and_then(|at| lines.get(at)).map_or(0, |line| line.quantity);
-        let quantity = already.saturating_add(request.quantity);
-        if request.quantity == 0 || quantity > service.max_quantity() {
-            return Err(PricingError::Quantity {
-                line: index,
-                service_id: service.id().clone(),
-                quantity,
-                max: service.max_quantity(),
-            });
-        }
-        units = units.saturating_add(request.quantity);
-        if units > MAX_UNITS {
-            return Err(PricingError::TooManyUnits { line: index });
-        }
-        let line_total = unit_price.checked_mul(quantity)?;
-        let line = QuotedLine { service: service.clone(), quantity, unit_price, line_total };
-        match earlier.and_then(|at| lines.get_mut(at)) {
-            Some(earlier) => *earlier = line,
-            None => lines.push(line),
-        }
-    }
-    Ok(lines)
+    let sum = |amount: fn(&QuotedLine) -> Money| Money::sum(currency, quoted.iter().map(amount));
+    Ok(Quote {
+        currency,
+        list_total: sum(|line| line.list_total)?,
+        subtotal: sum(|line| line.line_total)?,
+        discount: sum(|line| line.discount)?,
+        tax: sum(|line| line.tax)?,
+        tax_note: request.tax.note(),
+        total: sum(|line| line.total)?,
+        lines: quoted,
+        units,
+    })
 }
 
-/// Splits every line into its accounts, and discount and tax over all accounts in proportion to their prices.
-fn split_into_units(lines: &[QuotedLine], discount: Money, tax: Money) -> Result<Vec<QuotedUnit>, PricingError> {
-    let priced: Vec<(usize, &QuotedLine)> =
-        lines.iter().enumerate().flat_map(|(index, line)| (0..line.quantity).map(move |_| (index, line))).collect();
-    let prices: Vec<Money> = priced.iter().map(|(_, line)| line.unit_price).collect();
-    let discounts = share(discount, &prices)?;
-    let taxes = share(tax, &prices)?;
-    priced
-        .into_iter()
-        .zip(discounts.into_iter().zip(taxes))
-        .map(|((index, line), (discount, tax))| {
-            Ok(QuotedUnit {
-                line: index,
-                service_id: line.service.id().clone(),
-                price: line.unit_price,
-                discount,
-                tax,
-                total: line.unit_price.checked_sub(discount)?.checked_add(tax)?,
-            })
-        })
-        .collect()
+/// What a line is known by in a cart.
+///
+/// # Errors
+/// When the line cannot be sold, as [`quote`] says it; the line is number 0.
+pub fn line_key(catalogue: &Catalogue, line: &LineRequest, currency: Currency) -> Result<LineKey, PricingError> {
+    lines::price(catalogue, currency, 0, line).map(|line| line.key)
 }
 
-/// Nothing is split as nothing, also among units that cost nothing.
-fn share(amount: Money, prices: &[Money]) -> Result<Vec<Money>, MoneyError> {
-    if amount.is_zero() {
-        return Ok(vec![amount; prices.len()]);
+/// What a discount can be taken off: the lines of these services (none named: all), as the catalogue shows their prices. None
+/// when there is no such line.
+#[must_use]
+pub fn eligible_total(quote: &Quote, services: &BTreeSet<String>) -> Option<Money> {
+    let eligible = quote.lines.iter().filter(|line| discount::is_eligible(services, line.service.id()));
+    let amounts: Vec<Money> = eligible.map(|line| line.list_total).collect();
+    if amounts.is_empty() {
+        return None;
     }
-    amount.allocate_by(prices)
+    Money::sum(quote.currency, amounts).ok()
+}
+
+/// The line with its tax, which is rounded here and nowhere else. `off` is taken off the price that the catalogue shows.
+///
+/// Where that price includes tax, the price, the discount and so what is paid are as shown; what is paid contains the tax, and
+/// both price and discount are told without theirs.
+fn taxed(line: PricedLine, off: Money, treatment: &TaxTreatment) -> Result<QuotedLine, MoneyError> {
+    let list_total = line.first_price()?.checked_mul(line.quantity)?;
+    let rate = treatment.rate(line.service.tax_category());
+    let due = list_total.checked_sub(off)?;
+    let (line_total, discount, tax, total) = if treatment.inclusive {
+        let tax = due.contained_percentage(rate)?;
+        let line_total = list_total.checked_sub(list_total.contained_percentage(rate)?)?;
+        (line_total, line_total.checked_add(tax)?.checked_sub(due)?, tax, due)
+    } else {
+        let tax = due.percentage(rate)?;
+        (list_total, off, tax, due.checked_add(tax)?)
+    };
+    Ok(QuotedLine {
+        key: line.key,
+        service: line.service,
+        quantity: line.quantity,
+        configuration: line.configuration,
+        addons: line.addons,
+        unit_price: line.unit_price,
+        setup_fee: line.setup_fee,
+        trial_days: line.trial_days,
+        list_total,
+        line_total,
+        discount,
+        tax,
+        tax_rate: rate,
+        total,
+    })
 }
 
 fn check_chargeable(total: Money) -> Result<(), PricingError> {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::pricing::{self, LineRequest, Quote},
+    domain::pricing::{self, LineRequest, PricingRequest, Quote},
     effects::{CustomerContact, Effects, Fact, Idempotency, NewOrder, NewOrderItem},
     error::chain,
     gateways::stripe::{
@@ -129,12 +129,10 @@ async fn agree(
     if let Some(known) = under_key(app, &contact, idempotency.as_ref()).await? {
         return Ok((known, true));
     }
-    let lines: Vec<LineRequest> = request
-        .items
-        .iter()
-        .map(|item| LineRequest { service_id: item.service_id.clone(), quantity: item.quantity })
-        .collect();
-    let quote = pricing::quote(&app.catalogue, app.currency, &lines)
+    let lines: Vec<LineRequest> =
+        request.items.iter().map(|item| LineRequest::new(&item.service_id, item.quantity)).collect();
+    let asked = PricingRequest { tax: app.tax.treatment(None), ..PricingRequest::plain(app.currency, lines) };
+    let quote = pricing::quote(&app.catalogue, &asked)
         .map_err(|error| Problem::unprocessable("cannot-be-sold", chain(&error)))?;
     let key = idempotency.clone();
     let order = new_order(app.clock.now(), contact.clone(), &quote, idempotency);

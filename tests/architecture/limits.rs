@@ -108,6 +108,12 @@ pub(crate) const CRATES_OF_THE_DOMAIN: &[&str] =
 /// What single files of the domain may use beside, and why.
 pub(crate) const CRATES_OF_ONE_FILE: &[(&str, &str, &str)] = &[
     ("src/domain/catalogue/file.rs", "toml", "reads the catalogue's text: text in, values out"),
+    (
+        "src/domain/configuration.rs",
+        "serde_json",
+        "a configuration is a map of JSON's numbers and texts, as carts keep it",
+    ),
+    ("src/domain/pricing/line_key.rs", "sha2", "a line is known by a hash over what makes it another line"),
     ("src/domain/username.rs", "hmac", "a name is drawn from a keyed hash of the account's id"),
     ("src/domain/username.rs", "sha2", "a name is drawn from a keyed hash of the account's id"),
 ];

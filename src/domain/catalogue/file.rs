@@ -1,28 +1,48 @@
 //! Reads a catalogue's TOML, and answers a mistake in it with the service, the key and what is allowed.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+mod options;
+mod values;
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{CatalogueError, MAX_QUANTITY, MAX_SERVICES, MAX_TEXT_LEN, Service};
-use crate::domain::money::{Currency, Money};
+use super::{
+    Addon, CatalogueError, DEFAULT_TAX_CATEGORY, MAX_CHOICES, MAX_QUANTITY, MAX_SERVICES, MAX_TRIAL_DAYS, Service,
+};
+use crate::domain::{
+    money::{Currency, Money},
+    period::BillingCycle,
+};
+use options::{OptionEntry, read_options};
+use values::{Entry, Prices};
 
-/// The services of a catalogue, checked, in the order of the file.
-pub(super) fn read(text: &str) -> Result<Vec<Service>, CatalogueError> {
+/// The services and add-ons of a catalogue, checked, in the order of the file.
+pub(super) fn read(text: &str) -> Result<(Vec<Service>, Vec<Addon>), CatalogueError> {
     let file: CatalogueFile = toml::from_str(text).map_err(|error| CatalogueError::Unreadable(error.to_string()))?;
     let found = file.service.len();
     if !(1..=MAX_SERVICES).contains(&found) {
         return Err(CatalogueError::NumberOfServices { found });
     }
+    let mut addons: Vec<Addon> = Vec::with_capacity(file.addon.len());
+    for (index, table) in file.addon.into_iter().enumerate() {
+        let addon = read_addon(&Entry::of("add-on", index, &table), table)?;
+        if addons.iter().any(|earlier| earlier.id == addon.id) {
+            return Err(CatalogueError::Duplicate(format!("add-on {}", addon.id)));
+        }
+        addons.push(addon);
+    }
     let mut services: Vec<Service> = Vec::with_capacity(found);
     for (index, table) in file.service.into_iter().enumerate() {
-        let service = read_service(index, table)?;
+        let entry = Entry::of("service", index, &table);
+        let service = read_service(&entry, table)?;
+        check_addons(&entry, &service, &addons)?;
         if services.iter().any(|earlier| earlier.id == service.id) {
-            return Err(CatalogueError::Duplicate(service.id));
+            return Err(CatalogueError::Duplicate(format!("service {}", service.id)));
         }
         services.push(service);
     }
-    Ok(services)
+    Ok((services, addons))
 }
 
 #[derive(Deserialize)]
@@ -30,6 +50,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Service>, CatalogueError> {
 struct CatalogueFile {
     #[serde(default)]
     service: Vec<toml::Table>,
+    #[serde(default)]
+    addon: Vec<toml::Table>,
 }
 
 /// One `[[service]]`, its values not yet looked at.
@@ -41,93 +63,134 @@ struct ServiceEntry {
     service_type: String,
     plan_name: String,
     billing_cycle: String,
-    prices: BTreeMap<String, String>,
+    prices: Prices,
     pool: String,
     package: String,
     max_quantity: i64,
+    #[serde(default)]
+    setup_fee: Prices,
+    #[serde(default)]
+    trial_days: i64,
+    tax_category: Option<String>,
+    #[serde(default)]
+    needs_domain: bool,
+    renewal_price: Option<String>,
+    #[serde(default)]
+    addons: Vec<String>,
+    #[serde(default)]
+    option: Vec<OptionEntry>,
 }
 
-fn read_service(index: usize, table: toml::Table) -> Result<Service, CatalogueError> {
-    let service = match table.get("id").and_then(toml::Value::as_str) {
-        Some(id) => id.to_owned(),
-        None => format!("number {}", index + 1),
-    };
-    let entry: ServiceEntry = table.try_into().map_err(|error: toml::de::Error| CatalogueError::Shape {
-        service: service.clone(),
-        reason: error.to_string().trim().replace('\n', " "),
-    })?;
-    let refuse = |key: &str, found: &str, allowed: &str| refusal(&service, key, found, allowed);
+/// One `[[addon]]`, its values not yet looked at.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddonEntry {
+    id: String,
+    name: String,
+    prices: BTreeMap<String, Prices>,
+    tax_category: Option<String>,
+}
+
+fn read_service(entry: &Entry, table: toml::Table) -> Result<Service, CatalogueError> {
+    let found: ServiceEntry = shaped(entry, table)?;
+    let refuse = |key: &str, found: &str, allowed: &str| entry.refuse(key, found, allowed);
+    let prices = entry.prices(&found.prices)?;
+    let setup_fees = entry.amounts("setup_fee", &found.setup_fee)?;
+    entry.covers("setup_fee", &setup_fees, &prices)?;
+    let options = read_options(entry, found.option, &prices)?;
+    let renewal_price = found.renewal_price.as_deref().unwrap_or("locked");
     Ok(Service {
-        id: entry.id.parse().map_err(|_| refuse("id", &entry.id, "lower-case letters, digits and hyphens"))?,
-        name: read_text(&service, "name", &entry.name)?,
-        service_type: entry
+        id: found.id.parse().map_err(|_| refuse("id", &found.id, "lower-case letters, digits and hyphens"))?,
+        name: entry.text("name", &found.name)?,
+        service_type: found
             .service_type
             .parse()
-            .map_err(|_| refuse("service_type", &entry.service_type, "shared, vps, cloud or wordpress"))?,
-        plan_name: read_text(&service, "plan_name", &entry.plan_name)?,
-        billing_cycle: entry
+            .map_err(|_| refuse("service_type", &found.service_type, "shared, vps, cloud or wordpress"))?,
+        plan_name: entry.text("plan_name", &found.plan_name)?,
+        billing_cycle: found
             .billing_cycle
             .parse()
-            .map_err(|_| refuse("billing_cycle", &entry.billing_cycle, "monthly or annual"))?,
-        prices: read_prices(&service, &entry.prices)?,
-        pool: read_text(&service, "pool", &entry.pool)?,
-        package: read_text(&service, "package", &entry.package)?,
-        max_quantity: u32::try_from(entry.max_quantity)
-            .ok()
-            .filter(|quantity| (1..=MAX_QUANTITY).contains(quantity))
-            .ok_or_else(|| {
-            refuse("max_quantity", &entry.max_quantity.to_string(), &format!("1 to {MAX_QUANTITY}"))
-        })?,
+            .map_err(|_| refuse("billing_cycle", &found.billing_cycle, "monthly or annual"))?,
+        prices,
+        pool: entry.text("pool", &found.pool)?,
+        package: entry.text("package", &found.package)?,
+        max_quantity: entry.number("max_quantity", found.max_quantity, 1, MAX_QUANTITY)?,
+        options,
+        addon_ids: found.addons,
+        setup_fees,
+        trial_days: entry.number("trial_days", found.trial_days, 0, MAX_TRIAL_DAYS)?,
+        tax_category: tax_category(entry, found.tax_category)?,
+        needs_domain: found.needs_domain,
+        renewal_price: renewal_price
+            .parse()
+            .map_err(|_| refuse("renewal_price", renewal_price, "locked or catalogue"))?,
     })
 }
 
-/// A text that will be printed on one line: not empty, no spaces around it, no control characters.
-fn read_text(service: &str, key: &str, text: &str) -> Result<String, CatalogueError> {
-    if text.is_empty() || text.len() > MAX_TEXT_LEN || text.trim() != text || text.chars().any(char::is_control) {
-        let allowed = format!("1 to {MAX_TEXT_LEN} bytes on one line, without spaces at its ends");
-        return Err(refusal(service, key, text, &allowed));
+fn read_addon(entry: &Entry, table: toml::Table) -> Result<Addon, CatalogueError> {
+    let found: AddonEntry = shaped(entry, table)?;
+    if found.prices.is_empty() {
+        return Err(entry.refuse("prices", "{}", "a price a cycle, such as { monthly = { USD = \"2.00\" } }"));
     }
-    Ok(text.to_owned())
+    let mut prices: BTreeMap<BillingCycle, BTreeMap<Currency, Money>> = BTreeMap::new();
+    for (word, amounts) in &found.prices {
+        let key = format!("prices.{word}");
+        let cycle = word.parse().map_err(|_| entry.refuse(&key, word, "monthly or annual"))?;
+        prices.insert(cycle, entry.amounts(&key, amounts)?);
+    }
+    Ok(Addon {
+        id: entry.slug("id", &found.id)?,
+        name: entry.text("name", &found.name)?,
+        prices,
+        tax_category: tax_category(entry, found.tax_category)?,
+    })
 }
 
-fn read_prices(service: &str, entries: &BTreeMap<String, String>) -> Result<BTreeMap<Currency, Money>, CatalogueError> {
-    if entries.is_empty() {
-        return Err(refusal(service, "prices", "{}", "at least one price, such as { USD = \"4.99\" }"));
+/// One line of an invoice has one rate of tax, so an add-on is taxed as what it is added to.
+fn check_addons(entry: &Entry, service: &Service, addons: &[Addon]) -> Result<(), CatalogueError> {
+    let ids = &service.addon_ids;
+    if ids.len() > MAX_CHOICES {
+        return Err(entry.refuse("addons", &ids.len().to_string(), &format!("at most {MAX_CHOICES} add-ons")));
     }
-    let mut prices = BTreeMap::new();
-    for (code, text) in entries {
-        let key = format!("prices.{code}");
-        let known = code.parse::<Currency>().ok().filter(|currency| currency.code() == code);
-        let Some(currency) = known else {
-            let codes: Vec<&str> = Currency::ALL.iter().map(|currency| currency.code()).collect();
-            return Err(refusal(service, &key, text, &format!("under one of {}", codes.join(", "))));
+    for (place, id) in ids.iter().enumerate() {
+        let Some(addon) = addons.iter().find(|addon| addon.id == *id) else {
+            return Err(entry.refuse("addons", id, "the id of an [[addon]]"));
         };
-        prices.insert(currency, read_price(service, &key, text, currency)?);
+        if ids.iter().take(place).any(|earlier| earlier == id) {
+            return Err(entry.refuse("addons", id, "named once"));
+        }
+        if addon.tax_category != service.tax_category {
+            let allowed = format!("an add-on of the service's tax category, {}", service.tax_category);
+            return Err(entry.refuse("addons", id, &allowed));
+        }
+        let none = BTreeMap::new();
+        let prices = addon.prices.get(&service.billing_cycle).unwrap_or(&none);
+        if let Some(currency) = service.prices.keys().find(|currency| !prices.contains_key(currency)) {
+            let key = format!("add-on {id}: prices.{}", service.billing_cycle);
+            return Err(entry.no_price(&key, *currency));
+        }
     }
-    Ok(prices)
+    Ok(())
 }
 
-fn read_price(service: &str, key: &str, text: &str, currency: Currency) -> Result<Money, CatalogueError> {
-    let (minimum, maximum) = (currency.minimum_charge(), currency.maximum_charge());
-    let chargeable = |price: &Money| {
-        let at_least = price.checked_cmp(minimum).is_ok_and(Ordering::is_ge);
-        let at_most = price.checked_cmp(maximum).is_ok_and(Ordering::is_le);
-        price.is_zero() || (at_least && at_most)
-    };
-    Money::parse(text, currency).ok().filter(chargeable).ok_or_else(|| {
-        let decimals = currency.scale();
-        let (minimum, maximum) = (minimum.amount_text(), maximum.amount_text());
-        let allowed =
-            format!("\"0\", or \"{minimum}\" to \"{maximum}\" with at most {decimals} digits after the point");
-        refusal(service, key, text, &allowed)
+fn shaped<T: serde::de::DeserializeOwned>(entry: &Entry, table: toml::Table) -> Result<T, CatalogueError> {
+    table.try_into().map_err(|error: toml::de::Error| CatalogueError::Shape {
+        entry: entry.name.clone(),
+        reason: error.to_string().trim().replace('\n', " "),
     })
 }
 
-fn refusal(service: &str, key: &str, found: &str, allowed: &str) -> CatalogueError {
-    CatalogueError::Value {
-        service: service.to_owned(),
-        key: key.to_owned(),
-        found: found.to_owned(),
-        allowed: allowed.to_owned(),
+fn tax_category(entry: &Entry, word: Option<String>) -> Result<String, CatalogueError> {
+    entry.slug("tax_category", word.as_deref().unwrap_or(DEFAULT_TAX_CATEGORY))
+}
+
+impl Entry {
+    /// The entry as an operator would call it: by its id, or by its place where the id is missing.
+    fn of(kind: &str, index: usize, table: &toml::Table) -> Self {
+        let name = match table.get("id").and_then(toml::Value::as_str) {
+            Some(id) => format!("{kind} {id}"),
+            None => format!("{kind} number {}", index + 1),
+        };
+        Self { name }
     }
 }

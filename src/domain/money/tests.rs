@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -6,60 +8,43 @@ fn money(text: &str, code: &str) -> Money {
     Money::parse(text, code.parse().unwrap()).unwrap()
 }
 
-/// What Stripe's page of currencies says, as far as it concerns the allow-list.
-const ZERO_DECIMAL: &[&str] =
-    &["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
-const CONTRADICTORY_OR_THREE_DECIMAL: &[&str] = &["ugx", "bhd", "jod", "kwd", "omr", "tnd"];
-const WHOLE_UNIT_PAYOUTS: &[&str] = &["huf", "twd"];
-const MINIMUM_CHARGES: &[(&str, i64)] = &[
-    ("usd", 50),
-    ("aed", 200),
-    ("ars", 50),
-    ("aud", 50),
-    ("brl", 50),
-    ("cad", 50),
-    ("chf", 50),
-    ("cop", 50),
-    ("czk", 1500),
-    ("dkk", 250),
-    ("eur", 50),
-    ("gbp", 30),
-    ("hkd", 400),
-    ("huf", 17500),
-    ("idr", 50),
-    ("ils", 50),
-    ("inr", 50),
-    ("jpy", 50),
-    ("krw", 50),
-    ("mxn", 1000),
-    ("myr", 200),
-    ("nok", 300),
-    ("nzd", 50),
-    ("php", 50),
-    ("pln", 200),
-    ("ron", 200),
-    ("sek", 300),
-    ("sgd", 50),
-    ("thb", 1000),
-    ("zar", 50),
-];
+/// What Stripe's page of currencies says.
+#[derive(serde::Deserialize)]
+struct StripeCurrencies {
+    default_exponent: u32,
+    zero_decimal: Vec<String>,
+    times_100_multiples_of_100_only: Vec<String>,
+    refuse: BTreeMap<String, String>,
+    two_decimal_charges_but_zero_decimal_payouts: Vec<String>,
+    minimum_charge_minor_units: BTreeMap<String, i64>,
+}
+
+fn stripe() -> StripeCurrencies {
+    serde_json::from_str(include_str!("../../../tests/data/stripe/currencies.json")).unwrap()
+}
 
 #[test]
 fn exponents_are_those_of_stripe() {
+    let stripe = stripe();
     for currency in Currency::ALL {
         let code = currency.code().to_ascii_lowercase();
-        let expected = if ZERO_DECIMAL.contains(&code.as_str()) { 0 } else { 2 };
+        let expected = if stripe.zero_decimal.contains(&code) { 0 } else { stripe.default_exponent };
+        let in_hundreds = stripe.times_100_multiples_of_100_only.contains(&code);
 
         assert_eq!(currency.exponent(), expected, "{currency}");
-        assert!(currency.scale() <= currency.exponent(), "{currency}");
+        assert_eq!(currency.scale(), if in_hundreds { 0 } else { expected }, "{currency}");
     }
+    assert!(stripe.zero_decimal.contains(&"jpy".to_owned()) && stripe.times_100_multiples_of_100_only == ["isk"]);
 }
 
 #[test]
 fn currencies_that_stripe_treats_strangely_are_refused() {
-    for code in CONTRADICTORY_OR_THREE_DECIMAL.iter().chain(WHOLE_UNIT_PAYOUTS) {
-        assert_eq!(code.parse::<Currency>(), Err(MoneyError::UnknownCurrency((*code).to_owned())));
+    let stripe = stripe();
+    let strange = stripe.refuse.keys().chain(&stripe.two_decimal_charges_but_zero_decimal_payouts);
+    for code in strange.clone() {
+        assert_eq!(code.parse::<Currency>(), Err(MoneyError::UnknownCurrency(code.clone())));
     }
+    assert!(strange.count() >= 8 && stripe.refuse.contains_key("ugx"));
     for text in ["", "US", "USDX", "usd ", "€", "xxx"] {
         assert!(text.parse::<Currency>().is_err(), "{text:?}");
     }
@@ -67,9 +52,10 @@ fn currencies_that_stripe_treats_strangely_are_refused() {
 
 #[test]
 fn the_smallest_charges_are_those_of_stripe() {
+    let stripe = stripe();
     for currency in Currency::ALL {
         let code = currency.code().to_ascii_lowercase();
-        let published = MINIMUM_CHARGES.iter().find(|(listed, _)| *listed == code).map(|(_, minor)| *minor);
+        let published = stripe.minimum_charge_minor_units.get(&code).copied();
 
         // ISK alone has no published minimum.
         assert_eq!(currency.minimum_charge().to_minor(), Ok(published.unwrap_or(100)), "{currency}");
@@ -202,6 +188,53 @@ fn a_split_among_nobody_is_refused() {
     assert_eq!(money("1", "USD").allocate(&[0, 0]), Err(MoneyError::NoWeights));
 }
 
+#[test]
+fn a_percentage_is_rounded_once_and_half_away_from_zero() {
+    for (amount, code, percent, expected) in [
+        // C21: the brief's shop kept 7.4985.
+        ("49.99", "USD", "15", "7.50"),
+        ("0.10", "USD", "5", "0.01"),
+        ("0.30", "USD", "15", "0.05"),
+        ("0.29", "USD", "15", "0.04"),
+        ("100", "USD", "8.25", "8.25"),
+        ("4.99", "USD", "100", "4.99"),
+        ("4.99", "USD", "0", "0.00"),
+        ("500", "JPY", "15", "75"),
+        ("333", "JPY", "50", "167"),
+        ("333", "ISK", "50", "167"),
+    ] {
+        let part = money(amount, code).percentage(percent.parse().unwrap()).unwrap();
+
+        assert_eq!(part, money(expected, code), "{percent} % of {amount} {code}");
+    }
+}
+
+#[test]
+fn a_contained_percentage_is_what_was_added_to_the_rest() {
+    for (amount, code, percent, expected) in [
+        ("119.00", "EUR", "19", "19.00"),
+        ("107", "EUR", "7", "7"),
+        ("4.99", "EUR", "19", "0.80"),
+        ("10.00", "EUR", "0", "0"),
+        ("1100", "JPY", "10", "100"),
+    ] {
+        let part = money(amount, code).contained_percentage(percent.parse().unwrap()).unwrap();
+
+        assert_eq!(part, money(expected, code), "{percent} % within {amount} {code}");
+    }
+}
+
+#[test]
+fn a_negative_or_boundless_percentage_is_refused() {
+    let one = money("1", "USD");
+
+    for part in [one.percentage(Decimal::from(-50)), one.contained_percentage(Decimal::from(-50))] {
+        assert_eq!(part, Err(MoneyError::Negative));
+    }
+    assert_eq!(one.percentage(Decimal::MAX), Err(MoneyError::TooLarge));
+    assert_eq!(one.percentage(Decimal::new(1, 28)), Ok(money("0", "USD")));
+}
+
 fn any_currency() -> impl Strategy<Value = Currency> {
     prop::sample::select(Currency::ALL)
 }
@@ -260,6 +293,20 @@ proptest! {
             let part = u128::try_from(part.shown_units()).unwrap();
             prop_assert!(part == product / total_weight || part == product.div_ceil(total_weight));
         }
+    }
+
+    #[test]
+    fn a_percentage_is_the_nearest_amount((amount, _) in two_amounts(), hundredths in 0_i64..=10_000) {
+        let percent = Decimal::new(hundredths, 2);
+        let exact = amount.amount() * percent / Decimal::ONE_HUNDRED;
+        let contained = amount.amount() * percent / (Decimal::ONE_HUNDRED + percent);
+        let nearest = |exact: Decimal| {
+            let scale = amount.currency().scale();
+            exact.round_dp_with_strategy(scale, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
+        };
+
+        prop_assert_eq!(amount.percentage(percent).unwrap().amount(), nearest(exact));
+        prop_assert_eq!(amount.contained_percentage(percent).unwrap().amount(), nearest(contained));
     }
 
     #[test]

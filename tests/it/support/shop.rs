@@ -5,7 +5,7 @@ use std::sync::Arc;
 use berth::{
     app::App,
     config::Role,
-    domain::pricing::{self, LineRequest},
+    domain::pricing::{self, LineRequest, PricingRequest},
     effects::{CustomerContact, Effects, EventOutcome, NewOrder, NewOrderItem, NewStripeEvent},
     supervise::Supervisor,
     worker,
@@ -113,11 +113,10 @@ impl Stack {
 
 /// An order as the route makes one.
 pub(crate) fn new_order(app: &App, lines: &[(&str, u32)]) -> NewOrder {
-    let wanted: Vec<LineRequest> = lines
-        .iter()
-        .map(|(service, quantity)| LineRequest { service_id: (*service).to_owned(), quantity: *quantity })
-        .collect();
-    let quote = pricing::quote(&app.catalogue, app.currency, &wanted).unwrap();
+    let wanted: Vec<LineRequest> =
+        lines.iter().map(|(service, quantity)| LineRequest::new(*service, *quantity)).collect();
+    let asked = PricingRequest { tax: app.tax.treatment(None), ..PricingRequest::plain(app.currency, wanted) };
+    let quote = pricing::quote(&app.catalogue, &asked).unwrap();
     let items = quote.units.iter().map(|unit| {
         let service = &quote.lines[unit.line].service;
         NewOrderItem {
