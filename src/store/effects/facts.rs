@@ -2,6 +2,8 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod sessions;
+
 use std::collections::BTreeMap;
 
 use jiff_sqlx::ToSqlx;
@@ -17,6 +19,7 @@ pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Re
     refuse_mails(db, facts).await?;
     know_customers(db, facts).await?;
     open_sessions(db, facts).await?;
+    sessions::learn(db, facts).await?;
     note_created(db, facts).await
 }
 
