@@ -62,6 +62,9 @@ end
 $$;
 
 grant usage on schema berth to berth_app;
+-- A database may be set up so that a new function is nobody's but its owner's.
+grant execute on all functions in schema berth to berth_app;
+grant execute on function berth.show_id(text, uuid) to authenticated;
 -- What was issued and what was done by hand is evidence.
 revoke update, delete on berth.invoices, berth.audit from berth_app;
 -- There is one counter, and it only counts.

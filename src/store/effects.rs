@@ -69,7 +69,10 @@ pub(crate) async fn apply(
     orders::next_sessions(db, units, &mut applied).await?;
     guard_accounts(db, units, &mut applied).await?;
     move_accounts(db, units, &mut applied).await?;
+    let facts = gather(units, |e| &e.facts);
+    facts::note_created(db, &facts).await?;
     customers::write(db, units, &mut applied).await?;
+    facts::know_customers(db, &facts).await?;
     carts::write(db, units, &mut applied).await?;
     orders::insert(db, units, &mut applied).await?;
     coupons::write(db, units, &mut applied).await?;
@@ -84,7 +87,7 @@ pub(crate) async fn apply(
     papers::insert_audits(db, units).await?;
     papers::insert_tickets(db, units).await?;
     settle_events(db, units).await?;
-    facts::learn(db, &gather(units, |e| &e.facts)).await?;
+    facts::learn(db, &facts).await?;
     complete_orders(db, units).await?;
     applied.dispatches = insert_jobs(db, units, mails, overfull).await?;
     papers::issue_invoices(db, units).await?;

@@ -17,7 +17,7 @@ const VIEWS: [&str; 5] = ["my_orders", "my_order_items", "my_hosting", "my_invoi
 const DENIED: &str = "42501";
 
 /// What a database made by Supabase brings: its roles, its schema `auth` with an owner of its own, and, to be hard on
-/// us, grants on every new table to everybody. Migrations run there as no superuser.
+/// us, grants on every new table to everybody and on a new function to nobody. Migrations run there as no superuser.
 const SUPABASE: &str = "
     create role anon nologin noinherit;
     create role authenticated nologin noinherit;
@@ -39,7 +39,7 @@ const SUPABASE: &str = "
     alter function auth.uid() owner to supabase_auth_admin;
     grant usage on schema auth to anon, authenticated, service_role, owner_of_all;
     alter default privileges for role owner_of_all grant all on tables to anon, authenticated, service_role;
-    alter default privileges for role owner_of_all grant all on functions to anon, authenticated, service_role;
+    alter default privileges for role owner_of_all revoke execute on functions from public;
     alter default privileges for role owner_of_all grant usage on schemas to anon, authenticated, service_role;";
 
 /// A server with one migrated database.
@@ -179,6 +179,9 @@ async fn on_a_database_of_supabase_s_shape_nothing_of_its_own_is_touched_and_rig
 
     check_rights(&world).await;
 
+    let made = "insert into berth.coupons (id, code, discount_type, fixed, active, created_by, created_at)
+        values (gen_random_uuid(), 'FIVE', 'fixed', '{\"USD\": \"5.00\"}', true, 'staff', berth.now())";
+    assert_eq!(world.try_as("berth_app", None, made).await, Ok(vec![json!(1)]), "the program works as ever");
     let owners = "select pg_get_userbyid(proowner)::text from pg_proc where pronamespace = 'auth'::regnamespace";
     assert_eq!(world.texts(owners).await, ["supabase_auth_admin"], "its auth.uid() is the only function there");
     let columns = "select count(*)::text from information_schema.columns where table_schema = 'auth'";
