@@ -1,5 +1,15 @@
 //! What a handler or a route wants to become true, as data. The committer makes it true, all or none.
 
+mod cart;
+mod coupon;
+mod papers;
+
+pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
+pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
+pub use papers::{
+    ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
+};
+
 use berth_jobs::{
     AnyJob,
     ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId, StripeEventId},
@@ -21,6 +31,22 @@ pub struct Effects {
     pub(crate) account_moves: Vec<AccountMove>,
     /// Rows that were read and relied upon, and must not have changed.
     pub(crate) guards: Vec<Guard>,
+    /// Pages of orders that are to be followed by another. Refused when the order is not as it was read.
+    pub(crate) next_sessions: Vec<(OrderId, i32)>,
+    /// Who customers say that they are. Refused when they were anonymised.
+    pub(crate) profiles: Vec<ProfileChange>,
+    /// Customers to be forgotten. Refused while they have something that runs.
+    pub(crate) anonymised: Vec<CustomerId>,
+    /// Carts that go from one version to the next.
+    pub(crate) cart_changes: Vec<CartChange>,
+    /// Carts to be emptied. Ignored when they have changed.
+    pub(crate) cleared_carts: Vec<(CustomerId, i32)>,
+    /// What staff does to coupons. Refused when a code is taken or a limit too low.
+    pub(crate) coupon_changes: Vec<CouponChange>,
+    /// Uses of coupons to be taken. Refused when there is none left.
+    pub(crate) reservations: Vec<CouponReservation>,
+    /// How reserved uses end. Ignored where nothing is reserved.
+    pub(crate) coupon_uses: Vec<(OrderId, CouponUse)>,
     /// Orders as agreed, with their units. Refused when the order exists.
     pub(crate) new_orders: Vec<NewOrder>,
     /// Payments learnt of. Refused when the intent is known, or the order has been paid.
@@ -35,12 +61,18 @@ pub struct Effects {
     pub(crate) settled_events: Vec<SettledEvent>,
     /// Troubles for a person to look at. Ignored while the same one is open.
     pub(crate) alerts: Vec<Alert>,
+    /// What people did.
+    pub(crate) audits: Vec<NewAudit>,
+    /// Rights to listen to an order.
+    pub(crate) stream_tickets: Vec<NewStreamTicket>,
     /// What was learnt outside: true even when the rest is refused.
     pub(crate) facts: Vec<Fact>,
     /// Orders to be looked at for completion, after everything else.
     pub(crate) maybe_complete: Vec<OrderId>,
     /// Jobs to enqueue.
     pub(crate) jobs: Vec<NewJob>,
+    /// Invoices, numbered last of all. Ignored when the order has one.
+    pub(crate) invoices: Vec<NewInvoice>,
 }
 
 impl Effects {
@@ -156,6 +188,8 @@ pub enum Guard {
     Order(OrderId, i32),
     /// An account at a version.
     Account(AccountId, i32),
+    /// A customer's cart at a version.
+    Cart(CustomerId, i32),
 }
 
 /// An order as agreed, with its units.
@@ -179,6 +213,8 @@ pub struct NewOrder {
     pub expires_at: Timestamp,
     /// The caller's own key for it.
     pub idempotency: Option<Idempotency>,
+    /// What it was agreed under.
+    pub terms: OrderTerms,
     /// One a unit.
     pub items: Vec<NewOrderItem>,
 }
@@ -241,6 +277,8 @@ pub struct NewOrderItem {
     pub tax: Money,
     /// What this unit costs.
     pub total: Money,
+    /// What it was sold with.
+    pub terms: ItemTerms,
 }
 
 /// Money that came for an order.
@@ -372,6 +410,8 @@ pub enum Fact {
         /// Where the customer pays.
         url: Option<String>,
     },
+    /// How a page to pay on stands.
+    Session(SessionNews),
     /// The panel says that the account exists.
     AccountCreated {
         /// Which.

@@ -129,8 +129,12 @@ ids! {
     AccountId = "acc_";
     /// One attempt to take or give back money.
     PaymentId = "pay_";
+    /// A line of a customer's cart.
+    CartItemId = "cit_";
     /// A coupon.
     CouponId = "cpn_";
+    /// An invoice; customers know it by its number.
+    InvoiceId = "inv_";
     /// A mail to be sent once.
     MailId = "mail_";
     /// A job in the ledger.

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     app::App,
     domain::pricing::{self, LineRequest, PricingRequest, Quote},
-    effects::{CustomerContact, Effects, Fact, Idempotency, NewOrder, NewOrderItem},
+    effects::{CustomerContact, Effects, Fact, Idempotency, ItemTerms, NewOrder, NewOrderItem, OrderTerms},
     error::chain,
     gateways::stripe::{
         Amount, CheckoutLine, GatewayError, IdempotencyKey, Metadata, NewCheckoutSession, NewCustomer, Stripe,
@@ -181,6 +181,7 @@ fn new_order(now: Timestamp, customer: CustomerContact, quote: &Quote, idempoten
             discount: unit.discount,
             tax: unit.tax,
             total: unit.total,
+            terms: ItemTerms::default(),
         })
     });
     NewOrder {
@@ -193,6 +194,7 @@ fn new_order(now: Timestamp, customer: CustomerContact, quote: &Quote, idempoten
         created_at: now,
         expires_at: now.checked_add(PAYABLE).unwrap_or(now),
         idempotency,
+        terms: OrderTerms::default(),
         items: items.collect(),
     }
 }

@@ -124,7 +124,7 @@ pub async fn list(
         .transpose()
         .map_err(|error| Problem::invalid_request(format!("starting_after: {error}")))?;
     let phases = phases_of(query.status.as_deref())?;
-    let page = Page { limit: query.fetch(), before: before.map(|id| id.0), phases: &phases };
+    let page = Page { limit: query.fetch(), before: before.map(|id| id.0), phases: &phases, from: None, to: None };
     let accounts = app.store.accounts_of(customer.id, page).await.map_err(of_store)?;
     Ok(Json(query.page(accounts.into_iter().map(|account| AccountJson::of(account, None)).collect())))
 }

@@ -24,11 +24,13 @@ use crate::{
     failpoint,
     store::{
         Store,
-        effects::{self as rows, Refusal, UnitEffects},
+        effects::{self as rows, UnitEffects},
         jobs::{self, Dispatch, Settlements},
     },
 };
 use taken_rows::TakenRows;
+
+pub use crate::store::effects::{Refusal, Why};
 
 /// How many units may wait to be taken into a group before their senders wait.
 const WAITING_ROOM: usize = 1024;

@@ -1,10 +1,14 @@
 //! Hosting accounts, as they are read.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use std::collections::HashMap;
 
 use berth_jobs::ids::{AccountId, CustomerId, OrderId};
 use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -53,6 +57,12 @@ pub struct Account {
     pub control_panel_url: Option<String>,
     /// Which name servers its domains use.
     pub nameservers: Vec<String>,
+    /// The name of its site.
+    pub domain: Option<String>,
+    /// The options that it was sold with: an object.
+    pub configuration: Value,
+    /// The add-ons that it was sold with, each an object of id, name and price.
+    pub addons: Value,
     /// Whether it is renewed.
     pub auto_renew: bool,
     /// Whether its first password can still be revealed.
@@ -94,6 +104,9 @@ pub(super) struct AccountRow {
     site_url: Option<String>,
     control_panel_url: Option<String>,
     nameservers: Vec<String>,
+    domain: Option<String>,
+    configuration: Value,
+    addons: Value,
     auto_renew: bool,
     created_at: jiff_sqlx::Timestamp,
     activated_at: Option<jiff_sqlx::Timestamp>,
@@ -130,6 +143,8 @@ impl Store {
             page.before,
             page.phases,
             page.limit,
+            page.from.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+            page.to.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -178,6 +193,23 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| ((row.server, row.username), row.id)).collect())
+    }
+
+    /// Whether a live account has the domain, however it is spelt.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn domain_is_taken(&self, domain: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                   select
+                   from berth.hosting_accounts
+                   where lower(domain) = lower($1) and domain is not null and phase <> 'terminated'
+               ) as "taken!""#,
+            domain,
+        )
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// Takes the sealed first password away for good, to be shown this once; `None` when it was taken before.
@@ -244,6 +276,9 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
         site_url: row.site_url,
         control_panel_url: row.control_panel_url,
         nameservers: row.nameservers,
+        domain: row.domain,
+        configuration: row.configuration,
+        addons: row.addons,
         auto_renew: row.auto_renew,
         password_waits,
         created_at: row.created_at.to_jiff(),

@@ -1,10 +1,61 @@
 //! Customers, as they are read.
 
 use berth_jobs::ids::CustomerId;
+use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{Store, StoreError};
 
+/// Who a customer is, as far as they have said.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The subject of their token.
+    pub id: CustomerId,
+    /// Where mail goes.
+    pub email: String,
+    /// How to address them.
+    pub name: Option<String>,
+    /// On whose behalf they buy.
+    pub company: Option<String>,
+    /// ISO 3166-1 alpha-2, in capitals.
+    pub country: Option<String>,
+    /// Where: an object of texts.
+    pub address: Option<Value>,
+    /// By which their company is known to the tax office.
+    pub vat_id: Option<String>,
+    /// When they were first seen.
+    pub created_at: Timestamp,
+    /// When they were anonymised.
+    pub deleted_at: Option<Timestamp>,
+}
+
 impl Store {
+    /// Who a customer is; `None` for somebody who has done nothing here yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn profile(&self, id: CustomerId) -> Result<Option<Profile>, StoreError> {
+        let row = sqlx::query!(
+            r#"select email, name, company, country as "country: String", address, vat_id, created_at, deleted_at
+               from berth.customers
+               where id = $1"#,
+            id.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| Profile {
+            id,
+            email: row.email,
+            name: row.name,
+            company: row.company,
+            country: row.country,
+            address: row.address,
+            vat_id: row.vat_id,
+            created_at: row.created_at.to_jiff(),
+            deleted_at: row.deleted_at.map(|at| at.to_jiff()),
+        }))
+    }
+
     /// The id under which Stripe knows the customer, if it does.
     ///
     /// # Errors

@@ -1,23 +1,32 @@
 //! How effects become rows: one set-based statement a kind, for all units of a group together.
 //!
-//! Every transaction locks in this order: jobs, orders, accounts, then the rows that it inserts, each sorted by id.
+//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, customers, carts, coupons with
+//! their redemptions; then come the rows that it inserts, in the order of `apply`; the counter of invoices is last.
+//! What is touched out of turn by a later statement is locked in its turn before (`orders::lock_parents`).
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod carts;
+mod coupons;
+mod customers;
 mod facts;
+mod orders;
+mod papers;
+mod refusal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use berth_jobs::ids::JobId;
+use berth_jobs::ids::{AccountId, JobId};
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use refusal::{Refusal, Why};
+
 use super::jobs::{self, Dispatch, NewJobs};
 use crate::{
     domain::account::{AccountMove, Change, Intent},
-    effects::{Effects, Guard, NewJob, NewOrderItem},
-    failpoint,
+    effects::{Alert, Effects, Guard, NewJob},
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -25,14 +34,6 @@ use crate::{
 pub(crate) struct UnitEffects<'a> {
     pub(crate) effects: &'a Effects,
     pub(crate) job_id: Option<JobId>,
-}
-
-/// Why a unit's effects cannot become true any more.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{row} has changed meanwhile")]
-pub struct Refusal {
-    /// The row that stands in the way.
-    pub row: String,
 }
 
 /// What came of a group.
@@ -45,8 +46,13 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
-    fn refuse(&mut self, unit: usize, row: String) {
-        self.refused.entry(unit).or_insert(Refusal { row });
+    /// The first reason counts: what follows may only follow from it.
+    fn refuse(&mut self, unit: usize, row: String, why: Why) {
+        self.refused.entry(unit).or_insert(Refusal { row, why });
+    }
+
+    fn is_refused(&self, unit: usize) -> bool {
+        self.refused.contains_key(&unit)
     }
 }
 
@@ -57,24 +63,34 @@ pub(crate) async fn apply(
     overfull: &[String],
 ) -> Result<Applied, sqlx::Error> {
     let mut applied = Applied::default();
-    lock_parents(db, units).await?;
+    orders::lock_parents(db, units).await?;
     guard_orders(db, units, &mut applied).await?;
-    move_orders(db, units, &mut applied).await?;
+    orders::advance(db, units, &mut applied).await?;
+    orders::next_sessions(db, units, &mut applied).await?;
     guard_accounts(db, units, &mut applied).await?;
     move_accounts(db, units, &mut applied).await?;
-    insert_orders(db, units, &mut applied).await?;
+    let facts = gather(units, |e| &e.facts);
+    facts::note_created(db, &facts).await?;
+    customers::write(db, units, &mut applied).await?;
+    facts::know_customers(db, &facts).await?;
+    carts::write(db, units, &mut applied).await?;
+    orders::insert(db, units, &mut applied).await?;
+    coupons::write(db, units, &mut applied).await?;
     insert_payments(db, units, &mut applied).await?;
-    insert_accounts(db, units, &mut applied).await?;
+    let without_domain = insert_accounts(db, units, &mut applied).await?;
     if !applied.refused.is_empty() {
         return Ok(applied);
     }
     insert_events(db, units).await?;
     let mails = insert_mails(db, units).await?;
-    insert_alerts(db, units).await?;
+    insert_alerts(db, units, &without_domain).await?;
+    papers::insert_audits(db, units).await?;
+    papers::insert_tickets(db, units).await?;
     settle_events(db, units).await?;
-    facts::learn(db, &gather(units, |e| &e.facts)).await?;
+    facts::learn(db, &facts).await?;
     complete_orders(db, units).await?;
     applied.dispatches = insert_jobs(db, units, mails, overfull).await?;
+    papers::issue_invoices(db, units).await?;
     Ok(applied)
 }
 
@@ -83,22 +99,17 @@ fn gather<'a, T>(units: &[UnitEffects<'a>], kind: impl Fn(&'a Effects) -> &'a [T
     units.iter().enumerate().flat_map(|(at, unit)| kind(unit.effects).iter().map(move |item| (at, item))).collect()
 }
 
-fn job_of(units: &[UnitEffects<'_>], at: usize) -> Option<Uuid> {
-    units.get(at).and_then(|unit| unit.job_id).map(|id| id.0)
+/// As [`gather`], without the units that are refused: what they wanted may lean on what was not written.
+fn standing<'a, T>(
+    units: &[UnitEffects<'a>],
+    applied: &Applied,
+    kind: impl Fn(&'a Effects) -> &'a [T],
+) -> Vec<(usize, &'a T)> {
+    gather(units, kind).into_iter().filter(|(unit, _)| !applied.is_refused(*unit)).collect()
 }
 
-/// Orders whose completion will be looked at are locked before their accounts move, so that of several
-/// transactions which make the last accounts active one sees them all.
-async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
-    let ids: BTreeSet<Uuid> = gather(units, |e| &e.maybe_complete).into_iter().map(|(_, id)| id.0).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = ids.into_iter().collect();
-    sqlx::query!("select id from berth.orders where id = any ($1) order by id for no key update", &ids)
-        .fetch_all(db)
-        .await?;
-    Ok(())
+fn job_of(units: &[UnitEffects<'_>], at: usize) -> Option<Uuid> {
+    units.get(at).and_then(|unit| unit.job_id).map(|id| id.0)
 }
 
 async fn guard_orders(
@@ -108,7 +119,7 @@ async fn guard_orders(
 ) -> Result<(), sqlx::Error> {
     let guards = gather(units, |e| &e.guards).into_iter().filter_map(|(unit, guard)| match guard {
         Guard::Order(id, version) => Some((unit, id.0, *version, id.to_string())),
-        Guard::Account(..) => None,
+        Guard::Account(..) | Guard::Cart(..) => None,
     });
     let guards: Vec<_> = guards.collect();
     if guards.is_empty() {
@@ -130,7 +141,7 @@ async fn guard_accounts(
 ) -> Result<(), sqlx::Error> {
     let guards = gather(units, |e| &e.guards).into_iter().filter_map(|(unit, guard)| match guard {
         Guard::Account(id, version) => Some((unit, id.0, *version, id.to_string())),
-        Guard::Order(..) => None,
+        Guard::Order(..) | Guard::Cart(..) => None,
     });
     let guards: Vec<_> = guards.collect();
     if guards.is_empty() {
@@ -150,47 +161,9 @@ async fn guard_accounts(
 fn compare(guards: Vec<(usize, Uuid, i32, String)>, versions: &BTreeMap<Uuid, i32>, applied: &mut Applied) {
     for (unit, id, version, name) in guards {
         if versions.get(&id) != Some(&version) {
-            applied.refuse(unit, name);
+            applied.refuse(unit, name, Why::RowChanged);
         }
     }
-}
-
-async fn move_orders(
-    db: &mut PgConnection,
-    units: &[UnitEffects<'_>],
-    applied: &mut Applied,
-) -> Result<(), sqlx::Error> {
-    let mut moves = gather(units, |e| &e.order_moves);
-    if moves.is_empty() {
-        return Ok(());
-    }
-    moves.sort_by_key(|(_, step)| step.id());
-    let ids: Vec<Uuid> = moves.iter().map(|(_, step)| step.id().0).collect();
-    let versions: Vec<i32> = moves.iter().map(|(_, step)| step.version()).collect();
-    let from: Vec<String> = moves.iter().map(|(_, step)| step.from().to_string()).collect();
-    let to: Vec<String> = moves.iter().map(|(_, step)| step.to().to_string()).collect();
-    let reasons: Vec<String> = moves.iter().map(|(_, step)| step.reason().to_owned()).collect();
-    let by: Vec<Option<Uuid>> = moves.iter().map(|(unit, _)| job_of(units, *unit)).collect();
-    let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
-        "src/store/queries/move_orders.sql",
-        &ids,
-        &versions,
-        &from,
-        &to,
-        &reasons,
-        &by as &[Option<Uuid>],
-        failpoint::broken("order_versions"),
-    )
-    .fetch_all(db)
-    .await?
-    .into_iter()
-    .collect();
-    for (unit, step) in moves {
-        if !moved.contains(&step.id().0) {
-            applied.refuse(unit, step.id().to_string());
-        }
-    }
-    Ok(())
 }
 
 /// The columns of account moves. Arrays of one row a move.
@@ -279,80 +252,9 @@ async fn move_accounts(
     .collect();
     for (unit, step) in moves {
         if !moved.contains(&step.id().0) {
-            applied.refuse(unit, step.id().to_string());
+            applied.refuse(unit, step.id().to_string(), Why::RowChanged);
         }
     }
-    Ok(())
-}
-
-async fn insert_orders(
-    db: &mut PgConnection,
-    units: &[UnitEffects<'_>],
-    applied: &mut Applied,
-) -> Result<(), sqlx::Error> {
-    let orders = gather(units, |e| &e.new_orders);
-    for (unit, order) in orders {
-        // Each order is written on its own: a checkout is one order, and groups of them are rare.
-        sqlx::query!(
-            "insert into berth.customers (id, email, name)
-             values ($1, $2, $3)
-             on conflict (id) do update
-             set email = excluded.email, name = coalesce(excluded.name, customers.name), updated_at = now()
-             where (customers.email, customers.name) is distinct from
-                   (excluded.email, coalesce(excluded.name, customers.name))",
-            order.customer.id.0,
-            order.customer.email,
-            order.customer.name,
-        )
-        .execute(&mut *db)
-        .await?;
-        let inserted = sqlx::query_file!(
-            "src/store/queries/insert_order.sql",
-            order.id.0,
-            order.customer.id.0,
-            order.total.currency().code(),
-            order.subtotal.amount(),
-            order.discount.amount(),
-            order.tax.amount(),
-            order.total.amount(),
-            order.created_at.to_sqlx(),
-            order.expires_at.to_sqlx(),
-            order.idempotency.as_ref().map(|i| i.key.clone()),
-            order.idempotency.as_ref().map(|i| i.request_hash.to_vec()),
-        )
-        .execute(&mut *db)
-        .await?
-        .rows_affected();
-        if inserted == 0 {
-            applied.refuse(unit, order.id.to_string());
-            continue;
-        }
-        insert_items(db, order.id.0, &order.items).await?;
-    }
-    Ok(())
-}
-
-async fn insert_items(db: &mut PgConnection, order_id: Uuid, items: &[NewOrderItem]) -> Result<(), sqlx::Error> {
-    let text = |f: fn(&NewOrderItem) -> String| items.iter().map(f).collect::<Vec<_>>();
-    let sums = |f: fn(&NewOrderItem) -> rust_decimal::Decimal| items.iter().map(f).collect::<Vec<_>>();
-    sqlx::query_file!(
-        "src/store/queries/insert_order_items.sql",
-        order_id,
-        &items.iter().map(|item| item.id.0).collect::<Vec<_>>(),
-        &text(|item| item.service_id.clone()),
-        &text(|item| item.name.clone()),
-        &text(|item| item.service_type.to_owned()),
-        &text(|item| item.plan_name.clone()),
-        &text(|item| item.billing_cycle.as_str().to_owned()),
-        &text(|item| item.package.clone()),
-        &text(|item| item.pool.clone()),
-        &sums(|item| item.price.amount()),
-        &sums(|item| item.discount.amount()),
-        &sums(|item| item.tax.amount()),
-        &sums(|item| item.total.amount()),
-    )
-    .execute(db)
-    .await?;
     Ok(())
 }
 
@@ -392,23 +294,24 @@ async fn insert_payments(
     .collect();
     for (unit, payment) in payments {
         if !inserted.contains(&payment.id.0) {
-            applied.refuse(unit, format!("the payment of {}", payment.order_id));
+            applied.refuse(unit, format!("the payment of {}", payment.order_id), Why::AlreadyThere);
         }
     }
     Ok(())
 }
 
+/// Inserts accounts; tells of those whose domain is another one's.
 async fn insert_accounts(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
     applied: &mut Applied,
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<Alert>, sqlx::Error> {
     let mut accounts = gather(units, |e| &e.new_accounts);
     if accounts.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     accounts.sort_by_key(|(_, account)| account.order_item_id);
-    let inserted: BTreeSet<Uuid> = sqlx::query_file_scalar!(
+    let inserted = sqlx::query_file!(
         "src/store/queries/insert_accounts.sql",
         &accounts.iter().map(|(_, account)| account.id.0).collect::<Vec<_>>(),
         &accounts.iter().map(|(_, account)| account.order_item_id.0).collect::<Vec<_>>(),
@@ -416,15 +319,21 @@ async fn insert_accounts(
         &accounts.iter().map(|(unit, _)| job_of(units, *unit)).collect::<Vec<_>>() as &[Option<Uuid>],
     )
     .fetch_all(db)
-    .await?
-    .into_iter()
-    .collect();
+    .await?;
+    let ids: BTreeSet<Uuid> = inserted.iter().map(|row| row.id).collect();
     for (unit, account) in accounts {
-        if !inserted.contains(&account.id.0) {
-            applied.refuse(unit, format!("the account of {}", account.order_item_id));
+        if !ids.contains(&account.id.0) {
+            applied.refuse(unit, format!("the account of {}", account.order_item_id), Why::AlreadyThere);
         }
     }
-    Ok(())
+    let without_domain = inserted.into_iter().filter_map(|row| Some((row.id, row.taken_domain?)));
+    Ok(without_domain
+        .map(|(id, domain)| Alert {
+            kind: "domain_taken",
+            subject: AccountId(id).to_string(),
+            detail: format!("it was bought for {domain}, which another account has: ask its customer for a name."),
+        })
+        .collect())
 }
 
 async fn insert_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
@@ -482,8 +391,9 @@ async fn insert_mails(
     Ok(ids.into_iter().map(|id| berth_jobs::mail::SendMail { mail_id: berth_jobs::ids::MailId(id) }).collect())
 }
 
-async fn insert_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
-    let alerts = gather(units, |e| &e.alerts);
+async fn insert_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>], more: &[Alert]) -> Result<(), sqlx::Error> {
+    let mut alerts = gather(units, |e| &e.alerts);
+    alerts.extend(more.iter().map(|alert| (usize::MAX, alert)));
     if alerts.is_empty() {
         return Ok(());
     }

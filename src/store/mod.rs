@@ -2,16 +2,22 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod audit_log;
+pub mod carts;
+pub mod checkout_sessions;
+pub mod coupons;
 pub mod customers;
 pub(crate) mod effects;
 pub mod events;
 pub mod inspection;
+pub mod invoices;
 pub mod jobs;
 pub mod leases;
 mod loader;
 pub mod mails;
 pub mod migrations;
 pub mod orders;
+pub mod stream_tickets;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 

@@ -1,10 +1,14 @@
 //! Orders, as they are read.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use std::collections::HashMap;
 
-use berth_jobs::ids::{AccountId, CustomerId, OrderId, OrderItemId};
+use berth_jobs::ids::{AccountId, CouponId, CustomerId, OrderId, OrderItemId};
 use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -13,7 +17,7 @@ use crate::{
         money::{Currency, Money},
         order::{OrderPhase, OrderState},
     },
-    effects::CustomerContact,
+    effects::{CustomerContact, ItemTerms},
 };
 
 /// An order with its units.
@@ -37,6 +41,20 @@ pub struct Order {
     pub checkout_url: Option<String>,
     /// Whether it renews an account.
     pub is_renewal: bool,
+    /// The coupon, and its code as it was spelt.
+    pub coupon: Option<(CouponId, String)>,
+    /// The version of the cart that it was made from.
+    pub cart_version: Option<i32>,
+    /// Who bought, as they were when they agreed.
+    pub customer_snapshot: Option<Value>,
+    /// Why the tax is what it is.
+    pub tax_note: Option<String>,
+    /// Which page it is paid on.
+    pub session_version: i32,
+    /// Why it was held.
+    pub hold_reason: Option<String>,
+    /// Why it failed.
+    pub failure: Option<String>,
     /// When it was agreed.
     pub created_at: Timestamp,
     /// Until when it can be paid.
@@ -64,10 +82,16 @@ pub struct OrderItem {
     pub plan_name: String,
     /// monthly or annual.
     pub billing_cycle: String,
-    /// Before discount and tax.
+    /// Before discount and tax, set-up fee included.
     pub price: Money,
+    /// This unit's share of the discount.
+    pub discount: Money,
+    /// This unit's tax.
+    pub tax: Money,
     /// What this unit costs.
     pub total: Money,
+    /// What it was sold with.
+    pub terms: ItemTerms,
     /// The account made for it.
     pub account_id: Option<AccountId>,
 }
@@ -86,7 +110,7 @@ pub struct HistoryStep {
     pub at: Timestamp,
 }
 
-/// How orders are listed: newest first, after a cursor, of a status.
+/// How orders and accounts are listed: newest first, after a cursor, of a status, of a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
     /// At most so many.
@@ -95,6 +119,10 @@ pub struct Page<'a> {
     pub before: Option<Uuid>,
     /// Only those in one of these phases; empty is all.
     pub phases: &'a [String],
+    /// Only those made at this time or later.
+    pub from: Option<Timestamp>,
+    /// Only those made before this time.
+    pub to: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -113,6 +141,14 @@ struct OrderRow {
     stripe_session_id: Option<String>,
     checkout_url: Option<String>,
     is_renewal: bool,
+    coupon_id: Option<Uuid>,
+    coupon_code: Option<String>,
+    cart_version: Option<i32>,
+    customer_snapshot: Option<Value>,
+    tax_note: Option<String>,
+    session_version: i32,
+    hold_reason: Option<String>,
+    failure: Option<String>,
     created_at: jiff_sqlx::Timestamp,
     expires_at: jiff_sqlx::Timestamp,
     paid_at: Option<jiff_sqlx::Timestamp>,
@@ -129,7 +165,17 @@ struct ItemRow {
     plan_name: String,
     billing_cycle: String,
     price: Decimal,
+    discount: Decimal,
+    tax: Decimal,
     total: Decimal,
+    setup_fee: Decimal,
+    tax_rate: Decimal,
+    tax_category: Option<String>,
+    configuration: Value,
+    addons: Value,
+    domain: Option<String>,
+    trial_days: i32,
+    renewal_price: Option<Decimal>,
     account_id: Option<Uuid>,
 }
 
@@ -188,6 +234,8 @@ impl Store {
             page.before,
             page.phases,
             page.limit,
+            page.from.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+            page.to.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -199,7 +247,8 @@ impl Store {
         let items = sqlx::query_as!(
             ItemRow,
             r#"select i.id, i.order_id, i.service_id, i.name, i.service_type, i.plan_name, i.billing_cycle,
-                      i.price, i.total, a.id as "account_id?"
+                      i.price, i.discount, i.tax, i.total, i.setup_fee, i.tax_rate, i.tax_category, i.configuration,
+                      i.addons, i.domain, i.trial_days, i.renewal_price, a.id as "account_id?"
                from berth.order_items i
                left join berth.hosting_accounts a on a.order_item_id = i.id
                where i.order_id = any ($1)
@@ -257,7 +306,10 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
                 plan_name: item.plan_name.clone(),
                 billing_cycle: item.billing_cycle.clone(),
                 price: money(item.price)?,
+                discount: money(item.discount)?,
+                tax: money(item.tax)?,
                 total: money(item.total)?,
+                terms: terms_from(item),
                 account_id: item.account_id.map(AccountId),
             })
         })
@@ -276,10 +328,30 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
         stripe_session_id: row.stripe_session_id.clone(),
         checkout_url: row.checkout_url.clone(),
         is_renewal: row.is_renewal,
+        coupon: row.coupon_id.map(CouponId).zip(row.coupon_code.clone()),
+        cart_version: row.cart_version,
+        customer_snapshot: row.customer_snapshot.clone(),
+        tax_note: row.tax_note.clone(),
+        session_version: row.session_version,
+        hold_reason: row.hold_reason.clone(),
+        failure: row.failure.clone(),
         created_at: row.created_at.to_jiff(),
         expires_at: row.expires_at.to_jiff(),
         paid_at: row.paid_at.map(|at| at.to_jiff()),
         completed_at: row.completed_at.map(|at| at.to_jiff()),
         items,
     })
+}
+
+fn terms_from(item: &ItemRow) -> ItemTerms {
+    ItemTerms {
+        setup_fee: item.setup_fee,
+        tax_rate: item.tax_rate,
+        tax_category: item.tax_category.clone(),
+        configuration: item.configuration.clone(),
+        addons: item.addons.clone(),
+        domain: item.domain.clone(),
+        trial_days: u32::try_from(item.trial_days).unwrap_or(0),
+        renewal_price: item.renewal_price,
+    }
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod broken;
+mod buying;
 mod checkout;
 mod crash;
 mod groups;
@@ -13,6 +14,7 @@ mod poison;
 mod postgres;
 mod provisioning;
 mod redis;
+mod rights;
 mod shutdown;
 mod support;
 mod webhook;

@@ -6,6 +6,9 @@ use uuid::Uuid;
 
 use crate::effects::{Effects, Guard};
 
+/// Stands for the one row of the counter of invoices.
+const INVOICE_COUNTER: Uuid = Uuid::max();
+
 /// The rows that a group's units touch. One unit may have a row for itself, or several may share it.
 #[derive(Default)]
 pub(super) struct TakenRows {
@@ -45,7 +48,20 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.guards.iter().map(|guard| match guard {
         Guard::Order(id, _) => (id.0, true),
         Guard::Account(id, _) => (id.0, true),
+        Guard::Cart(customer, _) => (customer.0, true),
     }));
+    rows.extend(effects.next_sessions.iter().map(|(order, _)| (order.0, true)));
+    rows.extend(effects.coupon_uses.iter().map(|(order, _)| (order.0, true)));
+    // A customer's row and cart.
+    rows.extend(effects.profiles.iter().map(|profile| (profile.customer.id.0, true)));
+    rows.extend(effects.anonymised.iter().map(|customer| (customer.0, true)));
+    rows.extend(effects.cart_changes.iter().map(|change| (change.customer.id.0, true)));
+    rows.extend(effects.cleared_carts.iter().map(|(customer, _)| (customer.0, true)));
+    // Uses are counted for all units of a group together; whoever changes a coupon has it for himself.
+    rows.extend(effects.coupon_changes.iter().map(|change| (change.id().0, true)));
+    rows.extend(effects.reservations.iter().map(|reservation| (reservation.coupon_id.0, false)));
+    // Invoices are numbered together as well: the counter is shared by all who need it.
+    rows.extend(effects.invoices.iter().map(|_| (INVOICE_COUNTER, false)));
     rows.extend(effects.maybe_complete.iter().map(|order| (order.0, false)));
     rows
 }

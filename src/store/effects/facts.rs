@@ -2,6 +2,8 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod sessions;
+
 use std::collections::BTreeMap;
 
 use jiff_sqlx::ToSqlx;
@@ -10,14 +12,13 @@ use uuid::Uuid;
 
 use crate::effects::Fact;
 
-/// Writes what was learnt outside. Each fact is true whoever tells it, and telling it twice changes nothing.
+/// Writes what was learnt of mails and of pages to pay on. Each fact is true whoever tells it, and telling it twice changes nothing.
 pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
     attempt_mails(db, facts).await?;
     accept_mails(db, facts).await?;
     refuse_mails(db, facts).await?;
-    know_customers(db, facts).await?;
     open_sessions(db, facts).await?;
-    note_created(db, facts).await
+    sessions::learn(db, facts).await
 }
 
 async fn attempt_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
@@ -84,7 +85,8 @@ async fn refuse_mails(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result
     Ok(())
 }
 
-async fn know_customers(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+/// What was learnt of customers, written where a transaction locks customers.
+pub(super) async fn know_customers(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
     let mut known: BTreeMap<Uuid, &str> = BTreeMap::new();
     for (_, fact) in facts {
         if let Fact::CustomerKnown { customer_id, stripe_customer_id } = fact {
@@ -148,7 +150,8 @@ struct CreatedColumns {
     nameservers: Vec<String>,
 }
 
-async fn note_created(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+/// What was learnt of accounts, written where a transaction locks accounts.
+pub(super) async fn note_created(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
     let mut created: BTreeMap<Uuid, CreatedColumns> = BTreeMap::new();
     for (_, fact) in facts {
         if let Fact::AccountCreated { account_id, remote_id, site_url, control_panel_url, nameservers } = fact {

@@ -2,7 +2,7 @@ select
     a.id, a.customer_id, c.email, c.name as customer_name, a.order_id, a.phase, a.version,
     a.service_id, a.service_name, a.service_type, a.plan_name, a.billing_cycle, a.package, a.pool,
     a.server, a.username, a.sealed_password, a.username_salt, a.intended_at,
-    a.remote_id, a.site_url, a.control_panel_url, a.nameservers, a.auto_renew,
+    a.remote_id, a.site_url, a.control_panel_url, a.nameservers, a.domain, a.configuration, a.addons, a.auto_renew,
     a.created_at, a.activated_at, a.expires_at, a.suspension_reason, a.failure
 from berth.hosting_accounts a
 join berth.customers c on c.id = a.customer_id

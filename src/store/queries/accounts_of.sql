@@ -2,12 +2,14 @@ select
     a.id, a.customer_id, c.email, c.name as customer_name, a.order_id, a.phase, a.version,
     a.service_id, a.service_name, a.service_type, a.plan_name, a.billing_cycle, a.package, a.pool,
     a.server, a.username, a.sealed_password, a.username_salt, a.intended_at,
-    a.remote_id, a.site_url, a.control_panel_url, a.nameservers, a.auto_renew,
+    a.remote_id, a.site_url, a.control_panel_url, a.nameservers, a.domain, a.configuration, a.addons, a.auto_renew,
     a.created_at, a.activated_at, a.expires_at, a.suspension_reason, a.failure
 from berth.hosting_accounts a
 join berth.customers c on c.id = a.customer_id
 where a.customer_id = $1
   and ($2::uuid is null or a.id < $2)
   and (cardinality($3::text[]) = 0 or a.phase = any ($3))
+  and ($5::timestamptz is null or a.created_at >= $5)
+  and ($6::timestamptz is null or a.created_at < $6)
 order by a.id desc
 limit $4

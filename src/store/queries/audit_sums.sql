@@ -1,3 +1,5 @@
+-- A unit's price includes its set-up fee, so the prices sum to the subtotal; the table's checks see to it that no fee
+-- is more than the price that it is part of.
 select 'order ' || berth.show_id('ord_', o.id) || ' says ' || o.total || ', its units sum to ' || s.total as "line!"
 from berth.orders o
 join (

@@ -1,11 +1,14 @@
 select
     o.id, o.customer_id, c.email, c.name as customer_name, o.phase, o.version, o.currency as "currency!: String",
     o.subtotal, o.discount, o.tax, o.total, o.stripe_session_id, o.checkout_url, o.is_renewal,
-    o.created_at, o.expires_at, o.paid_at, o.completed_at
+    o.coupon_id, o.coupon_code, o.cart_version, o.customer_snapshot, o.tax_note, o.session_version,
+    o.hold_reason, o.failure, o.created_at, o.expires_at, o.paid_at, o.completed_at
 from berth.orders o
 join berth.customers c on c.id = o.customer_id
 where o.customer_id = $1
   and ($2::uuid is null or o.id < $2)
   and (cardinality($3::text[]) = 0 or o.phase = any ($3))
+  and ($5::timestamptz is null or o.created_at >= $5)
+  and ($6::timestamptz is null or o.created_at < $6)
 order by o.id desc
 limit $4

@@ -9,6 +9,7 @@ pub(crate) mod keeper;
 pub(crate) mod load;
 mod panel;
 pub(crate) mod process;
+pub(crate) mod purchase;
 pub(crate) mod raw;
 pub(crate) mod shop;
 mod stack;

@@ -6,7 +6,7 @@ use berth::{
     app::App,
     config::Role,
     domain::pricing::{self, LineRequest, PricingRequest},
-    effects::{CustomerContact, Effects, EventOutcome, NewOrder, NewOrderItem, NewStripeEvent},
+    effects::{CustomerContact, Effects, EventOutcome, ItemTerms, NewOrder, NewOrderItem, NewStripeEvent, OrderTerms},
     supervise::Supervisor,
     worker,
 };
@@ -132,6 +132,7 @@ pub(crate) fn new_order(app: &App, lines: &[(&str, u32)]) -> NewOrder {
             discount: unit.discount,
             tax: unit.tax,
             total: unit.total,
+            terms: ItemTerms::default(),
         }
     });
     let user = Uuid::new_v4();
@@ -146,6 +147,7 @@ pub(crate) fn new_order(app: &App, lines: &[(&str, u32)]) -> NewOrder {
         created_at: now,
         expires_at: now + SignedDuration::from_hours(23),
         idempotency: None,
+        terms: OrderTerms::default(),
         items: items.collect(),
     }
 }

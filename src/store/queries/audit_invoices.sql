@@ -1,0 +1,12 @@
+-- Orders of before there were invoices carry no snapshot of their customer, and owe none.
+select 'order ' || berth.show_id('ord_', o.id) || ' was paid and has no invoice' as "line!"
+from berth.orders o
+where o.paid_at is not null
+  and o.customer_snapshot is not null
+  and not exists (select from berth.invoices i where i.order_id = o.id)
+union all
+select 'invoice ' || i.number || ' is of order ' || berth.show_id('ord_', o.id) || ', which was never paid'
+from berth.invoices i
+join berth.orders o on o.id = i.order_id
+where o.paid_at is null
+limit $1
