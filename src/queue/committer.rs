@@ -5,10 +5,11 @@
 //! time, so that a customer who waits does not stand behind the jobs, and while one lane waits for the disk the others
 //! work. To the database the lanes are like three processes: what meets in two of them is decided by versions and locks.
 
+mod settling;
 mod taken_rows;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     time::Duration,
 };
 
@@ -19,15 +20,16 @@ use uuid::Uuid;
 
 use super::redis::RedisQueues;
 use crate::{
-    effects::{Alert, Effects},
+    effects::Effects,
     error::chain,
     failpoint,
     store::{
         Store,
         effects::{self as rows, UnitEffects},
-        jobs::{self, Dispatch, Settlements},
+        jobs::Dispatch,
     },
 };
+use settling::settle;
 use taken_rows::TakenRows;
 
 pub use crate::store::effects::{Refusal, Why};
@@ -49,10 +51,13 @@ const STALE_CONNECTIONS: usize = 2;
 /// A group names its rows by their keys. Plans are kept as long as the connection, so one that was made while the tables
 /// were small would go on reading them whole: they are read by their indexes from the first row on. The table of one row
 /// that `berth.now()` reads then looks so dear that the plan would be compiled, which takes longer than all it does.
+/// A process that freezes in the middle of a group keeps its locks for less than a lease.
 const BEGIN: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'; \
+                     set local idle_in_transaction_session_timeout = '5s'; \
                      set local enable_seqscan = off; set local jit = off";
 /// As [`BEGIN`], for a group whose commit does not wait for the disk.
 const BEGIN_WITHOUT_DISK: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'; \
+                                  set local idle_in_transaction_session_timeout = '5s'; \
                                   set local enable_seqscan = off; set local jit = off; \
                                   set local synchronous_commit = off";
 
@@ -363,9 +368,7 @@ impl Lane {
     }
 
     async fn attempt(&mut self, group: &[Unit]) -> Result<Outcome, sqlx::Error> {
-        let begin =
-            if group.iter().all(|unit| matches!(unit.purpose, Purpose::Fence(_))) { BEGIN_WITHOUT_DISK } else { BEGIN };
-        let mut connection = self.begin(begin).await?;
+        let mut connection = self.begin(group).await?;
         let outcome = self.write(&mut connection, group).await;
         let ended = match &outcome {
             Ok(Outcome::Committed { .. }) => Ok(()),
@@ -377,7 +380,9 @@ impl Lane {
 
     /// Begins a transaction. A connection that was kept may be of a server that has gone since, and so may those that
     /// the pool has kept.
-    async fn begin(&mut self, begin: &'static str) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    async fn begin(&mut self, group: &[Unit]) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let may_be_lost = group.iter().all(|unit| matches!(unit.purpose, Purpose::Fence(_)));
+        let begin = if may_be_lost { BEGIN_WITHOUT_DISK } else { BEGIN };
         for _ in 0..STALE_CONNECTIONS {
             let mut connection = match self.connection.take() {
                 Some(kept) => kept,
@@ -421,7 +426,7 @@ impl Lane {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         failpoint::hit("committer.before_commit");
-        sqlx::raw_sql("commit").execute(db).await?;
+        sqlx::raw_sql("COMMIT").execute(db).await?;
         Ok(Outcome::Committed { lost: settled.lost, dispatches })
     }
 
@@ -519,86 +524,6 @@ fn after_refusal(claim: &Claim, failure: &CommitError) -> Settlement {
             Settlement::Dead { error }
         }
     }
-}
-
-struct Settled {
-    /// Units whose claim no longer holds, by their place.
-    lost: Vec<usize>,
-    dispatches: Vec<Dispatch>,
-    alerts: Vec<Alert>,
-}
-
-/// Settles and fences: locks the jobs of the group, and finds out whose claim no longer holds.
-async fn settle(db: &mut PgConnection, group: &[Unit]) -> Result<Settled, sqlx::Error> {
-    let mut done = (Vec::new(), Vec::new());
-    let mut held = (Vec::new(), Vec::new());
-    let mut others = Settlements::default();
-    let mut serials = Vec::new();
-    for unit in group {
-        match &unit.purpose {
-            Purpose::Write => {}
-            Purpose::Checkpoint(claim) | Purpose::Fence(claim) => {
-                held.0.push(claim.job_id.0);
-                held.1.push(claim.claim_id);
-            }
-            Purpose::Settle(claim, settlement) => {
-                serials.extend(claim.serial.clone());
-                if *settlement == Settlement::Done {
-                    done.0.push(claim.job_id.0);
-                    done.1.push(claim.claim_id);
-                } else {
-                    push_settlement(&mut others, claim, settlement);
-                }
-            }
-        }
-    }
-    let mut holding: HashSet<(Uuid, Uuid)> = HashSet::with_capacity(group.len());
-    let mut alerts = Vec::new();
-    if !done.0.is_empty() {
-        holding.extend(jobs::settle_done(db, &done.0, &done.1).await?.iter().map(|held| (held.id, held.claim_id)));
-    }
-    if !others.ids.is_empty() {
-        for settled in jobs::settle(db, &others).await? {
-            holding.insert((settled.id, settled.claim_id));
-            if settled.state == "dead" {
-                alerts.push(Alert {
-                    kind: "job_dead",
-                    subject: JobId(settled.id).to_string(),
-                    detail: format!(
-                        "{} is dead: {}. When its cause is mended, `berth jobs retry {}`.",
-                        settled.kind,
-                        settled.last_error.unwrap_or_default(),
-                        JobId(settled.id),
-                    ),
-                });
-            }
-        }
-    }
-    if !held.0.is_empty() {
-        holding.extend(jobs::hold_claims(db, &held.0, &held.1).await?.iter().map(|held| (held.id, held.claim_id)));
-    }
-    let dispatches = if serials.is_empty() { Vec::new() } else { jobs::successors(db, &serials).await? };
-    let lost = |unit: &Unit| unit.claim().is_some_and(|claim| !holding.contains(&(claim.job_id.0, claim.claim_id)));
-    let lost = group.iter().enumerate().filter(|(_, unit)| lost(unit)).map(|(at, _)| at).collect();
-    Ok(Settled { lost, dispatches, alerts })
-}
-
-fn push_settlement(rows: &mut Settlements, claim: &Claim, settlement: &Settlement) {
-    let (state, due_in, error, give_up_after) = match settlement {
-        Settlement::Done => ("done", None, None, None),
-        Settlement::Retry { after, error } => ("queued", Some(*after), Some(error), None),
-        Settlement::Snooze { after, give_up_after, reason } => {
-            ("queued", Some(*after), Some(reason), Some(*give_up_after))
-        }
-        Settlement::Cancel { reason } => ("cancelled", None, Some(reason), None),
-        Settlement::Dead { error } => ("dead", None, Some(error), None),
-    };
-    rows.ids.push(claim.job_id.0);
-    rows.claim_ids.push(claim.claim_id);
-    rows.states.push(state);
-    rows.due_in.push(due_in.map(|time| time.as_secs_f64()));
-    rows.errors.push(error.cloned());
-    rows.give_up_after.push(give_up_after.map(|time| time.as_secs_f64()));
 }
 
 /// Deadlocks and serialization failures: the same again may well succeed.
