@@ -123,7 +123,7 @@ pub(crate) const CRATES_OF_THE_JOBS: &[&str] = &["std", "core", "alloc", "schema
 
 /// Where a library is spoken to; elsewhere a type of our own stands for it.
 pub(crate) const PLACES: &[(&str, &[&str])] = &[
-    ("sqlx", &["src/store/", "src/queue/committer.rs", "src/dev/", "src/cli/"]),
+    ("sqlx", &["src/store/", "src/queue/committer.rs", "src/queue/committer/settling.rs", "src/dev/", "src/cli/"]),
     ("jiff_sqlx", &["src/store/"]),
     (
         "redis",
