@@ -25,8 +25,6 @@ const GROUP: u64 = 50;
 const MAILS_AN_EVENT: u64 = 2;
 /// At least so many times the rate of one transaction a job.
 const GOAL: f64 = 2.0;
-/// Slots of each queue. The defaults (64, 32, 32) are for panels and mail servers that answer slowly and want few at once.
-const SLOTS: &str = "128";
 const PREPARED: &str = "prepared";
 /// How long all of it may take at the very most.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -47,7 +45,8 @@ struct Reference {
     cpu_us: f64,
 }
 
-pub(crate) async fn measure(rounds: usize, events: u64) -> Result<Report> {
+/// `slots` are those of each queue.
+pub(crate) async fn measure(rounds: usize, events: u64, slots: u32) -> Result<Report> {
     let stack = Stack::start().await?;
     let pool = stack.database(PREPARED).await?;
     sqlx::query(include_str!("pgbench/orders.sql")).bind(i64::try_from(events)?).execute(&pool).await?;
@@ -60,24 +59,25 @@ pub(crate) async fn measure(rounds: usize, events: u64) -> Result<Report> {
 
     let (mut ours, mut singly, mut grouped) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        ours.push(round(&stack, events).await?);
+        ours.push(round(&stack, events, slots).await?);
         singly.push(pgbench(&stack, "single.sql", include_str!("pgbench/single.sql"), events, 1).await?);
         grouped.push(pgbench(&stack, "group.sql", include_str!("pgbench/group.sql"), events, GROUP).await?);
     }
-    Ok(report(events, &ours, &singly, &grouped))
+    Ok(report(events, slots, &ours, &singly, &grouped))
 }
 
-async fn round(stack: &Stack, events: u64) -> Result<Round> {
+async fn round(stack: &Stack, events: u64, slots: u32) -> Result<Round> {
     const NAME: &str = "e2e";
     let pool = stack.copy(PREPARED, NAME).await?;
     stack.redis.flushall().await?;
     let (mut sink, sink_at): (Child, sink::Ready) = Child::start(sink::ROLE, &()).await?;
     let smtp_url = format!("smtp://{}", sink_at.address);
-    let slots = ["payments", "provisioning", "mail"].map(|queue| format!("work.concurrency.{queue}"));
+    let (queues, slots) =
+        (["payments", "provisioning", "mail"].map(|q| format!("work.concurrency.{q}")), slots.to_string());
     let mut settings = vec![("mail.smtp_url", smtp_url.as_str())];
-    settings.extend(slots.iter().map(|key| (key.as_str(), SLOTS)));
+    settings.extend(queues.iter().map(|key| (key.as_str(), slots.as_str())));
     let settings = stack.settings(NAME, &settings)?;
-    let (berth, at): (Child, Ready) = Child::start(berth::ROLE, &berth::Spec { settings, works: true }).await?;
+    let (berth, at): (Child, Ready) = Child::start(berth::ROLE, &berth::Spec::working(settings)).await?;
     let load_spec = load::Spec { secret: WEBHOOK_SECRET.to_owned(), connections: CONNECTIONS };
     let (mut load, ()) = Child::start(load::ROLE, &load_spec).await?;
     let () = load.ask(&Command::Prepare { first: 0, count: usize::try_from(events)? }).await?;
@@ -175,7 +175,7 @@ fn program() -> Result<PathBuf> {
     Ok(if beside.exists() { beside } else { PathBuf::from("pgbench") })
 }
 
-fn report(events: u64, ours: &[Round], singly: &[Reference], grouped: &[Reference]) -> Report {
+fn report(events: u64, slots: u32, ours: &[Round], singly: &[Reference], grouped: &[Reference]) -> Report {
     let mut report = Report::new("e2e");
     let mut table = vec![row(["", "round", "events/s"])];
     for (name, rates) in [
@@ -218,7 +218,7 @@ fn report(events: u64, ours: &[Round], singly: &[Reference], grouped: &[Referenc
     report.note(format!(
         "{events} events: Berth does {rate:.0} a second, {ratio:.2} times one transaction a job (goal: {GOAL}): {verdict}. \
          pgbench does only the SQL, at {CLIENTS} clients: ingest and four jobs, five transactions an event. \
-         Berth has {SLOTS} slots a queue."
+         Berth has {slots} slots a queue."
     ));
     report
 }

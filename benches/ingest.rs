@@ -28,7 +28,8 @@ pub(crate) async fn measure(rounds: usize, requests: usize) -> Result<Report> {
     let stack = Stack::start().await?;
     let pool = stack.database(DATABASE).await?;
     let settings = stack.settings(DATABASE, &[])?;
-    let (berth, berth_at): (Child, Ready) = Child::start(berth::ROLE, &berth::Spec { settings, works: false }).await?;
+    let (berth, berth_at): (Child, Ready) =
+        Child::start(berth::ROLE, &berth::Spec { works: false, ..berth::Spec::working(settings) }).await?;
     let bare_spec = bare::Spec { redis_url: stack.redis.url(), secret: WEBHOOK_SECRET.to_owned() };
     let (bare, bare_at): (Child, Ready) = Child::start(bare::ROLE, &bare_spec).await?;
     let load_spec = load::Spec { secret: WEBHOOK_SECRET.to_owned(), connections: CONNECTIONS };

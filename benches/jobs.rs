@@ -117,7 +117,7 @@ async fn round(stack: &Stack, batch: usize, length: Duration) -> Result<Round> {
     let pool = stack.copy(FILLED, NAME).await?;
     stack.redis.flushall().await?;
     let settings = stack.settings(NAME, &[("work.concurrency.sweeps", SLOTS)])?;
-    let (mut berth, _): (Child, Ready) = Child::start(berth::ROLE, &berth::Spec { settings, works: true }).await?;
+    let (mut berth, _): (Child, Ready) = Child::start(berth::ROLE, &berth::Spec::working(settings)).await?;
     // The first seconds fill caches and the backlog.
     let _: Enqueued = berth.ask(&clients(batch, Duration::from_secs(2))).await?;
     let before = stack.cpu(&berth);

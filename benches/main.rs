@@ -7,6 +7,7 @@
 #![expect(clippy::float_arithmetic, clippy::as_conversions, reason = "rates and percentiles of a measurement")]
 #![expect(clippy::disallowed_methods, reason = "its tasks end with the round that they measure")]
 
+mod checkout;
 mod checkout_event;
 mod child;
 mod cpu;
@@ -36,6 +37,8 @@ enum Name {
     E2e,
     /// How soon a job runs on an idle system, enqueued by HTTP and by SQL.
     Latency,
+    /// How soon a customer is sent to the payment page, with all well and with SMTP and the panel away.
+    Checkout,
     /// How soon `berth up` is ready, and the memory that it holds while idle.
     Idle,
 }
@@ -64,6 +67,13 @@ struct Options {
     /// How many events `e2e` handles.
     #[arg(long, default_value_t = 20_000)]
     events: u64,
+    /// How many jobs of a queue `e2e` runs at once. Berth's defaults (64, 32, 32) are for panels and mail servers that
+    /// answer slowly and want few at once.
+    #[arg(long, default_value_t = 128)]
+    slots: u32,
+    /// How many customers a round of `checkout` has.
+    #[arg(long, default_value_t = 2_000)]
+    checkouts: usize,
     /// What `cargo bench` says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -92,8 +102,9 @@ async fn measure(name: Name, options: &Options) -> Result<Report> {
     match name {
         Name::Jobs => jobs::measure(seconds, options.rounds.unwrap_or(3), options.rows).await,
         Name::Ingest => ingest::measure(options.rounds.unwrap_or(5), options.requests).await,
-        Name::E2e => e2e::measure(options.rounds.unwrap_or(3), options.events).await,
+        Name::E2e => e2e::measure(options.rounds.unwrap_or(3), options.events, options.slots).await,
         Name::Latency => latency::measure().await,
+        Name::Checkout => checkout::measure(options.rounds.unwrap_or(3), options.checkouts).await,
         Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
     }
 }

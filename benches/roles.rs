@@ -4,6 +4,7 @@ pub(crate) mod bare;
 pub(crate) mod berth;
 pub(crate) mod load;
 pub(crate) mod sink;
+pub(crate) mod stripe;
 
 use anyhow::{Result, bail};
 use tokio::runtime::{Builder, Runtime};
@@ -16,6 +17,9 @@ pub(crate) fn run(role: &str, spec: &str) -> Result<()> {
         // One core is left to those who are measured.
         load::ROLE => {
             Builder::new_current_thread().enable_all().build()?.block_on(load::run(serde_json::from_str(spec)?))
+        }
+        stripe::ROLE => {
+            Builder::new_current_thread().enable_all().build()?.block_on(stripe::run(serde_json::from_str(spec)?))
         }
         sink::ROLE => Builder::new_current_thread().enable_all().build()?.block_on(sink::run()),
         _ => bail!("there is no role {role}"),

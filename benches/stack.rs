@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 use crate::{child::Child, cpu::Cpu};
 
+pub(crate) const STRIPE_KEY: &str = "sk_test_berth";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_bench0123456789";
 
 /// What every contender is measured on; `fsync`, `synchronous_commit` and autovacuum are on.
@@ -76,7 +77,7 @@ impl Stack {
         let mut settings: Vec<(String, String)> = [
             ("database.url", self.app_url(database)?.as_str()),
             ("redis.url", &self.redis.url()),
-            ("stripe.secret_key", "sk_test_berth"),
+            ("stripe.secret_key", STRIPE_KEY),
             ("stripe.webhook_secrets", WEBHOOK_SECRET),
             ("shop.url", "http://shop.test"),
             ("shop.support_email", "help@shop.test"),

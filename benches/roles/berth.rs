@@ -35,6 +35,15 @@ pub(crate) struct Spec {
     pub(crate) settings: Vec<(String, String)>,
     /// Whether it runs jobs; it always serves HTTP.
     pub(crate) works: bool,
+    /// How long its panel takes to answer.
+    pub(crate) panel_latency: Duration,
+}
+
+impl Spec {
+    /// One that runs jobs, with a panel that answers at once.
+    pub(crate) fn working(settings: Vec<(String, String)>) -> Self {
+        Self { settings, works: true, panel_latency: Duration::ZERO }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +79,8 @@ pub(crate) async fn run(spec: Spec) -> Result<()> {
     let redis_url = config.redis.url.as_ref().context("the settings name a Redis")?.expose().clone();
     let namespace = config.redis.namespace.clone();
     let tasks = Supervisor::default();
-    let panels = Panels::new().with(SITE_SERVER, "memory", Arc::new(MemoryPanel::new()));
+    let panels =
+        Panels::new().with(SITE_SERVER, "memory", Arc::new(MemoryPanel::new().with_latency(spec.panel_latency)));
     let role = if spec.works { Role::Up } else { Role::Serve };
     let app = App::with_panels(config, role, &tasks, panels)?;
     app.clock.set(app.store.now().await?);

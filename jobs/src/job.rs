@@ -29,7 +29,8 @@ pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
         None
     }
 
-    /// While a job with this key waits, enqueueing it again changes nothing; during its run it means one more run.
+    /// While a job with this key waits, enqueueing it again means that one, which does not begin before this is
+    /// committed; during its run it means one more run.
     fn coalesce_key(&self) -> Option<String> {
         None
     }

@@ -138,7 +138,7 @@ impl Problem {
     #[must_use]
     pub fn unavailable(retry_after: Duration) -> Self {
         const DETAIL: &str =
-            "Nothing was changed. Wait as long as `Retry-After` says, then send the same request again.";
+            "Something that Berth needs is away. Wait as long as `Retry-After` says, then send the same request again.";
 
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", DETAIL);
         Self { retry_after: Some(retry_after), ..problem }

@@ -48,18 +48,20 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MOST_REFUSALS: u32 = 100;
 /// How many connections in a row may turn out to be of a server that has gone.
 const STALE_CONNECTIONS: usize = 2;
+macro_rules! bounded_begin {
+    () => {
+        "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'; \
+         set local idle_in_transaction_session_timeout = '5s'; \
+         set local enable_seqscan = off; set local jit = off"
+    };
+}
 /// A group names its rows by their keys. Plans are kept as long as the connection, so one that was made while the tables
 /// were small would go on reading them whole: they are read by their indexes from the first row on. The table of one row
 /// that `berth.now()` reads then looks so dear that the plan would be compiled, which takes longer than all it does.
 /// A process that freezes in the middle of a group keeps its locks for less than a lease.
-const BEGIN: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'; \
-                     set local idle_in_transaction_session_timeout = '5s'; \
-                     set local enable_seqscan = off; set local jit = off";
+const BEGIN: &str = bounded_begin!();
 /// As [`BEGIN`], for a group whose commit does not wait for the disk.
-const BEGIN_WITHOUT_DISK: &str = "begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'; \
-                                  set local idle_in_transaction_session_timeout = '5s'; \
-                                  set local enable_seqscan = off; set local jit = off; \
-                                  set local synchronous_commit = off";
+const BEGIN_WITHOUT_DISK: &str = concat!(bounded_begin!(), "; set local synchronous_commit = off");
 
 /// The right to settle one run of a job.
 #[derive(Clone, Debug)]
@@ -291,6 +293,8 @@ impl Lane {
             }
             let group = self.next_group();
             self.commit(group).await;
+            // Those who were answered just now may have more: it goes into the next group, not into the one after it.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -388,15 +392,15 @@ impl Lane {
                 Some(kept) => kept,
                 None => self.store.pool.acquire().await?,
             };
-            match sqlx::raw_sql(begin).execute(&mut *connection).await {
-                Ok(_) => return Ok(connection),
+            match self.store.pool.begin_on(&mut connection, begin).await {
+                Ok(()) => return Ok(connection),
                 // Dropped, it is looked at by the pool and closed.
                 Err(error) if is_away(&error) => drop(connection),
                 Err(error) => return Err(error),
             }
         }
         let mut connection = self.store.pool.acquire().await?;
-        sqlx::raw_sql(begin).execute(&mut *connection).await?;
+        self.store.pool.begin_on(&mut connection, begin).await?;
         Ok(connection)
     }
 
@@ -426,7 +430,11 @@ impl Lane {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         failpoint::hit("committer.before_commit");
-        sqlx::raw_sql("COMMIT").execute(db).await?;
+        if let Err(error) = sqlx::raw_sql("COMMIT").execute(db).await {
+            // It may have become true all the same. An id whose job is not there claims nothing.
+            self.push(dispatches);
+            return Err(error);
+        }
         Ok(Outcome::Committed { lost: settled.lost, dispatches })
     }
 

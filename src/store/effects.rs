@@ -10,6 +10,7 @@ mod carts;
 mod coupons;
 mod customers;
 mod facts;
+mod jobs;
 mod orders;
 mod papers;
 mod refusal;
@@ -23,10 +24,10 @@ use uuid::Uuid;
 
 pub use refusal::{Refusal, Why};
 
-use super::jobs::{self, Dispatch, NewJobs};
+use super::jobs::Dispatch;
 use crate::{
     domain::account::{AccountMove, Change, Intent},
-    effects::{Alert, Effects, Guard, NewJob},
+    effects::{Alert, Effects, Guard},
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -89,7 +90,7 @@ pub(crate) async fn apply(
     settle_events(db, units).await?;
     facts::learn(db, &facts).await?;
     complete_orders(db, units).await?;
-    applied.dispatches = insert_jobs(db, units, mails, overfull).await?;
+    applied.dispatches = jobs::insert(db, units, mails, overfull).await?;
     papers::issue_invoices(db, units).await?;
     Ok(applied)
 }
@@ -422,36 +423,6 @@ async fn complete_orders(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Re
     let ids: Vec<Uuid> = ids.into_iter().collect();
     sqlx::query_file!("src/store/queries/complete_orders.sql", &ids).execute(db).await?;
     Ok(())
-}
-
-async fn insert_jobs(
-    db: &mut PgConnection,
-    units: &[UnitEffects<'_>],
-    mails: Vec<berth_jobs::mail::SendMail>,
-    overfull: &[String],
-) -> Result<Vec<Dispatch>, sqlx::Error> {
-    let mails: Vec<NewJob> = mails.into_iter().map(|job| NewJob::now(job.into())).collect();
-    let mut all = gather(units, |e| &e.jobs);
-    all.extend(mails.iter().map(|job| (usize::MAX, job)));
-    if all.is_empty() {
-        return Ok(Vec::new());
-    }
-    all.sort_by(|(_, a), (_, b)| (&a.once_key, a.id).cmp(&(&b.once_key, b.id)));
-    let mut jobs = NewJobs::default();
-    for (unit, new) in all {
-        let kind = new.job.kind();
-        jobs.ids.push(new.id.0);
-        jobs.kinds.push(kind.name);
-        jobs.queues.push(kind.queue.as_str());
-        jobs.classes.push(kind.class.number());
-        jobs.payloads.push(new.job.payload().map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
-        jobs.once_keys.push(new.once_key.clone());
-        jobs.coalesce_keys.push(new.job.coalesce_key());
-        jobs.serials.push(new.job.serial());
-        jobs.run_ats.push(new.run_at.map(ToSqlx::to_sqlx));
-        jobs.caused_by.push(job_of(units, unit));
-    }
-    jobs::insert(db, &jobs, overfull).await
 }
 
 async fn settle_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {

@@ -1,7 +1,7 @@
 //! The processes that run jobs, and what becomes of the jobs of those that died.
 
 use berth_jobs::ids::JobId;
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -30,8 +30,7 @@ impl Store {
 
     /// Queues again whatever a process that stops still holds. No attempt was used. Answers how much it was.
     pub(crate) async fn give_back(&self, worker: Uuid) -> Result<u64, StoreError> {
-        let mut db = self.pool.acquire().await?;
-        Ok(requeue(&mut db, &Unsettled { workers: &[worker], ..Unsettled::default() }).await?)
+        Ok(requeue(&self.pool, &Unsettled { workers: &[worker], ..Unsettled::default() }).await?)
     }
 
     /// Queues again the jobs of processes whose lease has run out, and of those that have none. Each was started
@@ -49,7 +48,7 @@ impl Store {
         .await?;
         let mut reaped = 0;
         if !dead.is_empty() {
-            reaped = requeue(&mut tx, &Unsettled { workers: &dead, died: true, ..Unsettled::default() }).await?;
+            reaped = requeue(&mut *tx, &Unsettled { workers: &dead, died: true, ..Unsettled::default() }).await?;
         }
         tx.commit().await?;
         Ok(reaped)
@@ -57,8 +56,7 @@ impl Store {
 
     /// Queues again jobs that run under no lease at all: their process' row was removed while a claim was made.
     pub(crate) async fn reap_strays(&self) -> Result<u64, StoreError> {
-        let mut db = self.pool.acquire().await?;
-        Ok(requeue(&mut db, &Unsettled { strays: true, died: true, ..Unsettled::default() }).await?)
+        Ok(requeue(&self.pool, &Unsettled { strays: true, died: true, ..Unsettled::default() }).await?)
     }
 
     /// The claims of a process.
@@ -74,8 +72,7 @@ impl Store {
 
     /// Queues again jobs under these claims, which were never started.
     pub(crate) async fn give_back_claims(&self, claims: &[(JobId, Uuid)]) -> Result<(), StoreError> {
-        let mut db = self.pool.acquire().await?;
-        requeue(&mut db, &Unsettled { claims, ..Unsettled::default() }).await?;
+        requeue(&self.pool, &Unsettled { claims, ..Unsettled::default() }).await?;
         Ok(())
     }
 
@@ -113,7 +110,7 @@ struct Unsettled<'a> {
 }
 
 /// Queues the jobs of such runs again; answers how many there were.
-async fn requeue(db: &mut PgConnection, runs: &Unsettled<'_>) -> Result<u64, sqlx::Error> {
+async fn requeue<'c>(db: impl PgExecutor<'c>, runs: &Unsettled<'_>) -> Result<u64, sqlx::Error> {
     let (ids, claim_ids): (Vec<Uuid>, Vec<Uuid>) = runs.claims.iter().map(|(id, claim)| (id.0, *claim)).unzip();
     let done =
         sqlx::query_file!("src/store/queries/requeue.sql", runs.workers, runs.strays, runs.died, &ids, &claim_ids)

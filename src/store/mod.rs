@@ -17,6 +17,7 @@ mod loader;
 pub mod mails;
 pub mod migrations;
 pub mod orders;
+mod pool;
 pub mod stream_tickets;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
@@ -30,6 +31,7 @@ use uuid::Uuid;
 
 use crate::config::{self, SecretUrl};
 use loader::Loader;
+use pool::Pool;
 
 /// How long a request or a handler waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,7 +39,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The database, as the rest of the program sees it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     /// What handlers that run side by side ask for one row at a time.
     reads: Arc<Reads>,
 }
@@ -102,13 +104,13 @@ impl Store {
             // A connection that died is noticed by its next statement, which is retried: no ping before each use.
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self::on(pool))
+        Ok(Self { pool: Pool::new(pool, database.prepared), reads: Arc::default() })
     }
 
     /// A store on an existing pool.
     #[must_use]
     pub fn on(pool: PgPool) -> Self {
-        Self { pool, reads: Arc::default() }
+        Self { pool: Pool::new(pool, true), reads: Arc::default() }
     }
 
     /// Whether the database answers.
@@ -136,8 +138,7 @@ impl Store {
     }
 }
 
-/// Reads a database URL into options. Without `prepared`, statements are not cached on the server, so that
-/// poolers which hand a connection to another client between transactions can stand before the database.
+/// Reads a database URL into options. Without `prepared`, statements are not kept for another use.
 pub(crate) fn connect_options(url: &SecretUrl, prepared: bool) -> Result<PgConnectOptions, sqlx::Error> {
     let options = PgConnectOptions::from_str(url.expose().as_str())?.application_name("berth");
     Ok(if prepared { options } else { options.statement_cache_capacity(0) })

@@ -24,10 +24,11 @@ use super::support::{Stack, StackOptions, WatchedPanel, cutter::Cutter, shop};
 const COMPLETED: &str = "select count(*) from berth.orders where phase = 'completed'";
 const UNITS: [(&str, u32); 2] = [("shared-monthly", 10), ("wordpress-monthly", 10)];
 
-/// Keeps the committer busy with a row that somebody else holds until all `sends` have reached it, so that it finds
-/// them together.
+/// Keeps the committer's lanes of routes and of settlements busy with a row that somebody else holds until all `sends`
+/// have reached it, so that each finds its own together.
 async fn gathered<T>(stack: &Stack, app: &App, sends: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     let order = stack.agree(app, &[("shared-monthly", 1)]).await;
+    let claim = running_job(stack).await;
     let mut holder = stack.pool.begin().await.unwrap();
     sqlx::query("select id from berth.orders where id = $1 for update")
         .bind(order.0)
@@ -36,18 +37,21 @@ async fn gathered<T>(stack: &Stack, app: &App, sends: Vec<BoxFuture<'_, T>>) -> 
         .unwrap();
     let busy = tokio::spawn({
         let app = app.clone();
-        async move { app.committer.write(Effects::none().guard(Guard::Order(order, 1))).await }
+        async move {
+            let guarded = || Effects::none().guard(Guard::Order(order, 1));
+            tokio::join!(app.committer.write(guarded()), app.committer.settle(claim, Settlement::Done, guarded()))
+        }
     });
     stack
         .until_count(
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and usename = 'berth_app'",
-            1,
+            2,
         )
         .await;
     // The sends are polled first, and the first poll of each puts it into the committer's inbox.
     let (results, released) = tokio::join!(join_all(sends), holder.rollback());
     released.unwrap();
-    busy.await.unwrap().unwrap();
+    assert_eq!(busy.await.unwrap(), (Ok(()), Ok(())));
     results
 }
 
@@ -153,7 +157,7 @@ async fn a_refused_unit_between_two_good_ones_keeps_its_facts_and_runs_again_and
     assert_eq!(job_column(&stack, state[1], "state").await, "queued");
     assert!(job_column(&stack, state[1], "last_error").await.contains("has changed meanwhile"));
     let berth = stack.run(app, tasks, &[Queue::Sweeps]).await;
-    stack.until_count("select count(*) from berth.jobs where kind = 'no_op' and state = 'done'", 3).await;
+    stack.until_count("select count(*) from berth.jobs where kind = 'no_op' and state = 'done'", 4).await;
     berth.stop().await;
 }
 
@@ -418,6 +422,47 @@ async fn asking_for_what_waits_already_is_one_run_and_asking_during_a_run_is_one
     ask().await;
     assert_eq!(stack.count("select count(*) from berth.jobs where state = 'queued'").await, 1);
     assert_eq!(stack.count("select count(*) from berth.jobs").await, 2);
+}
+
+/// What is asked in a transaction that commits later is seen by a run that begins later still.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_job_does_not_begin_before_the_commit_of_who_asked_for_it_again() {
+    let stack = Stack::new().await;
+    let panel = WatchedPanel::new();
+    let (app, _tasks) = stack.app(&panel).await;
+    let order = stack.agree(&app, &UNITS).await;
+    let ask = || Effects::none().enqueue(SyncCheckout { order_id: order });
+    app.committer.write(ask()).await.unwrap();
+    let mut counter = stack.pool.begin().await.unwrap();
+    sqlx::query("select last from berth.invoice_counter for update").execute(&mut *counter).await.unwrap();
+    let asking = tokio::spawn({
+        let (app, asked) = (app.clone(), ask().invoice(shop::invoice(&app, order).await));
+        async move { app.committer.write(asked).await }
+    });
+    stack
+        .until_count(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and usename = 'berth_app'",
+            1,
+        )
+        .await;
+
+    let passing_by = stack.insert_job("no_op", Queue::Payments, &json!({}), None).await;
+    let workers = stack.more_workers(&panel, &[Queue::Payments]).await;
+    stack
+        .until("the workers have passed by", async || job_column(&stack, JobId(passing_by), "state").await == "done")
+        .await;
+    let released = stack.text("select clock_timestamp()::text").await;
+    counter.rollback().await.unwrap();
+    asking.await.unwrap().unwrap();
+
+    stack
+        .until("a run has begun since", async || {
+            let sql = "select exists (select from berth.jobs
+                                      where kind = 'sync_checkout' and finished_at > $1::text::timestamptz)";
+            sqlx::query_scalar(sql).bind(&released).fetch_one(&stack.pool).await.unwrap()
+        })
+        .await;
+    workers.stop().await;
 }
 
 /// A run of a job whose like has been asked for again meanwhile.

@@ -11,6 +11,7 @@ mod checkout;
 mod crash;
 mod groups;
 mod poison;
+mod pooler;
 mod postgres;
 mod provisioning;
 mod redis;

@@ -6,17 +6,20 @@ use berth::{
     app::App,
     config::Role,
     domain::pricing::{self, LineRequest, PricingRequest},
-    effects::{CustomerContact, Effects, EventOutcome, ItemTerms, NewOrder, NewOrderItem, NewStripeEvent, OrderTerms},
+    effects::{
+        CustomerContact, Effects, EventOutcome, ItemTerms, NewInvoice, NewOrder, NewOrderItem, NewStripeEvent,
+        OrderTerms,
+    },
     supervise::Supervisor,
     worker,
 };
 use berth_jobs::{
     Queue,
     checkout::CompleteCheckout,
-    ids::{CustomerId, OrderId, OrderItemId, StripeEventId},
+    ids::{CustomerId, InvoiceId, OrderId, OrderItemId, StripeEventId},
 };
 use jiff::SignedDuration;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Running, Stack, WatchedPanel, events::session_event};
@@ -149,6 +152,25 @@ pub(crate) fn new_order(app: &App, lines: &[(&str, u32)]) -> NewOrder {
         idempotency: None,
         terms: OrderTerms::default(),
         items: items.collect(),
+    }
+}
+
+/// An invoice for an order, with nothing on it but its sums.
+pub(crate) async fn invoice(app: &App, order: OrderId) -> NewInvoice {
+    let order = app.store.order(order).await.unwrap();
+    NewInvoice {
+        id: InvoiceId::new(),
+        order_id: order.state.id,
+        customer_id: order.customer.id,
+        prefix: "INV-".to_owned(),
+        subtotal: order.subtotal,
+        discount: order.discount,
+        tax: order.tax,
+        total: order.total,
+        seller: json!({}),
+        buyer: json!({}),
+        lines: json!([]),
+        issued_at: app.clock.now(),
     }
 }
 

@@ -1,0 +1,102 @@
+//! Connections to the database, also through a pooler that lends a server's connection for one transaction.
+
+use futures::{
+    FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sqlx::{
+    Describe, Either, Error, Execute, Executor, PgConnection, PgPool, PgTransaction, Postgres, SqlStr,
+    pool::PoolConnection,
+    postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+
+/// As an executor, it runs each statement in a transaction of its own.
+///
+/// A statement is prepared and run in two steps under a name that is unique only among those of its client. A pooler
+/// may give a server's connection to another client in between, and then to one that uses the same name. Without
+/// `prepared`, both steps therefore lie in one transaction, which begins by forgetting the names that it finds.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    connections: PgPool,
+    prepared: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(connections: PgPool, prepared: bool) -> Self {
+        Self { connections, prepared }
+    }
+
+    /// A connection on which every transaction begins by [`begin_on`](Self::begin_on).
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
+        self.connections.acquire().await
+    }
+
+    /// Begins a transaction by a statement of the caller's.
+    pub(crate) async fn begin_on(&self, connection: &mut PgConnection, begin: &'static str) -> Result<(), Error> {
+        sqlx::raw_sql(begin).execute(&mut *connection).await?;
+        if !self.prepared {
+            sqlx::raw_sql("deallocate all").execute(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction.
+    pub(crate) async fn begin(&self) -> Result<PgTransaction<'static>, Error> {
+        if self.prepared {
+            return self.connections.begin().await;
+        }
+        self.connections.begin_with("begin; deallocate all").await
+    }
+}
+
+impl<'c> Executor<'c> for &'c Pool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        if self.prepared {
+            return self.connections.fetch_many(query);
+        }
+        let all = async move {
+            let mut transaction = self.begin().await?;
+            let found: Vec<_> = transaction.fetch_many(query).try_collect().await?;
+            transaction.commit().await?;
+            Ok(stream::iter(found.into_iter().map(Ok)))
+        };
+        all.try_flatten_stream().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        if self.prepared {
+            return self.connections.fetch_optional(query);
+        }
+        async move {
+            let mut transaction = self.begin().await?;
+            let found = transaction.fetch_optional(query).await?;
+            transaction.commit().await?;
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
+    where
+        'c: 'e,
+    {
+        self.connections.prepare_with(sql, parameters)
+    }
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
+    where
+        'c: 'e,
+    {
+        self.connections.describe(sql)
+    }
+}
