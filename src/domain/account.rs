@@ -143,6 +143,8 @@ pub struct AccountState {
     pub version: i32,
     /// What was bought lasts this long at a time.
     pub cycle: BillingCycle,
+    /// So many days are a trial, before its first period that is paid; usually none.
+    pub trial_days: u32,
 }
 
 impl AccountState {
@@ -152,13 +154,26 @@ impl AccountState {
         self.apply(AccountEvent::ProvisioningStarted, Change::Intended(intent))
     }
 
-    /// The move that makes it active from `now` until the end of its first period; `None` when it has moved on.
+    /// The move that makes it active from `now` until the end of its first period, or of its trial; `None` when it has
+    /// moved on.
     ///
     /// # Errors
-    /// When the end of the period is beyond the calendar.
+    /// When that end is beyond the calendar.
     pub fn provisioned(&self, now: Timestamp) -> Result<Option<AccountMove>, PeriodError> {
-        let expires_at = period::after_cycles(now, self.cycle, 1)?;
-        Ok(self.apply(AccountEvent::Provisioned, Change::Activated { at: now, expires_at }))
+        let (anchor, expires_at) = self.first_period(now)?;
+        Ok(self.apply(AccountEvent::Provisioned, Change::Activated { at: now, anchor, expires_at }))
+    }
+
+    /// What its periods count from, and the end of what is paid for when it begins `now`.
+    ///
+    /// # Errors
+    /// When that end is beyond the calendar.
+    pub fn first_period(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), PeriodError> {
+        if self.trial_days == 0 {
+            return Ok((now, period::after_cycles(now, self.cycle, 1)?));
+        }
+        let end = period::after_trial(now, self.trial_days)?;
+        Ok((end, end))
     }
 
     /// The move that gives it to a person, with the reason; `None` when it has moved on.
@@ -186,9 +201,11 @@ pub enum Change {
     Intended(Intent),
     /// Its first period.
     Activated {
-        /// From when it is active: the anchor that its periods count from.
+        /// From when it is active.
         at: Timestamp,
-        /// The end of its first period.
+        /// What its periods count from: when it became active, or the end of its trial.
+        anchor: Timestamp,
+        /// The end of its first period, or of its trial.
         expires_at: Timestamp,
     },
     /// Why it failed.
@@ -260,6 +277,25 @@ mod tests {
         }
 
         insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn periods_count_from_the_activation_or_from_the_end_of_the_trial() {
+        let state = |trial_days| AccountState {
+            id: AccountId::new(),
+            phase: AccountPhase::Provisioning,
+            version: 2,
+            cycle: BillingCycle::Monthly,
+            trial_days,
+        };
+        let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
+        let period = |trial_days| match state(trial_days).provisioned(now).unwrap().unwrap().change() {
+            Change::Activated { at, anchor, expires_at } => [at, anchor, expires_at].map(ToString::to_string),
+            other @ (Change::Intended(_) | Change::Failed(_)) => panic!("{other:?}"),
+        };
+
+        assert_eq!(period(0), ["2026-01-31T10:00:00Z", "2026-01-31T10:00:00Z", "2026-02-28T10:00:00Z"]);
+        assert_eq!(period(14), ["2026-01-31T10:00:00Z", "2026-02-14T10:00:00Z", "2026-02-14T10:00:00Z"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::{Span, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 /// How often an account is paid for.
@@ -30,6 +30,14 @@ pub enum PeriodError {
         cycle: BillingCycle,
         /// How many were counted.
         cycles: u32,
+    },
+    /// A trial ends beyond the year 9999.
+    #[error("{days} days after {begun} lie beyond the calendar")]
+    TrialOutOfRange {
+        /// When it begins.
+        begun: Timestamp,
+        /// How long it is.
+        days: u32,
     },
 }
 
@@ -82,6 +90,15 @@ pub fn after_cycles(anchor: Timestamp, cycle: BillingCycle, cycles: u32) -> Resu
     let span = Span::new().try_months(i64::from(months)).map_err(|_| out_of_range())?;
     let due = anchor.to_zoned(TimeZone::UTC).checked_add(span).map_err(|_| out_of_range())?;
     Ok(due.timestamp())
+}
+
+/// The end of a trial of so many days of 24 hours.
+///
+/// # Errors
+/// When it lies beyond the year 9999.
+pub fn after_trial(begun: Timestamp, days: u32) -> Result<Timestamp, PeriodError> {
+    let hours = SignedDuration::from_hours(i64::from(days) * 24);
+    begun.checked_add(hours).map_err(|_| PeriodError::TrialOutOfRange { begun, days })
 }
 
 #[cfg(test)]

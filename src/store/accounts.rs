@@ -113,6 +113,7 @@ pub(super) struct AccountRow {
     expires_at: Option<jiff_sqlx::Timestamp>,
     suspension_reason: Option<String>,
     failure: Option<String>,
+    trial_days: i32,
 }
 
 impl Store {
@@ -247,6 +248,7 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
     let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("account {id}"), why);
     let phase: AccountPhase = row.phase.parse().map_err(|error| unreadable(&error))?;
     let cycle = row.billing_cycle.parse().map_err(|error| unreadable(&error))?;
+    let trial_days = u32::try_from(row.trial_days).map_err(|error| unreadable(&error))?;
     let password_waits = row.sealed_password.is_some() && phase == AccountPhase::Active;
     let intent = match (&row.server, &row.username, row.sealed_password, row.intended_at) {
         (Some(server), Some(username), Some(sealed_password), Some(intended_at)) => Some(Intent {
@@ -259,7 +261,7 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
         _ => None,
     };
     Ok(Account {
-        state: AccountState { id, phase, version: row.version, cycle },
+        state: AccountState { id, phase, version: row.version, cycle, trial_days },
         customer: CustomerContact { id: CustomerId(row.customer_id), email: row.email, name: row.customer_name },
         order_id: OrderId(row.order_id),
         service_id: row.service_id,

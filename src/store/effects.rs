@@ -182,6 +182,7 @@ struct AccountColumns {
     passwords: Vec<Option<String>>,
     intended_at: Vec<Option<jiff_sqlx::Timestamp>>,
     activated_at: Vec<Option<jiff_sqlx::Timestamp>>,
+    anchors: Vec<Option<jiff_sqlx::Timestamp>>,
     expires_at: Vec<Option<jiff_sqlx::Timestamp>>,
     failures: Vec<Option<String>>,
 }
@@ -204,11 +205,14 @@ impl AccountColumns {
         self.passwords.push(intent.map(|i| i.sealed_password.clone()));
         self.intended_at.push(intent.map(|i| i.intended_at.to_sqlx()));
         let period = match step.change() {
-            Change::Activated { at, expires_at } => Some((at.to_sqlx(), expires_at.to_sqlx())),
+            Change::Activated { at, anchor, expires_at } => {
+                Some((at.to_sqlx(), anchor.to_sqlx(), expires_at.to_sqlx()))
+            }
             Change::Intended(_) | Change::Failed(_) => None,
         };
-        self.activated_at.push(period.map(|(at, _)| at));
-        self.expires_at.push(period.map(|(_, until)| until));
+        self.activated_at.push(period.map(|(at, _, _)| at));
+        self.anchors.push(period.map(|(_, anchor, _)| anchor));
+        self.expires_at.push(period.map(|(_, _, until)| until));
         self.failures.push(match step.change() {
             Change::Failed(failure) => Some(failure.clone()),
             Change::Intended(_) | Change::Activated { .. } => None,
@@ -244,6 +248,7 @@ async fn move_accounts(
         &c.passwords as &[Option<String>],
         &c.intended_at as &[Option<jiff_sqlx::Timestamp>],
         &c.activated_at as &[Option<jiff_sqlx::Timestamp>],
+        &c.anchors as &[Option<jiff_sqlx::Timestamp>],
         &c.expires_at as &[Option<jiff_sqlx::Timestamp>],
         &c.failures as &[Option<String>],
     )

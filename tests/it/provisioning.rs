@@ -6,6 +6,7 @@ use berth::{
     app::App,
     dev::mailbox::{Fault as MailFault, Mailbox},
     domain::username,
+    effects::Effects,
     gateways::panels::{AccountRef, CreateSpec, Panel as _, PanelError, memory::Fault},
 };
 use berth_jobs::{
@@ -14,12 +15,12 @@ use berth_jobs::{
     ids::{AccountId, OrderId},
 };
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::support::{Running, Stack, StackOptions, WatchedPanel};
+use super::support::{Running, Stack, StackOptions, WatchedPanel, shop};
 
 const COMPLETED: &str = "select count(*) from berth.orders where phase = 'completed'";
 
@@ -147,6 +148,8 @@ async fn a_name_that_is_taken_on_the_panel_is_replaced_by_the_next_one() {
             package: "theirs".to_owned(),
             owner_email: "them@customer.test".to_owned(),
             domain: None,
+            configuration: Value::Null,
+            addons: Value::Null,
             intended_at: Timestamp::UNIX_EPOCH,
         };
         panel.memory.ensure_created(&foreign).await.unwrap();
@@ -355,5 +358,31 @@ async fn mail_that_is_refused_for_good_is_told_to_a_person_and_not_sent_again() 
     assert_eq!(stack.count("select count(*) from berth.alerts where kind = 'mail_refused'").await, 2);
     assert_eq!(stack.mailbox.mails().len(), 0);
     stack.audit_rows().await;
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_made_with_the_memory_and_under_the_name_that_were_bought() {
+    let stack = Stack::new().await;
+    let panel = WatchedPanel::new();
+    let berth = stack.start_on(&panel, &[Queue::Payments, Queue::Provisioning]).await;
+    let mut order = shop::new_order(&berth.app, &[("vps-monthly", 1)]);
+    let (configuration, addons) = (json!({ "ram_gb": 8 }), json!([{ "id": "dedicated-ip", "price": "2.00" }]));
+    let terms = &mut order.items[0].terms;
+    (terms.configuration, terms.addons) = (configuration.clone(), addons.clone());
+    (terms.domain, terms.trial_days) = (Some("ada.example".to_owned()), 14);
+    let id = order.id;
+    berth.app.committer.write(Effects::new_order(order)).await.unwrap();
+
+    stack.tell_paid(&berth.app, id).await;
+    stack.until_count(COMPLETED, 1).await;
+
+    let asked = panel.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!((&asked[0].configuration, &asked[0].addons), (&configuration, &addons));
+    assert_eq!(asked[0].domain.as_deref(), Some("ada.example"));
+    let of_the_trial = "select count(*) from berth.hosting_accounts
+                        where expires_at = activated_at + interval '14 days' and billing_anchor = expires_at";
+    assert_eq!(stack.count(of_the_trial).await, 1, "its periods count from the end of the trial");
     berth.stop().await;
 }

@@ -28,6 +28,8 @@ pub(super) fn spec(username: &str) -> CreateSpec {
         package: PACKAGE.to_owned(),
         owner_email: "owner@example.org".to_owned(),
         domain: None,
+        configuration: serde_json::Value::Null,
+        addons: serde_json::Value::Null,
         intended_at: Timestamp::UNIX_EPOCH,
     }
 }

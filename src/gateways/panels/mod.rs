@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[cfg(test)]
 mod conformance;
@@ -115,6 +116,10 @@ pub struct CreateSpec {
     pub owner_email: String,
     /// The customer's own domain, if any.
     pub domain: Option<String>,
+    /// What was chosen of the service's options, by their ids: an object, such as `{"ram_gb": 8}`, or null.
+    pub configuration: Value,
+    /// What was bought besides: an array of objects with an `id`, or null.
+    pub addons: Value,
     /// When the intent was committed: an account that is older cannot be ours.
     pub intended_at: Timestamp,
 }

@@ -113,7 +113,9 @@ fn spec(ctx: &Ctx, account: &Account, intent: &Intent) -> Result<CreateSpec, Job
         password,
         package: account.package.clone(),
         owner_email: account.customer.email.clone(),
-        domain: None,
+        domain: account.domain.clone(),
+        configuration: account.configuration.clone(),
+        addons: account.addons.clone(),
         intended_at: intent.intended_at,
     })
 }
@@ -138,7 +140,7 @@ fn live(
         nameservers: ctx.config.hosting.nameservers.clone(),
     };
     let Some(step) = state.provisioned(ctx.now())? else { return Ok(fact.into()) };
-    let expires_at = crate::domain::period::after_cycles(ctx.now(), state.cycle, 1)?;
+    let (_, expires_at) = state.first_period(ctx.now())?;
     let welcome = Mail::Welcome(Welcome {
         account_id: state.id,
         customer_name: account.customer.name.clone(),

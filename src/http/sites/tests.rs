@@ -44,6 +44,8 @@ async fn world() -> World {
         package: "small".to_owned(),
         owner_email: String::new(),
         domain: None,
+        configuration: serde_json::Value::Null,
+        addons: serde_json::Value::Null,
         intended_at: Timestamp::UNIX_EPOCH,
     };
     panel.ensure_created(&spec).await.unwrap();

@@ -3,7 +3,8 @@ select
     a.service_id, a.service_name, a.service_type, a.plan_name, a.billing_cycle, a.package, a.pool,
     a.server, a.username, a.sealed_password, a.username_salt, a.intended_at,
     a.remote_id, a.site_url, a.control_panel_url, a.nameservers, a.domain, a.configuration, a.addons, a.auto_renew,
-    a.created_at, a.activated_at, a.expires_at, a.suspension_reason, a.failure
+    a.created_at, a.activated_at, a.expires_at, a.suspension_reason, a.failure, i.trial_days
 from berth.hosting_accounts a
 join berth.customers c on c.id = a.customer_id
+join berth.order_items i on i.id = a.order_item_id
 where a.id = any ($1)

@@ -5,10 +5,10 @@ m as materialized (
     select *
     from unnest(
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::int[],
-        $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[]
+        $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[]
     ) m (
         id, version, from_phase, to_phase, reason, job_id, server, username, username_salt,
-        sealed_password, intended_at, activated_at, expires_at, failure
+        sealed_password, intended_at, activated_at, billing_anchor, expires_at, failure
     )
 ),
 held as materialized (
@@ -28,7 +28,7 @@ moved as (
         sealed_password = coalesce(m.sealed_password, a.sealed_password),
         intended_at = coalesce(m.intended_at, a.intended_at),
         activated_at = coalesce(m.activated_at, a.activated_at),
-        billing_anchor = coalesce(a.billing_anchor, m.activated_at),
+        billing_anchor = coalesce(a.billing_anchor, m.billing_anchor),
         expires_at = coalesce(m.expires_at, a.expires_at),
         failure = m.failure
     from m, held

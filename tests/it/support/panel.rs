@@ -23,6 +23,7 @@ pub(crate) struct WatchedPanel {
     refusals: Mutex<VecDeque<PanelError>>,
     holds: Mutex<VecDeque<Hold>>,
     running: Mutex<Running>,
+    asked: Mutex<Vec<CreateSpec>>,
 }
 
 /// A create that has happened on the panel and whose answer waits.
@@ -70,6 +71,11 @@ impl WatchedPanel {
     /// The most calls that were under way for one account at a time.
     pub(crate) fn most_of_one_account(&self) -> u32 {
         self.running.lock().unwrap().most_of_one_account
+    }
+
+    /// What it was asked to create, in order.
+    pub(crate) fn asked(&self) -> Vec<CreateSpec> {
+        self.asked.lock().unwrap().clone()
     }
 
     /// The most accounts that were worked on at a time.
@@ -121,6 +127,7 @@ impl Panel for WatchedPanel {
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {
         Box::pin(async {
             let _entered = self.enter(spec.account.account_id);
+            self.asked.lock().unwrap().push(spec.clone());
             let refusal = self.refusals.lock().unwrap().pop_front();
             if let Some(refusal) = refusal {
                 return Err(refusal);
