@@ -1,21 +1,15 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::{
-    hosting::ProvisionAccount,
-    ids::{AccountId, OrderId, PaymentId, StripeEventId},
-};
+use berth_jobs::ids::{OrderId, StripeEventId};
 
 use crate::{
     app::Ctx,
-    domain::{
-        money::Money,
-        order::{OrderEvent, OrderMove},
-    },
-    effects::{Alert, Effects, EventOutcome, Fact, NewAccount, NewPayment, SettledEvent},
+    domain::order::OrderEvent,
+    effects::{Alert, Effects, EventOutcome, Fact, SettledEvent},
     error::{JobError, chain},
     failpoint,
+    fulfilment::{self, PaidBy},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
-    mail::{Mail, OrderConfirmation, OrderLine},
     store::{StoreError, orders::Order},
 };
 
@@ -108,32 +102,8 @@ fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Effects {
     if let Err(why) = compare(ctx, order, session) {
         return mismatched(order, session, &why);
     }
-    let Some(step) = order.state.apply(OrderEvent::Paid) else {
-        return Effects::none(); // told before
-    };
-    fulfil(ctx, order, session, step)
-}
-
-fn fulfil(ctx: &Ctx, order: &Order, session: &CheckoutSession, step: OrderMove) -> Effects {
-    let now = ctx.now();
-    let mut effects = Effects::from(step).mail(order.customer.id, confirmation(ctx, order));
-    if !order.total.is_zero() {
-        effects = effects.payment(NewPayment {
-            id: PaymentId::new(),
-            order_id: order.state.id,
-            amount: order.total,
-            stripe_session_id: Some(session.id.clone()),
-            stripe_payment_intent_id: session.payment_intent.clone(),
-            created_at: now,
-        });
-    }
-    for item in &order.items {
-        let id = AccountId::new();
-        effects = effects
-            .account(NewAccount { id, order_item_id: item.id, created_at: now })
-            .enqueue(ProvisionAccount { account_id: id });
-    }
-    effects
+    let by = PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() };
+    fulfilment::paid(ctx, ctx.now(), order, by)
 }
 
 /// Whether what was paid is what was agreed.
@@ -177,33 +147,4 @@ fn alert_second_session(order: &Order, session: &CheckoutSession) -> Alert {
         subject: session.id.clone(),
         detail: format!("{} was paid by another session than its own; refund this one.", order.state.id),
     }
-}
-
-fn confirmation(ctx: &Ctx, order: &Order) -> Mail {
-    let mut lines: Vec<(String, u32, Money)> = Vec::new();
-    for item in &order.items {
-        match lines.iter_mut().find(|(name, _, _)| *name == item.name) {
-            Some((_, quantity, amount)) => {
-                *quantity += 1;
-                // The parts of a total that exists cannot exceed what it can hold.
-                *amount = amount.checked_add(item.price).unwrap_or(*amount);
-            }
-            None => lines.push((item.name.clone(), 1, item.price)),
-        }
-    }
-    Mail::OrderConfirmation(OrderConfirmation {
-        order_id: order.state.id,
-        customer_name: order.customer.name.clone(),
-        lines: lines
-            .into_iter()
-            .map(|(name, quantity, amount)| OrderLine { name, quantity, amount: amount.amount_text() })
-            .collect(),
-        subtotal: order.subtotal.amount_text(),
-        discount: order.discount.amount_text(),
-        tax: order.tax.amount_text(),
-        total: order.total.amount_text(),
-        currency: order.total.currency().code().to_owned(),
-        paid_at: ctx.now(),
-        order_url: format!("{}/orders/{}", ctx.shop.url, order.state.id),
-    })
 }
