@@ -11,9 +11,11 @@ use berth_jobs::ids::OrderId;
 ///     │     └▶ awaiting_payment ──▶     │
 ///     │           │                     ▼
 ///     ├▶ cancelled└─────────────────▶ failed
+///     ├▶ withdrawn (another order was agreed in its place)
 ///     └▶ held   (paid, but not what was asked: a person decides)
 /// ```
-/// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed.
+/// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed. Money for a
+/// withdrawn one goes back: nobody wants what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderPhase {
     /// Waits for the customer to pay.
@@ -30,11 +32,13 @@ pub enum OrderPhase {
     Failed,
     /// Never paid, and no longer payable.
     Cancelled,
+    /// Given up on purpose before it was paid. What is paid for it all the same goes back.
+    Withdrawn,
 }
 
 impl OrderPhase {
     /// Every phase.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::AwaitingPayment,
         Self::Held,
@@ -42,6 +46,7 @@ impl OrderPhase {
         Self::Completed,
         Self::Failed,
         Self::Cancelled,
+        Self::Withdrawn,
     ];
 
     /// The name in the database.
@@ -55,6 +60,7 @@ impl OrderPhase {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -66,7 +72,7 @@ impl OrderPhase {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled | Self::Withdrawn => "cancelled",
         }
     }
 
@@ -82,12 +88,24 @@ impl OrderPhase {
             }
             (Self::Pending | Self::AwaitingPayment, E::PaymentFailed) => Some(Self::Failed),
             (Self::Pending, E::Expired) => Some(Self::Cancelled),
+            (Self::Pending, E::Replaced) => Some(Self::Withdrawn),
             (Self::Processing, E::AccountsActive) => Some(Self::Completed),
             (Self::Pending, E::AccountsActive)
-            | (Self::AwaitingPayment, E::PaymentDelayed | E::Expired | E::AccountsActive)
-            | (Self::Processing, E::PaymentDelayed | E::Paid | E::PaymentMismatched | E::PaymentFailed | E::Expired)
-            | (Self::Failed | Self::Cancelled, E::PaymentDelayed | E::PaymentFailed | E::Expired | E::AccountsActive)
-            | (Self::Held | Self::Completed, _) => None,
+            | (Self::AwaitingPayment, E::PaymentDelayed | E::Expired | E::Replaced | E::AccountsActive)
+            | (
+                Self::Processing,
+                E::PaymentDelayed
+                | E::Paid
+                | E::PaymentMismatched
+                | E::PaymentFailed
+                | E::Expired
+                | E::Replaced,
+            )
+            | (
+                Self::Failed | Self::Cancelled,
+                E::PaymentDelayed | E::PaymentFailed | E::Expired | E::Replaced | E::AccountsActive,
+            )
+            | (Self::Held | Self::Completed | Self::Withdrawn, _) => None,
         }
     }
 }
@@ -124,18 +142,21 @@ pub enum OrderEvent {
     PaymentFailed,
     /// The session ended without a payment.
     Expired,
+    /// Another order was agreed in its place, from the cart that it was made from.
+    Replaced,
     /// Every account of the order is active.
     AccountsActive,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
         Self::PaymentFailed,
         Self::Expired,
+        Self::Replaced,
         Self::AccountsActive,
     ];
 
@@ -148,6 +169,7 @@ impl OrderEvent {
             Self::PaymentMismatched => "paid amount differs from the total",
             Self::PaymentFailed => "payment failed",
             Self::Expired => "checkout expired unpaid",
+            Self::Replaced => "replaced by a newer checkout",
             Self::AccountsActive => "all accounts active",
         }
     }
@@ -169,7 +191,7 @@ impl OrderState {
     #[must_use]
     pub fn apply(&self, event: OrderEvent) -> Option<OrderMove> {
         let to = self.phase.next(event)?;
-        Some(OrderMove { id: self.id, version: self.version, from: self.phase, to, reason: event.reason() })
+        Some(OrderMove { id: self.id, version: self.version, from: self.phase, to, reason: event.reason(), why: None })
     }
 }
 
@@ -182,9 +204,15 @@ pub struct OrderMove {
     from: OrderPhase,
     to: OrderPhase,
     reason: &'static str,
+    why: Option<String>,
 }
 
 impl OrderMove {
+    /// Says more exactly why, for whoever looks at an order that was held or has failed.
+    pub fn because(self, why: impl Into<String>) -> Self {
+        Self { why: Some(why.into()), ..self }
+    }
+
     /// Which order moves.
     #[must_use]
     pub const fn id(&self) -> OrderId {
@@ -213,6 +241,12 @@ impl OrderMove {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         self.reason
+    }
+
+    /// Why exactly: what an order that is held or has failed keeps.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        self.why.as_deref().unwrap_or(self.reason)
     }
 }
 

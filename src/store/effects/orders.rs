@@ -62,6 +62,7 @@ pub(super) async fn advance(
     let from: Vec<String> = moves.iter().map(|(_, step)| step.from().to_string()).collect();
     let to: Vec<String> = moves.iter().map(|(_, step)| step.to().to_string()).collect();
     let reasons: Vec<String> = moves.iter().map(|(_, step)| step.reason().to_owned()).collect();
+    let why: Vec<String> = moves.iter().map(|(_, step)| step.why().to_owned()).collect();
     let by: Vec<Option<Uuid>> = moves.iter().map(|(unit, _)| job_of(units, *unit)).collect();
     let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
         "src/store/queries/move_orders.sql",
@@ -72,6 +73,7 @@ pub(super) async fn advance(
         &reasons,
         &by as &[Option<Uuid>],
         failpoint::broken("order_versions"),
+        &why,
     )
     .fetch_all(db)
     .await?

@@ -13,9 +13,9 @@ moved as (
     set phase = m.to_phase,
         version = o.version + 1,
         paid_at = case when m.to_phase = 'processing' then coalesce(o.paid_at, c.now) else o.paid_at end,
-        hold_reason = case when m.to_phase = 'held' then m.reason else o.hold_reason end,
-        failure = case when m.to_phase = 'failed' then m.reason else o.failure end
-    from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[]) m (id, version, from_phase, to_phase, reason),
+        hold_reason = case when m.to_phase = 'held' then m.why else o.hold_reason end,
+        failure = case when m.to_phase = 'failed' then m.why else o.failure end
+    from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $8::text[]) m (id, version, from_phase, to_phase, why),
         held, c
     where o.id = m.id and held.id = o.id and (o.version = m.version and o.phase = m.from_phase or $7)
     returning o.id, o.version
