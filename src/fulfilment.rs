@@ -13,9 +13,9 @@ use crate::{
         money::Money,
         order::{OrderEvent, OrderMove},
     },
-    effects::{Effects, NewAccount, NewPayment},
+    effects::{CouponUse, Effects, NewAccount, NewPayment},
     mail::{Mail, OrderConfirmation, OrderLine},
-    store::orders::Order,
+    store::{StoreError, orders::Order},
 };
 
 /// How an order was paid, as Stripe calls it.
@@ -28,22 +28,35 @@ pub struct PaidBy {
 }
 
 /// The order's total has come, or nothing was due: it goes to work. Nothing when that was told before.
-#[must_use]
-pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Effects {
-    let Some(step) = order.state.apply(OrderEvent::Paid) else { return Effects::none() };
-    let effects = fulfil(parts, now, order, step);
-    payment(now, order, by).into_iter().fold(effects, Effects::payment)
+///
+/// # Errors
+/// When what the order keeps for its invoice cannot be read.
+pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Result<Effects, StoreError> {
+    let Some(step) = order.state.apply(OrderEvent::Paid) else { return Ok(Effects::none()) };
+    let effects = fulfil(parts, now, order, step)?;
+    Ok(payment(now, order, by).into_iter().fold(effects, Effects::payment))
 }
 
-/// What a paid order is owed, besides the payment's own row.
-fn fulfil(parts: &Parts, now: Timestamp, order: &Order, step: OrderMove) -> Effects {
-    let effects = Effects::from(step).mail(order.customer.id, confirmation(parts, now, order));
-    order.items.iter().fold(effects, |effects, item| {
+/// What a paid order is owed, besides the payment's own row. One that was made from the cart takes what is in it, unless
+/// that has changed since.
+fn fulfil(parts: &Parts, now: Timestamp, order: &Order, step: OrderMove) -> Result<Effects, StoreError> {
+    let mut effects = Effects::from(step).mail(order.customer.id, confirmation(parts, now, order));
+    if order.coupon.is_some() {
+        effects = effects.settle_coupon(order.state.id, CouponUse::Commit);
+    }
+    if let Some(version) = order.cart_version {
+        effects = effects.clear_cart_at(order.customer.id, version);
+    }
+    if let Some(invoice) = order.invoice(&parts.seller, &parts.catalogue, now)? {
+        effects = effects.invoice(invoice);
+    }
+    for item in &order.items {
         let id = AccountId::new();
-        effects
+        effects = effects
             .account(NewAccount { id, order_item_id: item.id, created_at: now })
-            .enqueue(ProvisionAccount { account_id: id })
-    })
+            .enqueue(ProvisionAccount { account_id: id });
+    }
+    Ok(effects)
 }
 
 /// The money that came; none where nothing was due.

@@ -2,12 +2,15 @@
 
 use std::net::IpAddr;
 
-use berth_jobs::ids::{CouponId, CustomerId, InvoiceId, OrderId};
+use berth_jobs::{
+    checkout::RefundPayment,
+    ids::{CouponId, CustomerId, InvoiceId, OrderId},
+};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::{CustomerContact, Effects};
+use super::{CustomerContact, Effects, NewPayment};
 use crate::domain::money::Money;
 
 /// What an order was agreed under, beside its sums.
@@ -24,6 +27,8 @@ pub struct OrderTerms {
     pub tax_note: Option<String>,
     /// From where it was agreed.
     pub client_ip: Option<IpAddr>,
+    /// SHA-256 of the request that it was agreed by, where that had no key of the caller's.
+    pub request_hash: Option<[u8; 32]>,
 }
 
 /// What a unit was sold with, beside its price.
@@ -166,6 +171,14 @@ pub struct NewStreamTicket {
 }
 
 impl Effects {
+    /// Adds money that is not owed, and the job that gives it back.
+    #[must_use]
+    pub fn surplus(mut self, payment: NewPayment) -> Self {
+        let job = RefundPayment { payment_id: payment.id };
+        self.surplus_payments.push(payment);
+        self.enqueue(job)
+    }
+
     /// Issues an invoice, unless the order has one.
     #[must_use]
     pub fn invoice(mut self, invoice: NewInvoice) -> Self {

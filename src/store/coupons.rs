@@ -21,9 +21,9 @@ pub struct StoredCoupon {
     pub code: String,
     /// What it grants, to whom and when.
     pub terms: CouponTerms,
-    /// How often it is used in all: reserved or committed.
+    /// How often it is used in all: reserved or committed. Not by the cart of the customer who asks.
     pub uses: u32,
-    /// How often by the customer who asks; 0 where nobody is named.
+    /// How often by the customer who asks, besides their cart; 0 where nobody is named.
     pub uses_by_customer: u32,
     /// Who made it.
     pub created_by: String,

@@ -17,6 +17,7 @@ mod loader;
 pub mod mails;
 pub mod migrations;
 pub mod orders;
+pub mod payments;
 pub mod stream_tickets;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
