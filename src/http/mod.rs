@@ -1,6 +1,7 @@
 //! The HTTP side: routes, authentication, problem details.
 
 pub mod auth;
+mod basket;
 pub mod checkout;
 pub mod health;
 pub mod hosting;
