@@ -114,7 +114,15 @@ alter table berth.orders
     add column hold_reason text,
     add column client_ip inet,
     add column failure text,
-    add check ((coupon_id is null) = (coupon_code is null));
+    add check ((coupon_id is null) = (coupon_code is null)),
+    -- A held order that staff has refused is `rejected`: unlike a cancelled one, no payment told of later revives it.
+    drop constraint orders_phase_check,
+    add constraint orders_phase_check check (phase in
+        ('pending', 'awaiting_payment', 'held', 'processing', 'completed', 'failed', 'cancelled', 'rejected'));
+
+alter table berth.order_history
+    -- Who brought the step about; null where it was written before this was.
+    add column actor text check (actor in ('customer', 'staff', 'stripe', 'berth'));
 
 -- One order redeems one coupon once.
 create table berth.coupon_redemptions (

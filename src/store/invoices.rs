@@ -1,8 +1,11 @@
 //! Invoices, as they were issued.
 
+use std::collections::HashMap;
+
 use berth_jobs::ids::{CustomerId, InvoiceId, OrderId};
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::domain::money::{Currency, Money};
@@ -71,5 +74,17 @@ impl Store {
             lines: row.lines,
             issued_at: row.issued_at.to_jiff(),
         }))
+    }
+
+    /// The numbers of these orders' invoices, for those that have one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn invoice_numbers(&self, orders: &[OrderId]) -> Result<HashMap<OrderId, String>, StoreError> {
+        let ids: Vec<Uuid> = orders.iter().map(|id| id.0).collect();
+        let rows = sqlx::query!("select order_id, number from berth.invoices where order_id = any ($1)", &ids)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (OrderId(row.order_id), row.number)).collect())
     }
 }

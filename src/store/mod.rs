@@ -16,7 +16,9 @@ pub mod leases;
 mod loader;
 pub mod mails;
 pub mod migrations;
+pub mod order_history;
 pub mod orders;
+pub mod payments;
 pub mod stream_tickets;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};

@@ -63,6 +63,8 @@ pub(super) async fn advance(
     let to: Vec<String> = moves.iter().map(|(_, step)| step.to().to_string()).collect();
     let reasons: Vec<String> = moves.iter().map(|(_, step)| step.reason().to_owned()).collect();
     let by: Vec<Option<Uuid>> = moves.iter().map(|(unit, _)| job_of(units, *unit)).collect();
+    let actors: Vec<String> = moves.iter().map(|(_, step)| step.actor().as_str().to_owned()).collect();
+    let details: Vec<Option<String>> = moves.iter().map(|(_, step)| step.detail().map(str::to_owned)).collect();
     let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
         "src/store/queries/move_orders.sql",
         &ids,
@@ -72,6 +74,8 @@ pub(super) async fn advance(
         &reasons,
         &by as &[Option<Uuid>],
         failpoint::broken("order_versions"),
+        &actors,
+        &details as &[Option<String>],
     )
     .fetch_all(db)
     .await?

@@ -12,8 +12,8 @@ from paid p
 join berth.orders o on o.stripe_session_id = p.session ->> 'id'
 where p.session ->> 'payment_status' in ('paid', 'no_payment_required')
   and (
-      o.phase not in ('processing', 'completed', 'held')
-      or (o.phase <> 'held' and 1 <> (select count(*) from berth.payments y where y.order_id = o.id))
+      o.phase not in ('processing', 'completed', 'held', 'rejected')
+      or (o.phase not in ('held', 'rejected') and 1 <> (select count(*) from berth.payments y where y.order_id = o.id))
   )
 union all
 select 'event ' || e.id || ' of type ' || e.type || ' waits for a person: ' || coalesce(e.note, '')
