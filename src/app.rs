@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError, Role},
     domain::{
         catalogue::{Catalogue, CatalogueError},
+        invoice::Seller,
         money::Currency,
         tax::{Country, TaxRate, TaxRules},
         username::InstallationPrefix,
@@ -65,6 +66,8 @@ pub struct Parts {
     pub renderer: Renderer,
     /// Who the mails are from.
     pub shop: Shop,
+    /// Who the invoices are from.
+    pub seller: Seller,
     /// The panels.
     pub panels: Panels,
     /// What is sold.
@@ -169,6 +172,7 @@ impl App {
             mailer: mailer_of(&config)?,
             renderer: Renderer::new(config.mail.templates_dir.as_deref())?,
             shop: shop_of(&config),
+            seller: seller_of(&config),
             panels,
             catalogue: catalogue_of(&config)?,
             currency: config.shop.currency.parse().map_err(|error| StartError::setting("shop.currency", error))?,
@@ -257,6 +261,17 @@ fn shop_of(config: &Config) -> Shop {
         name: config.shop.name.clone(),
         url: config.shop.url.as_ref().unwrap_or(&config.http.public_url).as_str().trim_end_matches('/').to_owned(),
         support_email: config.shop.support_email.clone().unwrap_or_default(),
+    }
+}
+
+/// Who the invoices are from, as configured.
+fn seller_of(config: &Config) -> Seller {
+    Seller {
+        name: config.seller.name.clone().unwrap_or_else(|| config.shop.name.clone()),
+        address: config.seller.address.clone(),
+        country: config.seller.country.clone(),
+        vat_id: config.seller.vat_id.clone(),
+        email: config.seller.email.clone().or_else(|| config.shop.support_email.clone()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What Berth decides, as pure functions: values in, decisions out. `now` is an argument; nothing here waits or asks.
 
 pub mod account;
+pub mod address;
 pub mod catalogue;
 pub mod configuration;
 pub mod coupon;
 pub mod hostname;
+pub mod invoice;
 pub mod money;
 pub mod order;
 pub mod percent;
