@@ -11,11 +11,11 @@ use crate::{
     app::Parts,
     domain::{
         money::Money,
-        order::{OrderEvent, OrderMove},
+        order::{Actor, OrderEvent, OrderMove},
     },
-    effects::{Effects, NewAccount, NewPayment},
+    effects::{Alert, CouponUse, Effects, NewAccount, NewPayment},
     mail::{Mail, OrderConfirmation, OrderLine},
-    store::orders::Order,
+    store::{orders::Order, payments::Payment},
 };
 
 /// How an order was paid, as Stripe calls it.
@@ -27,12 +27,43 @@ pub struct PaidBy {
     pub intent: Option<String>,
 }
 
-/// The order's total has come, or nothing was due: it goes to work. Nothing when that was told before.
+/// The order's total has come, or nothing was due: it goes to work, or is held where a rule says so. Nothing when that
+/// was told before.
 #[must_use]
 pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Effects {
-    let Some(step) = order.state.apply(OrderEvent::Paid) else { return Effects::none() };
-    let effects = fulfil(parts, now, order, step);
-    payment(now, order, by).into_iter().fold(effects, Effects::payment)
+    let country = order.customer_snapshot.as_ref().and_then(|buyer| buyer.get("country")?.as_str());
+    let effects = match parts.hold_rules.reason_to_hold(country, order.total) {
+        Some(why) => order.state.apply(OrderEvent::HeldByRule).map(|step| hold(order, step, why)),
+        None => order.state.apply(OrderEvent::Paid).map(|step| {
+            let nobody_paid = order.total.is_zero();
+            fulfil(parts, now, order, if nobody_paid { step.by(Actor::Berth) } else { step })
+        }),
+    };
+    match effects {
+        Some(effects) => payment(now, order, by).into_iter().fold(effects, Effects::payment),
+        None => Effects::none(),
+    }
+}
+
+/// A person lets a held order go. `None` when it is not held.
+#[must_use]
+pub fn approve(parts: &Parts, now: Timestamp, order: &Order) -> Option<Effects> {
+    Some(fulfil(parts, now, order, order.state.apply(OrderEvent::Approved)?))
+}
+
+/// A person refuses a held order; `money` is what came for it, to be given back. `None` when it is not held.
+#[must_use]
+pub fn reject(order: &Order, money: Option<&Payment>) -> Option<Effects> {
+    let effects = Effects::from(order.state.apply(OrderEvent::Rejected)?);
+    let effects = effects.settle_coupon(order.state.id, CouponUse::Release);
+    let Some(money) = money else { return Some(effects.alert(refund_of_unknown(order))) };
+    Some(effects.alert(refund_due(order, money)))
+}
+
+fn hold(order: &Order, step: OrderMove, why: String) -> Effects {
+    let detail = format!("it is paid and held: {why}. Approve or reject it.");
+    let alert = Alert { kind: "order_held", subject: order.state.id.to_string(), detail };
+    Effects::from(step.because(why)).alert(alert)
 }
 
 /// What a paid order is owed, besides the payment's own row.
@@ -56,6 +87,26 @@ fn payment(now: Timestamp, order: &Order, by: PaidBy) -> Option<NewPayment> {
         stripe_payment_intent_id: by.intent,
         created_at: now,
     })
+}
+
+fn refund_due(order: &Order, money: &Payment) -> Alert {
+    let (amount, code) = (money.amount.amount_text(), money.amount.currency().code());
+    let intent = money.intent.as_deref().unwrap_or("(no payment intent)");
+    Alert {
+        kind: "refund_due",
+        subject: order.state.id.to_string(),
+        detail: format!("it was rejected: give {amount} {code} of payment {intent} back at Stripe."),
+    }
+}
+
+/// What was paid is not what was asked, so no payment of the order's is written down.
+fn refund_of_unknown(order: &Order) -> Alert {
+    let session = order.stripe_session_id.as_deref().unwrap_or("(no session)");
+    Alert {
+        kind: "refund_due",
+        subject: order.state.id.to_string(),
+        detail: format!("it was rejected: give back at Stripe what was paid by session {session}."),
+    }
 }
 
 fn confirmation(parts: &Parts, now: Timestamp, order: &Order) -> Mail {
