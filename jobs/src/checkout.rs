@@ -71,3 +71,23 @@ impl Job for SyncCheckout {
         Some(format!("sync_checkout:{}", self.order_id))
     }
 }
+
+/// Closes the page of an order that is not to be paid any more. Who has paid on it meanwhile has paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpireCheckout {
+    /// The order whose page is closed.
+    pub order_id: OrderId,
+}
+
+impl Job for ExpireCheckout {
+    const NAME: &'static str = "expire_checkout";
+    const QUEUE: Queue = Queue::Payments;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    const BACKOFF: Backoff = Backoff::seconds(2, 600);
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("expire_checkout:{}", self.order_id))
+    }
+}

@@ -2,5 +2,6 @@
 
 pub mod close_checkout;
 pub mod complete_checkout;
+pub mod expire_checkout;
 mod session;
 pub mod sync_checkout;
