@@ -118,7 +118,8 @@ alter table berth.orders
     -- A held order that staff has refused is `rejected`: unlike a cancelled one, no payment told of later revives it.
     drop constraint orders_phase_check,
     add constraint orders_phase_check check (phase in
-        ('pending', 'awaiting_payment', 'held', 'processing', 'completed', 'failed', 'cancelled', 'rejected'));
+        ('pending', 'awaiting_payment', 'held', 'processing', 'completed', 'failed', 'cancelled', 'rejected',
+         'withdrawn'));
 
 alter table berth.order_history
     -- Who brought the step about; null where it was written before this was.

@@ -11,10 +11,12 @@ use berth_jobs::ids::OrderId;
 ///     │     ├▶ awaiting_payment ──▶     ▲
 ///     │     │        └──▶ failed        │ approved
 ///     │     └▶ held ────────────────────┴──────────▶ rejected
-///     └▶ cancelled
+///     ├▶ cancelled
+///     └▶ withdrawn (another order was agreed in its place)
 /// ```
-/// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed, or held. What
-/// a person has rejected stays rejected, whoever tells of its payment again.
+/// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed, or held. Money
+/// for a withdrawn one goes back: nobody wants what it is for. What a person has rejected stays rejected, whoever tells
+/// of its payment again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderPhase {
     /// Waits for the customer to pay.
@@ -33,11 +35,13 @@ pub enum OrderPhase {
     Cancelled,
     /// Held, and refused by a person: what was paid is given back.
     Rejected,
+    /// Given up on purpose before it was paid. What is paid for it all the same goes back.
+    Withdrawn,
 }
 
 impl OrderPhase {
     /// Every phase.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::AwaitingPayment,
         Self::Held,
@@ -46,6 +50,7 @@ impl OrderPhase {
         Self::Failed,
         Self::Cancelled,
         Self::Rejected,
+        Self::Withdrawn,
     ];
 
     /// The name in the database.
@@ -60,6 +65,7 @@ impl OrderPhase {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -71,7 +77,7 @@ impl OrderPhase {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed => "failed",
-            Self::Cancelled | Self::Rejected => "cancelled",
+            Self::Cancelled | Self::Rejected | Self::Withdrawn => "cancelled",
         }
     }
 
@@ -79,7 +85,7 @@ impl OrderPhase {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Completed | Self::Failed | Self::Cancelled | Self::Rejected => true,
+            Self::Completed | Self::Failed | Self::Cancelled | Self::Rejected | Self::Withdrawn => true,
             Self::Pending | Self::AwaitingPayment | Self::Held | Self::Processing => false,
         }
     }
@@ -98,12 +104,19 @@ impl OrderPhase {
             ) => Some(Self::Held),
             (Self::Pending | Self::AwaitingPayment, E::PaymentFailed) => Some(Self::Failed),
             (Self::Pending, E::Expired | E::Cancelled) => Some(Self::Cancelled),
+            (Self::Pending, E::Replaced) => Some(Self::Withdrawn),
             (Self::Held, E::Rejected) => Some(Self::Rejected),
             (Self::Processing, E::AccountsActive) => Some(Self::Completed),
             (Self::Pending, E::AccountsActive | E::Approved | E::Rejected)
             | (
                 Self::AwaitingPayment,
-                E::PaymentDelayed | E::Expired | E::Cancelled | E::AccountsActive | E::Approved | E::Rejected,
+                E::PaymentDelayed
+                | E::Expired
+                | E::Replaced
+                | E::Cancelled
+                | E::AccountsActive
+                | E::Approved
+                | E::Rejected,
             )
             | (
                 Self::Held,
@@ -113,6 +126,7 @@ impl OrderPhase {
                 | E::HeldByRule
                 | E::PaymentFailed
                 | E::Expired
+                | E::Replaced
                 | E::Cancelled
                 | E::AccountsActive,
             )
@@ -124,6 +138,7 @@ impl OrderPhase {
                 | E::HeldByRule
                 | E::PaymentFailed
                 | E::Expired
+                | E::Replaced
                 | E::Cancelled
                 | E::Approved
                 | E::Rejected,
@@ -133,12 +148,13 @@ impl OrderPhase {
                 E::PaymentDelayed
                 | E::PaymentFailed
                 | E::Expired
+                | E::Replaced
                 | E::Cancelled
                 | E::Approved
                 | E::Rejected
                 | E::AccountsActive,
             )
-            | (Self::Completed | Self::Rejected, _) => None,
+            | (Self::Completed | Self::Rejected | Self::Withdrawn, _) => None,
         }
     }
 }
@@ -183,19 +199,22 @@ pub enum OrderEvent {
     Approved,
     /// A person has looked at a held order and refuses it.
     Rejected,
+    /// Another order was agreed in its place, from the cart that it was made from.
+    Replaced,
     /// Every account of the order is active.
     AccountsActive,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
         Self::HeldByRule,
         Self::PaymentFailed,
         Self::Expired,
+        Self::Replaced,
         Self::Cancelled,
         Self::Approved,
         Self::Rejected,
@@ -212,6 +231,7 @@ impl OrderEvent {
             Self::PaymentFailed => "payment failed",
             Self::HeldByRule => "held to be looked at",
             Self::Expired => "checkout expired unpaid",
+            Self::Replaced => "replaced by a newer checkout",
             Self::Cancelled => "cancelled before it was paid",
             Self::Approved => "looked at and approved",
             Self::Rejected => "looked at and refused",
@@ -225,7 +245,7 @@ impl OrderEvent {
             Self::PaymentDelayed | Self::Paid | Self::PaymentMismatched | Self::PaymentFailed | Self::Expired => {
                 Actor::Stripe
             }
-            Self::Cancelled => Actor::Customer,
+            Self::Cancelled | Self::Replaced => Actor::Customer,
             Self::Approved | Self::Rejected => Actor::Staff,
             Self::HeldByRule | Self::AccountsActive => Actor::Berth,
         }
@@ -281,7 +301,7 @@ impl OrderState {
             to,
             reason: event.reason(),
             actor: event.actor(),
-            detail: None,
+            why: None,
         })
     }
 }
@@ -296,7 +316,7 @@ pub struct OrderMove {
     to: OrderPhase,
     reason: &'static str,
     actor: Actor,
-    detail: Option<String>,
+    why: Option<String>,
 }
 
 impl OrderMove {
@@ -305,9 +325,9 @@ impl OrderMove {
         Self { actor, ..self }
     }
 
-    /// The same move, with what staff should know of it and customers should not.
-    pub fn because(self, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..self }
+    /// Says more exactly why, for staff who look at an order that was held or has failed.
+    pub fn because(self, why: impl Into<String>) -> Self {
+        Self { why: Some(why.into()), ..self }
     }
 
     /// Which order moves.
@@ -346,10 +366,10 @@ impl OrderMove {
         self.actor
     }
 
-    /// What staff should know of it.
+    /// Why exactly: what an order that is held or has failed keeps.
     #[must_use]
-    pub fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+    pub fn why(&self) -> &str {
+        self.why.as_deref().unwrap_or(self.reason)
     }
 }
 

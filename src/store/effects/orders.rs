@@ -62,9 +62,9 @@ pub(super) async fn advance(
     let from: Vec<String> = moves.iter().map(|(_, step)| step.from().to_string()).collect();
     let to: Vec<String> = moves.iter().map(|(_, step)| step.to().to_string()).collect();
     let reasons: Vec<String> = moves.iter().map(|(_, step)| step.reason().to_owned()).collect();
+    let why: Vec<String> = moves.iter().map(|(_, step)| step.why().to_owned()).collect();
     let by: Vec<Option<Uuid>> = moves.iter().map(|(unit, _)| job_of(units, *unit)).collect();
     let actors: Vec<String> = moves.iter().map(|(_, step)| step.actor().as_str().to_owned()).collect();
-    let details: Vec<Option<String>> = moves.iter().map(|(_, step)| step.detail().map(str::to_owned)).collect();
     let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
         "src/store/queries/move_orders.sql",
         &ids,
@@ -74,8 +74,8 @@ pub(super) async fn advance(
         &reasons,
         &by as &[Option<Uuid>],
         failpoint::broken("order_versions"),
+        &why,
         &actors,
-        &details as &[Option<String>],
     )
     .fetch_all(db)
     .await?
