@@ -108,9 +108,6 @@ alter table berth.payments
 create index payments_of_order on berth.payments (order_id);
 
 alter table berth.orders
-    drop constraint orders_phase_check,
-    add constraint orders_phase_check check (phase in
-        ('pending', 'awaiting_payment', 'held', 'processing', 'completed', 'failed', 'cancelled', 'withdrawn')),
     add column coupon_id uuid references berth.coupons (id),
     -- As it was spelt then; the coupon may be changed since.
     add column coupon_code text,
@@ -125,9 +122,19 @@ alter table berth.orders
     add column hold_reason text,
     add column client_ip inet,
     add column failure text,
-    add check ((coupon_id is null) = (coupon_code is null));
+    add check ((coupon_id is null) = (coupon_code is null)),
+    -- A held order that staff has refused is `rejected`, one that was given up on purpose is `withdrawn`: unlike a
+    -- cancelled one, no payment told of later revives it.
+    drop constraint orders_phase_check,
+    add constraint orders_phase_check check (phase in
+        ('pending', 'awaiting_payment', 'held', 'processing', 'completed', 'failed', 'cancelled', 'rejected',
+         'withdrawn'));
 -- A cart is sold once at a time: whoever checks it out again finds the order, or has it withdrawn for another one.
 create unique index orders_of_cart on berth.orders (customer_id) where cart_version is not null and phase = 'pending';
+
+alter table berth.order_history
+    -- Who brought the step about; null where it was written before this was.
+    add column actor text check (actor in ('customer', 'staff', 'stripe', 'berth'));
 
 -- One order redeems one coupon once.
 create table berth.coupon_redemptions (

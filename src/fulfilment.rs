@@ -11,11 +11,11 @@ use crate::{
     app::Parts,
     domain::{
         money::Money,
-        order::{OrderEvent, OrderMove},
+        order::{Actor, OrderEvent, OrderMove},
     },
-    effects::{CouponUse, Effects, NewAccount, NewPayment},
+    effects::{Alert, CouponUse, Effects, NewAccount, NewPayment},
     mail::{Mail, OrderConfirmation, OrderLine},
-    store::{StoreError, orders::Order},
+    store::{StoreError, orders::Order, payments::Payment},
 };
 
 /// How an order was paid, as Stripe calls it.
@@ -27,14 +27,45 @@ pub struct PaidBy {
     pub intent: Option<String>,
 }
 
-/// The order's total has come, or nothing was due: it goes to work. Nothing when that was told before.
+/// The order's total has come, or nothing was due: it goes to work, or is held where a rule says so. Nothing when that
+/// was told before.
 ///
 /// # Errors
 /// When what the order keeps for its invoice cannot be read.
 pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Result<Effects, StoreError> {
-    let Some(step) = order.state.apply(OrderEvent::Paid) else { return Ok(Effects::none()) };
-    let effects = fulfil(parts, now, order, step)?;
+    let country = order.customer_snapshot.as_ref().and_then(|buyer| buyer.get("country")?.as_str());
+    let hold_for = parts.hold_rules.reason_to_hold(country, order.total);
+    let event = if hold_for.is_some() { OrderEvent::HeldByRule } else { OrderEvent::Paid };
+    let Some(step) = order.state.apply(event) else { return Ok(Effects::none()) };
+    let effects = match hold_for {
+        Some(why) => hold(order, step, why),
+        None => fulfil(parts, now, order, if order.total.is_zero() { step.by(Actor::Berth) } else { step })?,
+    };
     Ok(payment(now, order, by).into_iter().fold(effects, Effects::payment))
+}
+
+/// A person lets a held order go. `None` when it is not held.
+///
+/// # Errors
+/// As [`paid`].
+pub fn approve(parts: &Parts, now: Timestamp, order: &Order) -> Result<Option<Effects>, StoreError> {
+    let step = order.state.apply(OrderEvent::Approved);
+    step.map(|step| fulfil(parts, now, order, step)).transpose()
+}
+
+/// A person refuses a held order; `money` is what came for it, to be given back. `None` when it is not held.
+#[must_use]
+pub fn reject(order: &Order, money: Option<&Payment>) -> Option<Effects> {
+    let effects = Effects::from(order.state.apply(OrderEvent::Rejected)?);
+    let effects = effects.settle_coupon(order.state.id, CouponUse::Release);
+    let Some(money) = money else { return Some(effects.alert(refund_of_unknown(order))) };
+    Some(effects.alert(refund_due(order, money)))
+}
+
+fn hold(order: &Order, step: OrderMove, why: String) -> Effects {
+    let detail = format!("it is paid and held: {why}. Approve or reject it.");
+    let alert = Alert { kind: "order_held", subject: order.state.id.to_string(), detail };
+    Effects::from(step.because(why)).alert(alert)
 }
 
 /// What a paid order is owed, besides the payment's own row. One that was made from the cart takes what is in it, unless
@@ -69,6 +100,26 @@ fn payment(now: Timestamp, order: &Order, by: PaidBy) -> Option<NewPayment> {
         stripe_payment_intent_id: by.intent,
         created_at: now,
     })
+}
+
+fn refund_due(order: &Order, money: &Payment) -> Alert {
+    let (amount, code) = (money.amount.amount_text(), money.amount.currency().code());
+    let intent = money.intent.as_deref().unwrap_or("(no payment intent)");
+    Alert {
+        kind: "refund_due",
+        subject: order.state.id.to_string(),
+        detail: format!("it was rejected: give {amount} {code} of payment {intent} back at Stripe."),
+    }
+}
+
+/// What was paid is not what was asked, so no payment of the order's is written down.
+fn refund_of_unknown(order: &Order) -> Alert {
+    let session = order.stripe_session_id.as_deref().unwrap_or("(no session)");
+    Alert {
+        kind: "refund_due",
+        subject: order.state.id.to_string(),
+        detail: format!("it was rejected: give back at Stripe what was paid by session {session}."),
+    }
 }
 
 fn confirmation(parts: &Parts, now: Timestamp, order: &Order) -> Mail {

@@ -72,6 +72,26 @@ impl Job for SyncCheckout {
     }
 }
 
+/// Closes the page of an order that is not to be paid any more. Who has paid on it meanwhile has paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpireCheckout {
+    /// The order whose page is closed.
+    pub order_id: OrderId,
+}
+
+impl Job for ExpireCheckout {
+    const NAME: &'static str = "expire_checkout";
+    const QUEUE: Queue = Queue::Payments;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    const BACKOFF: Backoff = Backoff::seconds(2, 600);
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("expire_checkout:{}", self.order_id))
+    }
+}
+
 /// Gives back money that came and was not owed: paid twice, or for an order that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

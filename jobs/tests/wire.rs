@@ -4,7 +4,7 @@
 
 use berth_jobs::{
     AnyJob, DecodeError, Job, JobKind,
-    checkout::{CloseCheckout, CompleteCheckout, RefundPayment, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
     ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
@@ -22,6 +22,7 @@ fn samples() -> Vec<AnyJob> {
         CompleteCheckout { event_id: event_id() }.into(),
         CloseCheckout { event_id: event_id() }.into(),
         SyncCheckout { order_id: OrderId(SOME_UUID) }.into(),
+        ExpireCheckout { order_id: OrderId(SOME_UUID) }.into(),
         RefundPayment { payment_id: PaymentId(SOME_UUID) }.into(),
         ProvisionAccount { account_id: AccountId(SOME_UUID) }.into(),
         ReconcileAccount { account_id: AccountId(SOME_UUID) }.into(),

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::{CustomerContact, Effects, NewPayment};
-use crate::domain::money::Money;
+use super::{CustomerContact, Effects, NewOrder, NewPayment};
+use crate::domain::{money::Money, order::OrderMove};
 
 /// What an order was agreed under, beside its sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,6 +171,20 @@ pub struct NewStreamTicket {
 }
 
 impl Effects {
+    /// Adds an order that was agreed, with its units.
+    #[must_use]
+    pub fn agree(mut self, order: NewOrder) -> Self {
+        self.new_orders.push(order);
+        self
+    }
+
+    /// Moves an order.
+    #[must_use]
+    pub fn move_order(mut self, step: OrderMove) -> Self {
+        self.order_moves.push(step);
+        self
+    }
+
     /// Adds money that is not owed, and the job that gives it back.
     #[must_use]
     pub fn surplus(mut self, payment: NewPayment) -> Self {

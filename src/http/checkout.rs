@@ -112,7 +112,7 @@ async fn answer(app: &App, order: Order) -> Result<CheckoutAnswer, Problem> {
     let checkout_url = match order.state.phase {
         OrderPhase::Pending if page::can_be_paid(&order, app.clock.now()) => page::open(app, &order).await?,
         OrderPhase::AwaitingPayment | OrderPhase::Held | OrderPhase::Processing | OrderPhase::Completed => None,
-        OrderPhase::Pending | OrderPhase::Failed | OrderPhase::Cancelled | OrderPhase::Withdrawn => {
+        OrderPhase::Pending | OrderPhase::Failed | OrderPhase::Cancelled | OrderPhase::Rejected | OrderPhase::Withdrawn => {
             return Err(idempotency::spent(order_id));
         }
     };

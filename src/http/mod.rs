@@ -29,6 +29,7 @@ use crate::{
     gateways::http_client::{self, Timeouts},
 };
 use auth::Authenticator;
+use checkout::InFlight;
 use problem::Problem;
 pub use server::serve;
 use sites::Sites;
@@ -45,6 +46,7 @@ const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), tota
 pub struct HttpState {
     app: App,
     authenticator: Authenticator,
+    checkouts: InFlight,
     draining: CancellationToken,
 }
 
@@ -61,6 +63,12 @@ impl FromRef<HttpState> for Draining {
 impl FromRef<HttpState> for App {
     fn from_ref(state: &HttpState) -> Self {
         state.app.clone()
+    }
+}
+
+impl FromRef<HttpState> for InFlight {
+    fn from_ref(state: &HttpState) -> Self {
+        state.checkouts.clone()
     }
 }
 
@@ -98,7 +106,7 @@ impl Modify for Bearer {
 pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
     let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
-    let state = HttpState { app, authenticator, draining };
+    let state = HttpState { app, authenticator, checkouts: InFlight::default(), draining };
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))

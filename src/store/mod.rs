@@ -17,6 +17,7 @@ pub mod leases;
 mod loader;
 pub mod mails;
 pub mod migrations;
+pub mod order_history;
 pub mod orders;
 pub mod payments;
 pub mod stream_tickets;

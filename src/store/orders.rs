@@ -57,6 +57,8 @@ pub struct Order {
     pub hold_reason: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// From where it was agreed.
+    pub client_ip: Option<String>,
     /// When it was agreed.
     pub created_at: Timestamp,
     /// Until when it can be paid.
@@ -98,7 +100,7 @@ pub struct OrderItem {
     pub account_id: Option<AccountId>,
 }
 
-/// One step of an order's or account's history.
+/// One step of an account's history.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct HistoryStep {
     /// The phase that was left; null at the beginning.
@@ -151,6 +153,7 @@ struct OrderRow {
     session_version: i32,
     hold_reason: Option<String>,
     failure: Option<String>,
+    client_ip: Option<String>,
     created_at: jiff_sqlx::Timestamp,
     expires_at: jiff_sqlx::Timestamp,
     paid_at: Option<jiff_sqlx::Timestamp>,
@@ -203,11 +206,16 @@ impl Store {
         Ok(self.with_items(rows).await?.into_iter().map(|rows| (rows.order.id, rows)).collect())
     }
 
-    /// A customer's orders, newest first.
+    /// A customer's orders, newest first; `renewals` asks for renewals only, or for all others.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn orders_of(&self, customer: CustomerId, page: Page<'_>) -> Result<Vec<Order>, StoreError> {
+    pub async fn orders_of(
+        &self,
+        customer: CustomerId,
+        page: Page<'_>,
+        renewals: Option<bool>,
+    ) -> Result<Vec<Order>, StoreError> {
         let rows = sqlx::query_file_as!(
             OrderRow,
             "src/store/queries/orders_of.sql",
@@ -217,6 +225,7 @@ impl Store {
             page.limit,
             page.from.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
             page.to.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+            renewals,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -244,23 +253,6 @@ impl Store {
         }
         let with_own = |order: OrderRow| OrderRows { items: items_of.remove(&order.id).unwrap_or_default(), order };
         Ok(rows.into_iter().map(with_own).collect())
-    }
-
-    /// The order's history, oldest step first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn order_history(&self, id: OrderId) -> Result<Vec<HistoryStep>, StoreError> {
-        let rows = sqlx::query!(
-            "select from_phase, to_phase, reason, at from berth.order_history where order_id = $1 order by version",
-            id.0,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| HistoryStep { from: row.from_phase, to: row.to_phase, reason: row.reason, at: row.at.to_jiff() })
-            .collect())
     }
 }
 
@@ -316,6 +308,7 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
         session_version: row.session_version,
         hold_reason: row.hold_reason.clone(),
         failure: row.failure.clone(),
+        client_ip: row.client_ip.clone(),
         created_at: row.created_at.to_jiff(),
         expires_at: row.expires_at.to_jiff(),
         paid_at: row.paid_at.map(|at| at.to_jiff()),

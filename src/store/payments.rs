@@ -19,9 +19,9 @@ pub struct Payment {
     /// How much.
     pub amount: Money,
     /// Through which page.
-    pub stripe_session_id: Option<String>,
+    pub session: Option<String>,
     /// By which intent.
-    pub stripe_payment_intent_id: Option<String>,
+    pub intent: Option<String>,
 }
 
 /// What became of a payment.
@@ -77,6 +77,15 @@ impl Store {
         payment_from(row.ok_or_else(|| StoreError::Missing(format!("payment {id}")))?)
     }
 
+    /// What has paid an order.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn payment_of(&self, order: OrderId) -> Result<Option<Payment>, StoreError> {
+        let payments = self.payments_of(order).await?;
+        Ok(payments.into_iter().find(|payment| payment.state == PaymentState::Succeeded))
+    }
+
     /// Everything that came for an order, the first one first.
     ///
     /// # Errors
@@ -106,7 +115,7 @@ fn payment_from(row: PaymentRow) -> Result<Payment, StoreError> {
         order_id: OrderId(row.order_id),
         state: PaymentState::of(&row.state),
         amount: Money::new(row.amount, currency).map_err(|error| unreadable(&error))?,
-        stripe_session_id: row.stripe_session_id,
-        stripe_payment_intent_id: row.stripe_payment_intent_id,
+        session: row.stripe_session_id,
+        intent: row.stripe_payment_intent_id,
     })
 }

@@ -491,7 +491,7 @@ async fn orders_are_listed_by_status_and_time() {
         to: Some("2030-01-04T00:00:00Z".parse().unwrap()),
     };
     let listed = async |page: berth::store::orders::Page<'_>| {
-        let orders = app.store.orders_of(customer.id, page).await.unwrap();
+        let orders = app.store.orders_of(customer.id, page, None).await.unwrap();
         orders.iter().map(|order| order.state.id).collect::<Vec<_>>()
     };
 

@@ -89,7 +89,7 @@ async fn settled(app: &App, order_id: OrderId, session: &str, url: String) -> Re
             close(app, order_id, session).await?;
             order.checkout_url.map(Some).ok_or_else(|| kept(order_id))
         }
-        OrderPhase::Failed | OrderPhase::Cancelled | OrderPhase::Withdrawn => {
+        OrderPhase::Failed | OrderPhase::Cancelled | OrderPhase::Rejected | OrderPhase::Withdrawn => {
             close(app, order_id, session).await?;
             let detail = "A newer checkout of this cart has taken the place of this one: go on with that.";
             Err(Problem::conflict("checkout-replaced", detail).with("order_id", order_id.to_string()))

@@ -30,14 +30,19 @@ pub(super) enum Standing {
 pub(super) struct Withdrawal {
     step: OrderMove,
     has_coupon: bool,
+    /// No page of it was known: one may be about to be opened.
+    may_open: bool,
     closed: Vec<SessionNews>,
 }
 
 impl Withdrawal {
-    /// Withdraws the order in the commit that makes another. The job closes a page that was being opened meanwhile.
+    /// Withdraws the order in the commit that makes another.
     pub(super) fn onto(self, effects: Effects) -> Effects {
         let id = self.step.id();
-        let mut effects = effects.move_order(self.step).enqueue(ExpireCheckout { order_id: id });
+        let mut effects = effects.move_order(self.step);
+        if self.may_open {
+            effects = effects.enqueue(ExpireCheckout { order_id: id });
+        }
         if self.has_coupon {
             effects = effects.settle_coupon(id, CouponUse::Release);
         }
@@ -59,6 +64,7 @@ pub(super) async fn of_cart(app: &App, version: i32, new: &NewOrder) -> Result<S
         | OrderPhase::Completed
         | OrderPhase::Failed
         | OrderPhase::Cancelled
+        | OrderPhase::Rejected
         | OrderPhase::Withdrawn => Ok(Standing::Nothing),
     }
 }
@@ -88,7 +94,8 @@ async fn withdraw(app: &App, order: &Order) -> Result<Standing, Problem> {
             Closed::Paid => return Err(being_paid(app, order.state.id).await),
         }
     }
-    Ok(Standing::Withdrawn(Withdrawal { step, has_coupon: order.coupon.is_some(), closed }))
+    let (has_coupon, may_open) = (order.coupon.is_some(), order.stripe_session_id.is_none());
+    Ok(Standing::Withdrawn(Withdrawal { step, has_coupon, may_open, closed }))
 }
 
 /// The pages that the order may be paid on, each with its version.

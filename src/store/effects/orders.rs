@@ -78,6 +78,7 @@ pub(super) async fn advance(
     let reasons: Vec<String> = moves.iter().map(|(_, step)| step.reason().to_owned()).collect();
     let why: Vec<String> = moves.iter().map(|(_, step)| step.why().to_owned()).collect();
     let by: Vec<Option<Uuid>> = moves.iter().map(|(unit, _)| job_of(units, *unit)).collect();
+    let actors: Vec<String> = moves.iter().map(|(_, step)| step.actor().as_str().to_owned()).collect();
     let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
         "src/store/queries/move_orders.sql",
         &ids,
@@ -88,6 +89,7 @@ pub(super) async fn advance(
         &by as &[Option<Uuid>],
         failpoint::broken("order_versions"),
         &why,
+        &actors,
     )
     .fetch_all(db)
     .await?

@@ -12,7 +12,7 @@ from paid p
 join berth.orders o on o.stripe_session_id = p.session ->> 'id'
     or o.id = (select s.order_id from berth.checkout_sessions s where s.id = p.session ->> 'id')
 where p.session ->> 'payment_status' in ('paid', 'no_payment_required')
-  and o.phase <> 'held'
+  and o.phase not in ('held', 'rejected')
   and not exists (
       select
       from berth.payments y
