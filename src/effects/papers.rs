@@ -223,7 +223,7 @@ impl Effects {
     }
 
     /// Has another page opened for a pending order. Refused with `RowChanged` when the order's `session_version` is
-    /// another one, or the order is not pending.
+    /// another one, the order is not pending, or a page of it can be paid.
     #[must_use]
     pub fn next_session(mut self, order: OrderId, from_version: i32) -> Self {
         self.next_sessions.push((order, from_version));

@@ -5,6 +5,7 @@
 //! same request finds the order and its page again.
 
 mod agreement;
+mod at_stripe;
 mod idempotency;
 mod order;
 mod page;
@@ -112,7 +113,11 @@ async fn answer(app: &App, order: Order) -> Result<CheckoutAnswer, Problem> {
     let checkout_url = match order.state.phase {
         OrderPhase::Pending if page::can_be_paid(&order, app.clock.now()) => page::open(app, &order).await?,
         OrderPhase::AwaitingPayment | OrderPhase::Held | OrderPhase::Processing | OrderPhase::Completed => None,
-        OrderPhase::Pending | OrderPhase::Failed | OrderPhase::Cancelled | OrderPhase::Rejected | OrderPhase::Withdrawn => {
+        OrderPhase::Pending
+        | OrderPhase::Failed
+        | OrderPhase::Cancelled
+        | OrderPhase::Rejected
+        | OrderPhase::Withdrawn => {
             return Err(idempotency::spent(order_id));
         }
     };

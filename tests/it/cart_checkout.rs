@@ -54,7 +54,10 @@ async fn a_cart_is_bought_as_it_stands_and_emptied_when_it_is_paid() {
     let cart = berth.app.store.cart(CustomerId(user)).await.unwrap().unwrap();
     assert_eq!((cart.version, cart.lines.len(), cart.coupon_code), (version + 1, 0, None));
     assert_eq!(stack.count("select count(*) from berth.coupon_redemptions where state = 'committed'").await, 1);
-    assert_eq!(stack.count("select count(*) from berth.invoices where buyer ->> 'email' like '%@customer.test'").await, 1);
+    assert_eq!(
+        stack.count("select count(*) from berth.invoices where buyer ->> 'email' like '%@customer.test'").await,
+        1
+    );
     stack.audit().await;
     berth.stop().await;
 }
@@ -133,7 +136,11 @@ async fn a_changed_cart_closes_the_old_page_before_the_new_one_opens() {
     assert!(requests.find("/expire") < requests.rfind("/v1/checkout/sessions\""), "closed first: {requests}");
     let (_, shown) = stack.get(user, &format!("/v1/orders/{}", order_of(&old))).await;
     assert_eq!(shown["status"], "cancelled");
-    assert_eq!(stack.count("select uses::int8 from berth.coupons").await, 1, "the new order has the use of the old one");
+    assert_eq!(
+        stack.count("select uses::int8 from berth.coupons").await,
+        1,
+        "the new order has the use of the old one"
+    );
     let (status, _, problem) = stack.buy(user, Some("first"), &json!({})).await;
     assert_eq!((status, slug(&problem), order_of(&problem)), (409, "idempotency-key-spent", order_of(&old)));
     stack.until_idle().await;
@@ -434,7 +441,10 @@ async fn where_taxes_are_charged_a_country_is_needed_and_the_order_keeps_who_bou
     stack.pay(&stack.session_of(user, &austrian).await).await;
     stack.until_count(COMPLETED, 1).await;
     stack.until_idle().await;
-    assert_eq!(stack.count("select count(*) from berth.invoices where buyer ->> 'country' = 'AT' and tax = 1.00").await, 1);
+    assert_eq!(
+        stack.count("select count(*) from berth.invoices where buyer ->> 'country' = 'AT' and tax = 1.00").await,
+        1
+    );
     stack.audit().await;
     berth.stop().await;
 }

@@ -7,9 +7,7 @@ use crate::{
     effects::{Alert, Effects, Fact},
     error::{JobError, chain},
     failpoint,
-    gateways::stripe::{
-        Amount, IdempotencyKey, Metadata, NewRefund, Refund, RefundReason, RefundStatus, Stripe,
-    },
+    gateways::stripe::{Amount, IdempotencyKey, Metadata, NewRefund, Refund, RefundReason, RefundStatus, Stripe},
     store::payments::{Payment, PaymentState},
 };
 

@@ -1,9 +1,6 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::{
-    checkout::ExpireCheckout,
-    ids::{OrderId, StripeEventId},
-};
+use berth_jobs::ids::{OrderId, StripeEventId};
 
 use super::surplus;
 use crate::{
@@ -51,7 +48,10 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Err(error) => return Ok(parked(chain(&error))),
     };
     let Some(order_id) = order_of(&session) else {
-        return Ok(ignored("the session is not of an order of ours"));
+        return Ok(match claimed_order(&session) {
+            Some(order_id) => parked(format!("a session that Berth did not open was paid in the name of {order_id}")),
+            None => ignored("the session is not of an order of ours"),
+        });
     };
     let order = match ctx.store.order(order_id).await {
         Ok(order) => order,
@@ -91,9 +91,16 @@ pub(super) async fn act_on(
     Ok(effects.fact(Fact::Session(news(ctx, order, session))))
 }
 
+/// The order that Berth has opened the session for.
 fn order_of(session: &CheckoutSession) -> Option<OrderId> {
-    let ours = session.metadata.get("order_id").or(session.client_reference_id.as_ref())?;
-    ours.parse().ok()
+    session.metadata.get("order_id")?.parse().ok()
+}
+
+/// The order that a paid session of somebody else's names. Whoever pays by a link to another product can write anything
+/// there, so nothing follows from it by itself.
+fn claimed_order(session: &CheckoutSession) -> Option<OrderId> {
+    let is_paid = session.payment_status == Some(CheckoutPaymentStatus::Paid);
+    session.client_reference_id.as_ref().filter(|_| is_paid)?.parse().ok()
 }
 
 /// Whether it is the page that the order is to be paid on now, and not one of before.
@@ -134,28 +141,29 @@ fn ended(order: &Order, event: OrderEvent) -> Effects {
     if order.coupon.is_some() { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
 }
 
-/// The money has come. If it is what was agreed, the order goes to work; if not, a person looks at it. What comes for an
-/// order that has been paid, or was given up, goes back.
+/// The money has come. If it came on the order's page and is what was agreed, the order goes to work; if it is something
+/// else, a person looks at it. What comes for an order that has been paid, was given up, or has another page, goes back.
 async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
-    match order.state.phase {
-        OrderPhase::Pending | OrderPhase::AwaitingPayment | OrderPhase::Failed | OrderPhase::Cancelled => {
-            if let Err(why) = compare(ctx, order, session) {
-                return Ok(mismatched(order, session, &why));
-            }
-            let effects = fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?;
-            // Another page of it may be open.
-            let page = ExpireCheckout { order_id: order.state.id };
-            Ok(if is_current(order, session) { effects } else { effects.enqueue(page) })
-        }
+    if is_owed(order.state.phase) && is_current(order, session) {
+        return match compare(ctx, order, session) {
+            Ok(()) => Ok(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?),
+            Err(why) => Ok(mismatched(order, session, &why)),
+        };
+    }
+    let payments = ctx.store.payments_of(order.state.id).await?;
+    let was_told = surplus::was_told_before(&payments, order, session);
+    Ok(if was_told { Effects::none() } else { surplus::goes_back(ctx.now(), order, session) })
+}
+
+/// Whether an order's total is still to come, or may come late.
+fn is_owed(phase: OrderPhase) -> bool {
+    match phase {
+        OrderPhase::Pending | OrderPhase::AwaitingPayment | OrderPhase::Failed | OrderPhase::Cancelled => true,
         OrderPhase::Held
         | OrderPhase::Processing
         | OrderPhase::Completed
         | OrderPhase::Rejected
-        | OrderPhase::Withdrawn => {
-            let payments = ctx.store.payments_of(order.state.id).await?;
-            let was_told = surplus::was_told_before(&payments, order, session);
-            Ok(if was_told { Effects::none() } else { surplus::goes_back(ctx.now(), order, session) })
-        }
+        | OrderPhase::Withdrawn => false,
     }
 }
 

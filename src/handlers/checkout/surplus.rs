@@ -34,14 +34,12 @@ pub(super) fn was_told_before(payments: &[Payment], order: &Order, session: &Che
 pub(super) fn goes_back(now: Timestamp, order: &Order, session: &CheckoutSession) -> Effects {
     let why = match order.state.phase {
         OrderPhase::Withdrawn => "it was given up for a newer checkout",
-        OrderPhase::Pending
-        | OrderPhase::AwaitingPayment
-        | OrderPhase::Held
-        | OrderPhase::Processing
-        | OrderPhase::Completed
-        | OrderPhase::Failed
-        | OrderPhase::Cancelled
-        | OrderPhase::Rejected => "it was paid by another session",
+        OrderPhase::Held | OrderPhase::Processing | OrderPhase::Completed | OrderPhase::Rejected => {
+            "it was paid by another session"
+        }
+        OrderPhase::Pending | OrderPhase::AwaitingPayment | OrderPhase::Failed | OrderPhase::Cancelled => {
+            "it is to be paid by another session"
+        }
     };
     let alert = |then: &str| Alert {
         kind: "second_payment",

@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 
 use super::{super::basket::Basket, agreement::Asked};
 use crate::{
-    domain::{catalogue::RenewalPrice, invoice::Buyer, pricing::{QuotedLine, QuotedUnit}},
+    domain::{
+        catalogue::RenewalPrice,
+        invoice::Buyer,
+        pricing::{QuotedLine, QuotedUnit},
+    },
     effects::{CustomerContact, ItemTerms, NewOrder, NewOrderItem, OrderTerms},
 };
 
@@ -88,8 +92,6 @@ fn item(unit: &QuotedUnit, line: &QuotedLine, domain: Option<String>) -> NewOrde
 }
 
 fn addons(line: &QuotedLine) -> Value {
-    let addon = |addon: &crate::domain::pricing::QuotedAddon| {
-        json!({ "id": addon.id, "name": addon.name, "price": addon.price.amount_text() })
-    };
+    let addon = |addon: &crate::domain::pricing::QuotedAddon| json!({ "id": addon.id, "name": addon.name, "price": addon.price.amount_text() });
     line.addons.iter().map(addon).collect()
 }

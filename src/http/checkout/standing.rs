@@ -1,7 +1,10 @@
 //! The order that stands for a cart already. A cart has one that can be paid: asked for again unchanged it is that one;
 //! otherwise its page is closed at Stripe, and it is withdrawn in the commit that makes the next.
 
-use berth_jobs::{checkout::{ExpireCheckout, SyncCheckout}, ids::OrderId};
+use berth_jobs::{
+    checkout::{ExpireCheckout, SyncCheckout},
+    ids::OrderId,
+};
 use jiff::Timestamp;
 
 use super::{
@@ -134,6 +137,7 @@ async fn being_paid(app: &App, order: OrderId) -> Problem {
         // Its event comes all the same.
         tracing::warn!(%order, error = chain(&error), "a paid order could not be looked at at once");
     }
-    let detail = "The earlier order of this cart has just been paid: look at it, and at the cart, before you buy again.";
+    let detail =
+        "The earlier order of this cart has just been paid: look at it, and at the cart, before you buy again.";
     Problem::conflict("order-being-paid", detail).with("order_id", order.to_string())
 }

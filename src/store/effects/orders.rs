@@ -122,6 +122,9 @@ pub(super) async fn next_sessions(
          set session_version = o.session_version + 1, stripe_session_id = null, checkout_url = null
          from held, unnest($1::uuid[], $2::int[]) n (id, version)
          where o.id = held.id and o.id = n.id and o.session_version = n.version and o.phase = 'pending'
+           and not exists (
+               select from berth.checkout_sessions s where s.order_id = o.id and s.state = 'open'
+           )
          returning o.id",
         &steps.iter().map(|(_, (order, _))| order.0).collect::<Vec<_>>(),
         &steps.iter().map(|(_, (_, version))| *version).collect::<Vec<_>>(),
