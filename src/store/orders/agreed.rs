@@ -5,7 +5,7 @@ use berth_jobs::ids::{CustomerId, OrderId};
 use super::{Order, OrderItem};
 use crate::{
     domain::order::{OrderPhase, OrderState},
-    effects::NewOrder,
+    effects::{NewOrder, NewOrderItem},
     store::{Store, StoreError},
 };
 
@@ -103,6 +103,7 @@ impl From<&NewOrder> for Order {
             session_version: 1,
             hold_reason: None,
             failure: None,
+            client_ip: terms.client_ip.map(|ip| ip.to_string()),
             created_at: new.created_at,
             expires_at: new.expires_at,
             paid_at: None,
@@ -112,8 +113,8 @@ impl From<&NewOrder> for Order {
     }
 }
 
-impl From<&crate::effects::NewOrderItem> for OrderItem {
-    fn from(new: &crate::effects::NewOrderItem) -> Self {
+impl From<&NewOrderItem> for OrderItem {
+    fn from(new: &NewOrderItem) -> Self {
         Self {
             id: new.id,
             service_id: new.service_id.clone(),

@@ -4,9 +4,10 @@ select 'order ' || berth.show_id('ord_', o.id) || ' is ' || o.phase || ' at ' ||
 from berth.orders o
 where (
         o.paid_at is not null and o.total > 0
-        and not exists (
-            select from berth.payments p
-            where p.order_id = o.id and p.state = 'succeeded' and p.amount = o.total and p.currency = o.currency
+        and (1, o.total, o.currency::text) is distinct from (
+            select count(*), max(p.amount), max(p.currency::text)
+            from berth.payments p
+            where p.order_id = o.id and p.state = 'succeeded'
         )
     )
     -- What came for a held order is known before it is decided on; what came for a rejected one is to be given back.
