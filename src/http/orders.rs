@@ -30,7 +30,7 @@ use crate::{
         orders::{Order, Page},
     },
 };
-pub(super) use feed::Feed;
+pub use feed::Feed;
 use json::Detail;
 pub use json::OrderJson;
 

@@ -10,7 +10,7 @@ const LONGEST: usize = 500;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 500, pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$")]
-pub struct Reason(String);
+pub(super) struct Reason(String);
 
 impl TryFrom<String> for Reason {
     type Error = &'static str;

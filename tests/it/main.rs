@@ -10,6 +10,7 @@ mod buying;
 mod checkout;
 mod crash;
 mod groups;
+mod orders;
 mod poison;
 mod postgres;
 mod provisioning;

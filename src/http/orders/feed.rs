@@ -32,7 +32,7 @@ pub(super) type Orders = watch::Receiver<Option<Arc<LiveOrder>>>;
 
 /// The orders that are listened to. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Feed {
+pub struct Feed {
     inner: Arc<Inner>,
 }
 
