@@ -15,7 +15,7 @@ use crate::{
     },
     effects::{Alert, CouponUse, Effects, NewAccount, NewPayment},
     mail::{Mail, OrderConfirmation, OrderLine},
-    store::{orders::Order, payments::Payment},
+    store::{StoreError, orders::Order},
 };
 
 /// How an order was paid, as Stripe calls it.
@@ -29,35 +29,54 @@ pub struct PaidBy {
 
 /// The order's total has come, or nothing was due: it goes to work, or is held where a rule says so. Nothing when that
 /// was told before.
-#[must_use]
-pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Effects {
+///
+/// # Errors
+/// When what the order keeps for its invoice cannot be read.
+pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Result<Effects, StoreError> {
     let country = order.customer_snapshot.as_ref().and_then(|buyer| buyer.get("country")?.as_str());
-    let effects = match parts.hold_rules.reason_to_hold(country, order.total) {
-        Some(why) => order.state.apply(OrderEvent::HeldByRule).map(|step| hold(order, step, why)),
-        None => order.state.apply(OrderEvent::Paid).map(|step| {
-            let nobody_paid = order.total.is_zero();
-            fulfil(parts, now, order, if nobody_paid { step.by(Actor::Berth) } else { step })
-        }),
+    let hold_for = parts.hold_rules.reason_to_hold(country, order.total);
+    let event = if hold_for.is_some() { OrderEvent::HeldByRule } else { OrderEvent::Paid };
+    let Some(step) = order.state.apply(event) else { return Ok(Effects::none()) };
+    let effects = match hold_for {
+        Some(why) => hold(order, step, why),
+        None => fulfil(parts, now, order, if order.total.is_zero() { step.by(Actor::Berth) } else { step })?,
     };
-    match effects {
-        Some(effects) => payment(now, order, by).into_iter().fold(effects, Effects::payment),
-        None => Effects::none(),
-    }
+    Ok(payment(now, order, by).into_iter().fold(effects, Effects::payment))
 }
 
 /// A person lets a held order go. `None` when it is not held.
-#[must_use]
-pub fn approve(parts: &Parts, now: Timestamp, order: &Order) -> Option<Effects> {
-    Some(fulfil(parts, now, order, order.state.apply(OrderEvent::Approved)?))
+///
+/// # Errors
+/// As [`paid`].
+pub fn approve(parts: &Parts, now: Timestamp, order: &Order) -> Result<Option<Effects>, StoreError> {
+    let step = order.state.apply(OrderEvent::Approved);
+    step.map(|step| fulfil(parts, now, order, step)).transpose()
 }
 
-/// A person refuses a held order; `money` is what came for it, to be given back. `None` when it is not held.
+/// What came for an order that a person refuses.
+#[derive(Clone, Debug)]
+pub enum Came {
+    /// Nothing, since nothing was due.
+    Nothing,
+    /// What the order asked for: it is written down as its payment.
+    AsAsked(PaymentId),
+    /// Something else, of which nothing is written down yet.
+    Otherwise(NewPayment),
+    /// Stripe does not say.
+    Unknown,
+}
+
+/// A person refuses a held order, and what came for it goes back. `None` when it is not held.
 #[must_use]
-pub fn reject(order: &Order, money: Option<&Payment>) -> Option<Effects> {
+pub fn reject(order: &Order, came: Came) -> Option<Effects> {
     let effects = Effects::from(order.state.apply(OrderEvent::Rejected)?);
     let effects = effects.settle_coupon(order.state.id, CouponUse::Release);
-    let Some(money) = money else { return Some(effects.alert(refund_of_unknown(order))) };
-    Some(effects.alert(refund_due(order, money)))
+    Some(match came {
+        Came::Nothing => effects,
+        Came::AsAsked(payment) => effects.give_back(payment),
+        Came::Otherwise(payment) => effects.surplus(payment),
+        Came::Unknown => effects.alert(refund_due(order)),
+    })
 }
 
 fn hold(order: &Order, step: OrderMove, why: String) -> Effects {
@@ -66,15 +85,26 @@ fn hold(order: &Order, step: OrderMove, why: String) -> Effects {
     Effects::from(step.because(why)).alert(alert)
 }
 
-/// What a paid order is owed, besides the payment's own row.
-fn fulfil(parts: &Parts, now: Timestamp, order: &Order, step: OrderMove) -> Effects {
-    let effects = Effects::from(step).mail(order.customer.id, confirmation(parts, now, order));
-    order.items.iter().fold(effects, |effects, item| {
+/// What a paid order is owed, besides the payment's own row. One that was made from the cart takes what is in it, unless
+/// that has changed since.
+fn fulfil(parts: &Parts, now: Timestamp, order: &Order, step: OrderMove) -> Result<Effects, StoreError> {
+    let mut effects = Effects::from(step).mail(order.customer.id, confirmation(parts, now, order));
+    if order.coupon.is_some() {
+        effects = effects.settle_coupon(order.state.id, CouponUse::Commit);
+    }
+    if let Some(version) = order.cart_version {
+        effects = effects.clear_cart_at(order.customer.id, version);
+    }
+    if let Some(invoice) = order.invoice(&parts.seller, &parts.catalogue, now)? {
+        effects = effects.invoice(invoice);
+    }
+    for item in &order.items {
         let id = AccountId::new();
-        effects
+        effects = effects
             .account(NewAccount { id, order_item_id: item.id, created_at: now })
-            .enqueue(ProvisionAccount { account_id: id })
-    })
+            .enqueue(ProvisionAccount { account_id: id });
+    }
+    Ok(effects)
 }
 
 /// The money that came; none where nothing was due.
@@ -89,23 +119,12 @@ fn payment(now: Timestamp, order: &Order, by: PaidBy) -> Option<NewPayment> {
     })
 }
 
-fn refund_due(order: &Order, money: &Payment) -> Alert {
-    let (amount, code) = (money.amount.amount_text(), money.amount.currency().code());
-    let intent = money.intent.as_deref().unwrap_or("(no payment intent)");
+fn refund_due(order: &Order) -> Alert {
+    let session = order.stripe_session_id.as_deref().unwrap_or("(none is known)");
     Alert {
         kind: "refund_due",
         subject: order.state.id.to_string(),
-        detail: format!("it was rejected: give {amount} {code} of payment {intent} back at Stripe."),
-    }
-}
-
-/// What was paid is not what was asked, so no payment of the order's is written down.
-fn refund_of_unknown(order: &Order) -> Alert {
-    let session = order.stripe_session_id.as_deref().unwrap_or("(no session)");
-    Alert {
-        kind: "refund_due",
-        subject: order.state.id.to_string(),
-        detail: format!("it was rejected: give back at Stripe what was paid by session {session}."),
+        detail: format!("it was rejected: see at Stripe what was paid by session {session}, and give it back."),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Backoff, Class, Job, Queue,
-    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
     mail::SendMail,
@@ -153,6 +153,7 @@ any_job! {
     CloseCheckout,
     SyncCheckout,
     ExpireCheckout,
+    RefundPayment,
     ProvisionAccount,
     ReconcileAccount,
     SendMail,

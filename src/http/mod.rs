@@ -1,6 +1,7 @@
 //! The HTTP side: routes, authentication, problem details.
 
 pub mod auth;
+mod basket;
 pub mod checkout;
 pub mod health;
 pub mod hosting;
@@ -31,6 +32,7 @@ use crate::{
     supervise::Supervisor,
 };
 use auth::Authenticator;
+use checkout::InFlight;
 use orders::Feed;
 use problem::Problem;
 pub use server::serve;
@@ -48,6 +50,7 @@ const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), tota
 pub struct HttpState {
     app: App,
     authenticator: Authenticator,
+    checkouts: InFlight,
     feed: Feed,
     draining: CancellationToken,
 }
@@ -65,6 +68,12 @@ impl FromRef<HttpState> for Draining {
 impl FromRef<HttpState> for App {
     fn from_ref(state: &HttpState) -> Self {
         state.app.clone()
+    }
+}
+
+impl FromRef<HttpState> for InFlight {
+    fn from_ref(state: &HttpState) -> Self {
+        state.checkouts.clone()
     }
 }
 
@@ -112,7 +121,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let draining = tasks.draining.clone();
     let (of_listeners, until) = (feed.clone(), draining.clone());
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
-    let state = HttpState { app, authenticator, feed, draining };
+    let state = HttpState { app, authenticator, checkouts: InFlight::default(), feed, draining };
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))

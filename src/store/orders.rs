@@ -2,6 +2,8 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod agreed;
+
 use std::collections::HashMap;
 
 use berth_jobs::ids::{AccountId, CouponId, CustomerId, OrderId, OrderItemId};
@@ -205,27 +207,6 @@ impl Store {
     async fn order_rows(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, OrderRows>, StoreError> {
         let rows = sqlx::query_file_as!(OrderRow, "src/store/queries/orders.sql", &ids).fetch_all(&self.pool).await?;
         Ok(self.with_items(rows).await?.into_iter().map(|rows| (rows.order.id, rows)).collect())
-    }
-
-    /// The order that a customer has made under a key of their own, and the hash of what they asked.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn order_under_key(
-        &self,
-        customer: CustomerId,
-        key: &str,
-    ) -> Result<Option<(OrderId, Vec<u8>)>, StoreError> {
-        let row = sqlx::query!(
-            r#"select id, request_hash as "request_hash!"
-               from berth.orders
-               where customer_id = $1 and idempotency_key = $2"#,
-            customer.0,
-            key,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| (OrderId(row.id), row.request_hash)))
     }
 
     /// A customer's orders, newest first; `renewals` asks for renewals only, or for all others.

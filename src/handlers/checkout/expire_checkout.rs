@@ -37,7 +37,7 @@ pub async fn run(job: &ExpireCheckout, ctx: &Ctx) -> Result<Effects, JobError> {
         return Err(JobError::Cancel(format!("{} has no session at Stripe", job.order_id)));
     };
     let closed = closed(ctx, session_id).await?;
-    Ok(session::act_on(ctx, &order, &closed, session::Told::Lookup))
+    session::act_on(ctx, &order, &closed, session::Told::Lookup).await
 }
 
 /// The session as it stands once it can no longer be paid.

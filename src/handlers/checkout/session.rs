@@ -1,16 +1,28 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::ids::{OrderId, StripeEventId};
+use berth_jobs::{
+    checkout::ExpireCheckout,
+    ids::{OrderId, PaymentId, StripeEventId},
+};
 
 use crate::{
     app::Ctx,
-    domain::order::OrderEvent,
-    effects::{Alert, Effects, EventOutcome, Fact, SettledEvent},
+    domain::{
+        money::{Currency, Money},
+        order::{OrderEvent, OrderPhase},
+    },
+    effects::{
+        Alert, CouponUse, Effects, EventOutcome, Fact, NewPayment, SessionNews, SessionState, SettledEvent,
+    },
     error::{JobError, chain},
     failpoint,
     fulfilment::{self, PaidBy},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
-    store::{StoreError, orders::Order},
+    store::{
+        StoreError,
+        orders::Order,
+        payments::{Payment, PaymentState},
+    },
 };
 
 /// Who says how the session stands.
@@ -60,32 +72,31 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         "checkout.session.async_payment_failed" => Told::Failure,
         _ => Told::Event,
     };
-    Ok(act_on(ctx, &order, &session, told).settle_event(settled(EventOutcome::Applied, "")))
+    Ok(act_on(ctx, &order, &session, told).await?.settle_event(settled(EventOutcome::Applied, "")))
 }
 
 /// What the session means for the order.
-pub(super) fn act_on(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: Told) -> Effects {
-    let known = match &order.stripe_session_id {
-        Some(known) => known == &session.id,
-        // The answer to its creation was lost: it carries our order's id, so it is ours.
-        None => true,
-    };
-    let opened = Fact::SessionOpened { order_id: order.state.id, session_id: session.id.clone(), url: None };
-    match session.payment_status {
-        Some(CheckoutPaymentStatus::Paid) if !known => Effects::none().alert(alert_second_session(order, session)),
-        _ if !known => Effects::none(),
-        Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).fact(opened),
+pub(super) async fn act_on(
+    ctx: &Ctx,
+    order: &Order,
+    session: &CheckoutSession,
+    told: Told,
+) -> Result<Effects, JobError> {
+    let effects = match session.payment_status {
+        Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).await?,
+        _ if !is_current(order, session) => Effects::none(),
         Some(CheckoutPaymentStatus::NoPaymentRequired) if order.total.is_zero() => {
-            paid(ctx, order, session).fact(opened)
+            fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?
         }
-        Some(CheckoutPaymentStatus::NoPaymentRequired) => {
-            mismatched(order, session, "nothing was asked for").fact(opened)
+        Some(CheckoutPaymentStatus::NoPaymentRequired) => mismatched(order, session, "nothing was asked for"),
+        _ if told == Told::Failure => ended(order, OrderEvent::PaymentFailed),
+        _ if session.status == Some(CheckoutStatus::Expired) => ended(order, OrderEvent::Expired),
+        _ if session.status == Some(CheckoutStatus::Complete) => {
+            order.state.apply(OrderEvent::PaymentDelayed).map(Effects::from).unwrap_or_default()
         }
-        _ if told == Told::Failure => moved(order, OrderEvent::PaymentFailed),
-        _ if session.status == Some(CheckoutStatus::Expired) => moved(order, OrderEvent::Expired),
-        _ if session.status == Some(CheckoutStatus::Complete) => moved(order, OrderEvent::PaymentDelayed).fact(opened),
         _ => Effects::none(),
-    }
+    };
+    Ok(effects.fact(Fact::Session(news(ctx, order, session))))
 }
 
 fn order_of(session: &CheckoutSession) -> Option<OrderId> {
@@ -93,17 +104,125 @@ fn order_of(session: &CheckoutSession) -> Option<OrderId> {
     ours.parse().ok()
 }
 
-fn moved(order: &Order, event: OrderEvent) -> Effects {
-    order.state.apply(event).map(Effects::from).unwrap_or_default()
+/// Whether it is the page that the order is to be paid on now, and not one of before.
+fn is_current(order: &Order, session: &CheckoutSession) -> bool {
+    match &order.stripe_session_id {
+        Some(known) => known == &session.id,
+        // The answer to its creation was lost: it carries our order's id, so it is ours.
+        None => version_of(order, session) == order.session_version,
+    }
 }
 
-/// The money has come. If it is what was agreed, the order goes to work; if not, a person looks at it.
-fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Effects {
-    if let Err(why) = compare(ctx, order, session) {
-        return mismatched(order, session, &why);
+fn version_of(order: &Order, session: &CheckoutSession) -> i32 {
+    let told = session.metadata.get("session_version").and_then(|version| version.parse().ok());
+    told.unwrap_or(order.session_version)
+}
+
+fn news(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> SessionNews {
+    let state = match (session.payment_status, session.status) {
+        (Some(CheckoutPaymentStatus::Paid), _) => SessionState::Paid,
+        (_, Some(CheckoutStatus::Expired)) => SessionState::Expired,
+        _ => SessionState::Open,
+    };
+    SessionNews {
+        session_id: session.id.clone(),
+        order_id: order.state.id,
+        version: version_of(order, session),
+        state,
+        url: session.url.clone(),
+        expires_at: session.expires_at,
+        at: ctx.now(),
     }
-    let by = PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() };
-    fulfilment::paid(ctx, ctx.now(), order, by)
+}
+
+/// It will not be paid, as far as is known: what it has of a coupon is free for others.
+fn ended(order: &Order, event: OrderEvent) -> Effects {
+    let Some(step) = order.state.apply(event) else { return Effects::none() };
+    let effects = Effects::from(step);
+    if order.coupon.is_some() { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
+}
+
+/// The money has come. If it is what was agreed, the order goes to work; if not, a person looks at it. What comes for an
+/// order that has been paid, or was given up, goes back.
+async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
+    match order.state.phase {
+        OrderPhase::Pending | OrderPhase::AwaitingPayment | OrderPhase::Failed | OrderPhase::Cancelled => {
+            if let Err(why) = compare(ctx, order, session) {
+                return Ok(mismatched(order, session, &why));
+            }
+            let effects = fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?;
+            // Another page of it may be open.
+            let page = ExpireCheckout { order_id: order.state.id };
+            Ok(if is_current(order, session) { effects } else { effects.enqueue(page) })
+        }
+        OrderPhase::Held
+        | OrderPhase::Processing
+        | OrderPhase::Completed
+        | OrderPhase::Rejected
+        | OrderPhase::Withdrawn => {
+            let payments = ctx.store.payments_of(order.state.id).await?;
+            if was_told_before(&payments, order, session) {
+                return Ok(Effects::none());
+            }
+            Ok(surplus(ctx, order, session))
+        }
+    }
+}
+
+fn paid_by(session: &CheckoutSession) -> PaidBy {
+    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() }
+}
+
+/// Whether this session's money is written down already. Of money that a person judges nothing is: there the session that
+/// the order names is the one that was told of.
+fn was_told_before(payments: &[Payment], order: &Order, session: &CheckoutSession) -> bool {
+    let same = |payment: &Payment| {
+        payment.session.as_ref() == Some(&session.id)
+            || payment.intent.is_some() && payment.intent == session.payment_intent
+    };
+    if payments.iter().any(same) {
+        return true;
+    }
+    let by_another = payments.iter().any(|it| it.state == PaymentState::Succeeded && it.session.is_some());
+    !by_another && order.state.phase != OrderPhase::Withdrawn && order.stripe_session_id.as_ref() == Some(&session.id)
+}
+
+/// Money that nothing is owed for: written down, given back by a job, and told to a person.
+fn surplus(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Effects {
+    let why = match order.state.phase {
+        OrderPhase::Withdrawn => "it was given up for a newer checkout",
+        OrderPhase::Pending
+        | OrderPhase::AwaitingPayment
+        | OrderPhase::Held
+        | OrderPhase::Processing
+        | OrderPhase::Completed
+        | OrderPhase::Failed
+        | OrderPhase::Cancelled
+        | OrderPhase::Rejected => "it was paid by another session",
+    };
+    let alert = |then: &str| Alert {
+        kind: "second_payment",
+        subject: session.id.clone(),
+        detail: format!("money came for {} although {why}; {then}", order.state.id),
+    };
+    let (Some(amount), Some(intent)) = (amount_of(session), session.payment_intent.clone()) else {
+        return Effects::none().alert(alert("what came cannot be told: look it up at Stripe and give it back."));
+    };
+    let payment = NewPayment {
+        id: PaymentId::new(),
+        order_id: order.state.id,
+        amount,
+        stripe_session_id: Some(session.id.clone()),
+        stripe_payment_intent_id: Some(intent),
+        created_at: ctx.now(),
+    };
+    Effects::none().surplus(payment).alert(alert("it is given back by itself."))
+}
+
+fn amount_of(session: &CheckoutSession) -> Option<Money> {
+    let total = session.total()?;
+    let currency: Currency = total.currency.to_ascii_uppercase().parse().ok()?;
+    Money::from_minor(total.minor, currency).ok().filter(|amount| !amount.is_zero())
 }
 
 /// Whether what was paid is what was agreed.
@@ -136,15 +255,7 @@ fn mismatched(order: &Order, session: &CheckoutSession, why: &str) -> Effects {
         detail: format!("session {}: {why}. Nothing is provisioned; refund it or correct the order.", session.id),
     };
     match order.state.apply(OrderEvent::PaymentMismatched) {
-        Some(step) => Effects::from(step).alert(alert),
+        Some(step) => Effects::from(step.because(format!("session {}: {why}", session.id))).alert(alert),
         None => Effects::none(),
-    }
-}
-
-fn alert_second_session(order: &Order, session: &CheckoutSession) -> Alert {
-    Alert {
-        kind: "second_payment",
-        subject: session.id.clone(),
-        detail: format!("{} was paid by another session than its own; refund this one.", order.state.id),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use berth_jobs::ids::OrderId;
+use berth_jobs::ids::{OrderId, PaymentId};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -19,10 +19,14 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::order::OrderPhase,
-    effects::{Effects, NewAudit},
+    domain::{
+        money::{Currency, Money},
+        order::OrderPhase,
+    },
+    effects::{Effects, NewAudit, NewPayment},
     error::chain,
-    fulfilment,
+    fulfilment::{self, Came},
+    gateways::stripe::{CheckoutPaymentStatus, CheckoutSession},
     queue::committer::CommitError,
     store::{orders::Order, payments::Payment},
 };
@@ -67,7 +71,8 @@ pub async fn approve(
         let detail = "What was paid is not the order's total: reject it, and what was paid goes back.";
         return Err(Problem::conflict("paid-amount-differs", detail));
     }
-    let effects = fulfilment::approve(&app, app.clock.now(), &order).ok_or_else(|| not_held(&order))?;
+    let effects = fulfilment::approve(&app, app.clock.now(), &order).map_err(of_store)?;
+    let effects = effects.ok_or_else(|| not_held(&order))?;
     decide(&app, &staff, &order, effects, Decision::APPROVED, request.reason).await
 }
 
@@ -85,7 +90,7 @@ pub async fn approve(
         (status = 409, description = "`order-not-held`"),
         (status = 413, description = "The body is too large."),
         (status = 415, description = "Send JSON."),
-        (status = 503, description = "The database is away; ask again."),
+        (status = 503, description = "The database is away, or Stripe; ask again."),
     ),
 )]
 pub async fn reject(
@@ -95,7 +100,12 @@ pub async fn reject(
     ApiJson(request): ApiJson<ReviewRequest>,
 ) -> Result<Json<OrderJson>, Problem> {
     let (order, money) = held(&app, id).await?;
-    let effects = fulfilment::reject(&order, money.as_ref()).ok_or_else(|| not_held(&order))?;
+    let came = match money {
+        Some(payment) => Came::AsAsked(payment.id),
+        None if order.total.is_zero() => Came::Nothing,
+        None => found_at_stripe(&app, &order).await?,
+    };
+    let effects = fulfilment::reject(&order, came).ok_or_else(|| not_held(&order))?;
     decide(&app, &staff, &order, effects, Decision::REJECTED, request.reason).await
 }
 
@@ -118,6 +128,33 @@ async fn held(app: &App, id: OrderId) -> Result<(Order, Option<Payment>), Proble
     }
     let money = app.store.payment_of(id).await.map_err(of_store)?;
     Ok((order, money))
+}
+
+/// What came for an order whose payment is not what was asked.
+async fn found_at_stripe(app: &App, order: &Order) -> Result<Came, Problem> {
+    let (Some(stripe), Some(session_id)) = (&app.stripe, &order.stripe_session_id) else { return Ok(Came::Unknown) };
+    let session = stripe.checkout_session(session_id).await.map_err(|error| {
+        tracing::error!(order = %order.state.id, error = chain(&error), "Stripe does not say what was paid");
+        Problem::unavailable(RETRY_AFTER)
+    })?;
+    let is_paid = session.payment_status == Some(CheckoutPaymentStatus::Paid);
+    let (Some(amount), Some(intent)) = (amount_of(&session).filter(|_| is_paid), session.payment_intent) else {
+        return Ok(Came::Unknown);
+    };
+    Ok(Came::Otherwise(NewPayment {
+        id: PaymentId::new(),
+        order_id: order.state.id,
+        amount,
+        stripe_session_id: Some(session.id),
+        stripe_payment_intent_id: Some(intent),
+        created_at: app.clock.now(),
+    }))
+}
+
+fn amount_of(session: &CheckoutSession) -> Option<Money> {
+    let total = session.total()?;
+    let currency: Currency = total.currency.to_ascii_uppercase().parse().ok()?;
+    Money::from_minor(total.minor, currency).ok().filter(|amount| !amount.is_zero())
 }
 
 async fn decide(

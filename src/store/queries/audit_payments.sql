@@ -9,8 +9,8 @@ where (
             where p.order_id = o.id and p.state = 'succeeded' and p.amount = o.total and p.currency = o.currency
         )
     )
-    -- What came for a held order is known before it is decided on; what came for a rejected one is to be given back.
-    or (o.paid_at is null and o.phase not in ('held', 'rejected') and exists (
+    -- What came for a held order is known before it is decided on.
+    or (o.paid_at is null and o.phase <> 'held' and exists (
         select from berth.payments p where p.order_id = o.id and p.state = 'succeeded'
     ))
 limit $1
