@@ -74,14 +74,20 @@ async fn an_order_shows_what_was_sold_and_customers_see_nothing_that_is_for_staf
 
     assert_eq!(status, 200, "{shown}");
     assert_eq!(shown["user_id"], json!(customer));
-    assert_eq!((&shown["status"], &shown["version"], &shown["currency"]), (&json!("pending"), &json!(1), &json!("USD")));
+    assert_eq!(
+        (&shown["status"], &shown["version"], &shown["currency"]),
+        (&json!("pending"), &json!(1), &json!("USD"))
+    );
     assert_eq!((&shown["subtotal"], &shown["discount"], &shown["tax"], &shown["total"]), {
         let zero = &json!("0.00");
         (&json!("19.99"), zero, zero, &json!("19.99"))
     });
     assert_eq!(shown["tax_note"], "Reverse charge");
     let item = &shown["items"][0];
-    assert_eq!((&item["price"], &item["setup_fee"], &item["tax_rate"]), (&json!("19.99"), &json!("5.00"), &json!("19")));
+    assert_eq!(
+        (&item["price"], &item["setup_fee"], &item["tax_rate"]),
+        (&json!("19.99"), &json!("5.00"), &json!("19"))
+    );
     assert_eq!((&item["tax"], &item["discount"]), (&json!("0.00"), &json!("0.00")));
     assert_eq!(item["configuration"], json!({ "ram_gb": 8 }));
     assert_eq!(item["addons"][0]["id"], "daily-backups");

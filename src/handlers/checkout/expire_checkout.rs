@@ -49,8 +49,8 @@ async fn closed(ctx: &Ctx, session_id: &str) -> Result<CheckoutSession, JobError
     }
     ctx.checkpoint(Effects::none()).await?;
     failpoint::hit("checkout.expire");
-    let key = IdempotencyKey::new(&format!("berth:expire:{session_id}"))
-        .map_err(|error| JobError::Retry(chain(&error)))?;
+    let key =
+        IdempotencyKey::new(&format!("berth:expire:{session_id}")).map_err(|error| JobError::Retry(chain(&error)))?;
     match stripe.expire_checkout_session(&key, session_id).await {
         Ok(expired) => Ok(expired),
         // It was open a moment ago: somebody has paid, or it has ended by itself. What it is now decides.

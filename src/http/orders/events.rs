@@ -127,8 +127,7 @@ struct AccountStatusJson {
 
 impl OrderEventJson {
     fn of(order: &LiveOrder) -> Self {
-        let account =
-            |(id, phase): &(AccountId, AccountPhase)| AccountStatusJson { id: *id, status: phase.status() };
+        let account = |(id, phase): &(AccountId, AccountPhase)| AccountStatusJson { id: *id, status: phase.status() };
         Self {
             order_id: order.id,
             status: order.phase.status(),

@@ -74,12 +74,7 @@ impl Drop for Place {
 
 impl Feed {
     pub(in super::super) fn new(store: Store) -> Self {
-        let inner = Inner {
-            store,
-            watched: Mutex::default(),
-            listened: Notify::new(),
-            listeners: Mutex::default(),
-        };
+        let inner = Inner { store, watched: Mutex::default(), listened: Notify::new(), listeners: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -163,13 +158,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::PgPool;
     use uuid::Uuid;
 
     use super::*;
+    use crate::config::Config;
 
     fn feed() -> Feed {
-        Feed::new(Store::on(PgPool::connect_lazy("postgres://localhost/none").unwrap()))
+        let config = Config::from_settings(&[("database.url", "postgres://localhost/none")]).unwrap();
+        Feed::new(Store::new(&config.database).unwrap())
     }
 
     #[tokio::test]

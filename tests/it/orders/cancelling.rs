@@ -103,9 +103,7 @@ async fn cancels_and_a_payment_at_once_end_in_a_paid_order() {
 
         assert!(answers.iter().all(|(status, _)| [200, 409].contains(status)), "{answers:?}");
         let wanted = if paid.unwrap().status().is_success() { "completed" } else { "cancelled" };
-        stack
-            .until(wanted, async || stack.get(user, &format!("/v1/orders/{order}")).await.1["status"] == wanted)
-            .await;
+        stack.until(wanted, async || stack.get(user, &format!("/v1/orders/{order}")).await.1["status"] == wanted).await;
     }
     stack.until_idle().await;
     stack.audit_rows().await;
@@ -178,7 +176,11 @@ async fn a_page_that_opens_while_its_order_is_cancelled_is_closed_as_well() {
         .await
         .unwrap();
     assert_eq!(cancel(&stack, user, &order).await.0, 200);
-    stack.until_count("select count(*) from berth.jobs where kind = 'expire_checkout' and snooze_deadline is not null", 1)
+    stack
+        .until_count(
+            "select count(*) from berth.jobs where kind = 'expire_checkout' and snooze_deadline is not null",
+            1,
+        )
         .await;
 
     sqlx::query("update berth.orders set stripe_session_id = $2 where id = $1")

@@ -25,8 +25,7 @@ async fn by_ticket(stack: &Stack, order: &str, ticket: &str) -> reqwest::Respons
 }
 
 async fn by_token(stack: &Stack, user: Uuid, order: &str, known: Option<i64>) -> reqwest::Response {
-    let request =
-        stack.client.get(format!("{}/v1/orders/{order}/events", stack.base())).bearer_auth(stack.token(user));
+    let request = stack.client.get(format!("{}/v1/orders/{order}/events", stack.base())).bearer_auth(stack.token(user));
     let request = match known {
         Some(known) => request.header("Last-Event-ID", known),
         None => request,

@@ -50,7 +50,10 @@ async fn an_order_that_a_rule_holds_is_made_once_staff_approves_it() {
     assert_eq!(shown["timeline"][1]["reason"], "held to be looked at");
     assert!(!shown.to_string().contains("1.00 USD") && shown.get("hold_reason").is_none(), "{shown}");
     let (_, for_staff) = as_staff(&stack, Method::GET, &path, None).await;
-    assert_eq!((&for_staff["phase"], &for_staff["hold_reason"]), (&json!("held"), &json!("the total is above 1.00 USD")));
+    assert_eq!(
+        (&for_staff["phase"], &for_staff["hold_reason"]),
+        (&json!("held"), &json!("the total is above 1.00 USD"))
+    );
     assert_eq!(stack.count("select count(*) from berth.hosting_accounts").await, 0);
     assert_eq!(stack.count("select count(*) from berth.alerts where kind = 'order_held'").await, 1);
     let (status, problem) = stack.post(user, &format!("{path}/cancel"), &json!({})).await;
@@ -90,8 +93,7 @@ async fn a_rejected_order_is_refunded_and_no_news_of_its_payment_revives_it() {
     assert_eq!(refunds, 1, "Stripe has given it back");
 
     // Stripe says again that it was paid, in another event, and is asked as well.
-    let event =
-        session_event("evt_again", "checkout.session.async_payment_succeeded", &order, &session, 499, "paid");
+    let event = session_event("evt_again", "checkout.session.async_payment_succeeded", &order, &session, 499, "paid");
     assert_eq!(stack.send_event(event.to_string().as_bytes()).await, 200);
     stack.insert_job("sync_checkout", Queue::Payments, &json!({ "order_id": order }), None).await;
     stack.until_idle().await;
