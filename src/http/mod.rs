@@ -34,7 +34,7 @@ use crate::{
 use auth::Authenticator;
 use checkout::InFlight;
 use orders::Feed;
-use problem::Problem;
+use problem::{Problem, ProblemJson};
 pub use server::serve;
 use sites::Sites;
 
@@ -96,6 +96,7 @@ impl FromRef<HttpState> for Feed {
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
                        errors are problem details (RFC 9457); lists page by `starting_after`."
     ),
+    components(schemas(ProblemJson)),
     modifiers(&Bearer)
 )]
 struct Description;

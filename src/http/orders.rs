@@ -20,7 +20,7 @@ use super::{
     auth::{Authenticated, Customer, Role},
     paging::{Listed, PageQuery},
     path_id::PathId,
-    problem::Problem,
+    problem::{Problem, ProblemJson, Refuses, RefusesStaff},
 };
 use crate::{
     app::App,
@@ -110,10 +110,10 @@ impl OrdersQuery {
     security(("bearer" = [])),
     responses(
         (status = 200, description = "A page of orders.", body = Listed<OrderJson>),
-        (status = 400, description = "A parameter is not what this takes."),
-        (status = 401, description = "Sign in."),
-        (status = 403, description = "Another customer's orders are for staff."),
-        (status = 503, description = "The database is away; ask again."),
+        (status = 400, description = "A parameter is not what this takes.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        RefusesStaff,
+        Refuses,
     ),
 )]
 pub async fn list(
@@ -149,9 +149,9 @@ pub async fn list(
     params(("id" = String, Path, description = "`ord_…`")),
     responses(
         (status = 200, description = "The order.", body = OrderJson),
-        (status = 401, description = "Sign in."),
-        (status = 404, description = "You have no such order."),
-        (status = 503, description = "The database is away; ask again."),
+        (status = 404, description = "You have no such order.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn show(

@@ -11,7 +11,7 @@ use super::{
     super::{
         auth::{Authenticated, Customer, Role},
         path_id::PathId,
-        problem::{ApiJson, Problem},
+        problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody},
         reason::Reason,
     },
     OrderJson, in_detail, of_store, order_of,
@@ -49,15 +49,15 @@ pub struct CancelRequest {
     request_body = Option<CancelRequest>,
     responses(
         (status = 200, description = "The order, which is cancelled.", body = OrderJson),
-        (status = 400, description = "The body is not what this takes."),
-        (status = 401, description = "Sign in."),
-        (status = 404, description = "You have no such order."),
+        (status = 404, description = "You have no such order.", body = ProblemJson,
+            content_type = "application/problem+json"),
         (status = 409, description = "`order-not-cancellable`: it is paid, or its payment is on its way; the member \
-                                      `order_status` says how it stands."),
-        (status = 413, description = "The body is too large."),
-        (status = 415, description = "Send JSON, or nothing."),
-        (status = 422, description = "`reason-required`: staff say why."),
-        (status = 503, description = "The database is away; ask again."),
+                                      `order_status` says how it stands.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        (status = 422, description = "`reason-required`: staff say why.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        RefusesBody,
+        Refuses,
     ),
 )]
 pub async fn cancel(

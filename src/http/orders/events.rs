@@ -26,7 +26,7 @@ use super::{
         Draining,
         auth::{Authenticated, Authenticator},
         path_id::PathId,
-        problem::Problem,
+        problem::{Problem, ProblemJson, Refuses},
     },
     Feed,
     feed::{Full, Orders, Place},
@@ -68,9 +68,9 @@ pub struct StreamTicket {
     params(("id" = String, Path, description = "`ord_…`")),
     responses(
         (status = 201, description = "The ticket.", body = StreamTicket),
-        (status = 401, description = "Sign in."),
-        (status = 404, description = "You have no such order."),
-        (status = 503, description = "The database is away; ask again."),
+        (status = 404, description = "You have no such order.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn ticket(
@@ -151,11 +151,16 @@ impl OrderEventJson {
     responses(
         (status = 200, description = "Server-sent events; the data of each is as described.", body = OrderEventJson,
             content_type = "text/event-stream"),
-        (status = 400, description = "A parameter is not what this takes."),
-        (status = 401, description = "Sign in, or bring a ticket that was not used and is not older than a minute."),
-        (status = 404, description = "You have no such order, or the ticket is for another one."),
-        (status = 429, description = "You listen often enough: close a stream, or wait."),
-        (status = 503, description = "The database is away, the process stops, or it has listeners enough."),
+        (status = 400, description = "A parameter is not what this takes.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        (status = 401, description = "Sign in, or bring a ticket that was not used and is not older than a minute.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        (status = 404, description = "You have no such order, or the ticket is for another one.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        (status = 429, description = "You listen often enough: close a stream, or wait.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away, the process stops, or it has listeners enough.",
+            body = ProblemJson, content_type = "application/problem+json"),
     ),
 )]
 pub async fn listen(

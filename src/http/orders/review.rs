@@ -12,7 +12,7 @@ use super::{
     super::{
         auth::{AuthenticatedStaff, Customer},
         path_id::PathId,
-        problem::{ApiJson, Problem},
+        problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
         reason::Reason,
     },
     OrderJson, in_detail, of_store,
@@ -48,15 +48,14 @@ pub struct ReviewRequest {
     request_body = ReviewRequest,
     responses(
         (status = 200, description = "The order, which is processing.", body = OrderJson),
-        (status = 400, description = "The body is not what this takes."),
-        (status = 401, description = "Sign in."),
-        (status = 403, description = "You are not staff."),
-        (status = 404, description = "There is no such order."),
+        (status = 404, description = "There is no such order.", body = ProblemJson,
+            content_type = "application/problem+json"),
         (status = 409, description = "`order-not-held`; or `paid-amount-differs`: what was paid is not its total, so it \
-                                      can only be rejected."),
-        (status = 413, description = "The body is too large."),
-        (status = 415, description = "Send JSON."),
-        (status = 503, description = "The database is away; ask again."),
+                                      can only be rejected.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        RefusesBody,
+        RefusesStaff,
+        Refuses,
     ),
 )]
 pub async fn approve(
@@ -83,14 +82,13 @@ pub async fn approve(
     request_body = ReviewRequest,
     responses(
         (status = 200, description = "The order, which is cancelled.", body = OrderJson),
-        (status = 400, description = "The body is not what this takes."),
-        (status = 401, description = "Sign in."),
-        (status = 403, description = "You are not staff."),
-        (status = 404, description = "There is no such order."),
-        (status = 409, description = "`order-not-held`"),
-        (status = 413, description = "The body is too large."),
-        (status = 415, description = "Send JSON."),
-        (status = 503, description = "The database is away, or Stripe; ask again."),
+        (status = 404, description = "There is no such order.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`order-not-held`",
+            body = ProblemJson, content_type = "application/problem+json"),
+        RefusesBody,
+        RefusesStaff,
+        Refuses,
     ),
 )]
 pub async fn reject(
