@@ -43,7 +43,7 @@ impl Store {
         for row in rows {
             let id = OrderId(row.id);
             let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("order {id}"), why);
-            let phase = row.phase.parse().map_err(|error| unreadable(&error))?;
+            let phase: OrderPhase = row.phase.parse().map_err(|error| unreadable(&error))?;
             let order = orders.entry(row.id).or_insert_with(|| LiveOrder {
                 id,
                 phase,
@@ -52,7 +52,8 @@ impl Store {
             });
             let account = (row.account_id, row.account_phase, row.account_version);
             if let (Some(account), Some(phase), Some(version)) = account {
-                order.accounts.push((AccountId(account), phase.parse().map_err(|error| unreadable(&error))?));
+                let phase: AccountPhase = phase.parse().map_err(|error| unreadable(&error))?;
+                order.accounts.push((AccountId(account), phase));
                 order.change = order.change.saturating_add(i64::from(version));
             }
         }
