@@ -1,5 +1,7 @@
 //! Orders that are given up before they are paid.
 
+use std::os::unix::process::ExitStatusExt;
+
 use berth::effects::CouponTerms;
 use berth_jobs::{Queue, ids::OrderId};
 use futures::future::join_all;
@@ -9,7 +11,8 @@ use uuid::Uuid;
 
 use super::{as_staff, slug};
 use crate::support::{
-    Stack, WatchedPanel,
+    Stack, StackOptions, WatchedPanel,
+    process::Process,
     purchase::{agreeing, coupon, order, ten_per_cent},
 };
 
@@ -194,5 +197,31 @@ async fn a_page_that_opens_while_its_order_is_cancelled_is_closed_as_well() {
 
     let records = stack.sim_get("records").await;
     assert_eq!(records["checkout_sessions"][0]["status"], "expired");
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_closed_although_whoever_closes_it_is_killed_before_or_after() {
+    let stack = Stack::with(StackOptions::default().quick()).await;
+    let berth = stack.start_with(&[]).await;
+    let user = Uuid::new_v4();
+
+    for (number, point) in [(1, "checkout.expiring=kill@1"), (2, "checkout.expired=kill@1")] {
+        let (order, _) = stack.checkout(user, "shared-monthly", 1).await;
+        assert_eq!(cancel(&stack, user, &order).await.0, 200);
+        let mut killed = Process::start(&stack, &["work"], &[("BERTH_FAILPOINTS", point)]);
+        assert_eq!(killed.wait().await.signal(), Some(9), "{point}");
+
+        let mut other = Process::start(&stack, &["work"], &[]);
+        let done = "select count(*) from berth.jobs where kind = 'expire_checkout' and state = 'done'";
+        stack.until_count(done, number).await;
+        other.terminate().await;
+    }
+
+    let records = stack.sim_get("records").await;
+    let sessions = records["checkout_sessions"].as_array().unwrap();
+    assert_eq!(sessions.iter().filter(|session| session["status"] == "expired").count(), 2, "{sessions:?}");
+    assert_eq!(stack.count("select count(*) from berth.orders where phase = 'cancelled' and version = 2").await, 2);
+    stack.audit_rows().await;
     berth.stop().await;
 }
