@@ -7,7 +7,9 @@
 mod api;
 mod broken;
 mod buying;
+mod cart_checkout;
 mod checkout;
+mod checkout_crash;
 mod crash;
 mod groups;
 mod orders;

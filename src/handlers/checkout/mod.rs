@@ -5,4 +5,5 @@ pub mod complete_checkout;
 pub mod expire_checkout;
 pub mod refund_payment;
 mod session;
+mod surplus;
 pub mod sync_checkout;

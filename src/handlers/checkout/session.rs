@@ -2,27 +2,19 @@
 
 use berth_jobs::{
     checkout::ExpireCheckout,
-    ids::{OrderId, PaymentId, StripeEventId},
+    ids::{OrderId, StripeEventId},
 };
 
+use super::surplus;
 use crate::{
     app::Ctx,
-    domain::{
-        money::{Currency, Money},
-        order::{OrderEvent, OrderPhase},
-    },
-    effects::{
-        Alert, CouponUse, Effects, EventOutcome, Fact, NewPayment, SessionNews, SessionState, SettledEvent,
-    },
+    domain::order::{OrderEvent, OrderPhase},
+    effects::{Alert, CouponUse, Effects, EventOutcome, Fact, SessionNews, SessionState, SettledEvent},
     error::{JobError, chain},
     failpoint,
     fulfilment::{self, PaidBy},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
-    store::{
-        StoreError,
-        orders::Order,
-        payments::{Payment, PaymentState},
-    },
+    store::{StoreError, orders::Order},
 };
 
 /// Who says how the session stands.
@@ -161,68 +153,14 @@ async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Eff
         | OrderPhase::Rejected
         | OrderPhase::Withdrawn => {
             let payments = ctx.store.payments_of(order.state.id).await?;
-            if was_told_before(&payments, order, session) {
-                return Ok(Effects::none());
-            }
-            Ok(surplus(ctx, order, session))
+            let was_told = surplus::was_told_before(&payments, order, session);
+            Ok(if was_told { Effects::none() } else { surplus::goes_back(ctx.now(), order, session) })
         }
     }
 }
 
 fn paid_by(session: &CheckoutSession) -> PaidBy {
     PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() }
-}
-
-/// Whether this session's money is written down already. Of money that a person judges nothing is: there the session that
-/// the order names is the one that was told of.
-fn was_told_before(payments: &[Payment], order: &Order, session: &CheckoutSession) -> bool {
-    let same = |payment: &Payment| {
-        payment.session.as_ref() == Some(&session.id)
-            || payment.intent.is_some() && payment.intent == session.payment_intent
-    };
-    if payments.iter().any(same) {
-        return true;
-    }
-    let by_another = payments.iter().any(|it| it.state == PaymentState::Succeeded && it.session.is_some());
-    !by_another && order.state.phase != OrderPhase::Withdrawn && order.stripe_session_id.as_ref() == Some(&session.id)
-}
-
-/// Money that nothing is owed for: written down, given back by a job, and told to a person.
-fn surplus(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Effects {
-    let why = match order.state.phase {
-        OrderPhase::Withdrawn => "it was given up for a newer checkout",
-        OrderPhase::Pending
-        | OrderPhase::AwaitingPayment
-        | OrderPhase::Held
-        | OrderPhase::Processing
-        | OrderPhase::Completed
-        | OrderPhase::Failed
-        | OrderPhase::Cancelled
-        | OrderPhase::Rejected => "it was paid by another session",
-    };
-    let alert = |then: &str| Alert {
-        kind: "second_payment",
-        subject: session.id.clone(),
-        detail: format!("money came for {} although {why}; {then}", order.state.id),
-    };
-    let (Some(amount), Some(intent)) = (amount_of(session), session.payment_intent.clone()) else {
-        return Effects::none().alert(alert("what came cannot be told: look it up at Stripe and give it back."));
-    };
-    let payment = NewPayment {
-        id: PaymentId::new(),
-        order_id: order.state.id,
-        amount,
-        stripe_session_id: Some(session.id.clone()),
-        stripe_payment_intent_id: Some(intent),
-        created_at: ctx.now(),
-    };
-    Effects::none().surplus(payment).alert(alert("it is given back by itself."))
-}
-
-fn amount_of(session: &CheckoutSession) -> Option<Money> {
-    let total = session.total()?;
-    let currency: Currency = total.currency.to_ascii_uppercase().parse().ok()?;
-    Money::from_minor(total.minor, currency).ok().filter(|amount| !amount.is_zero())
 }
 
 /// Whether what was paid is what was agreed.

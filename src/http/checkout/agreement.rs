@@ -93,10 +93,16 @@ async fn attempt(app: &App, asked: &Asked) -> Result<Option<Order>, Problem> {
     if let Some(version) = cart_version {
         effects = effects.guard(Guard::Cart(asked.contact.id, version));
     }
+    let mut late = None;
     if let Some(earlier) = withdrawal {
+        late = earlier.may_open();
         effects = earlier.onto(effects);
     }
-    commit(app, new, effects).await
+    let agreed = commit(app, new, effects).await?;
+    if let (Some(_), Some(earlier)) = (&agreed, late) {
+        standing::close_late(app, earlier).await;
+    }
+    Ok(agreed)
 }
 
 /// What is to be bought, and which version of the cart that is.
@@ -162,13 +168,16 @@ fn effects_of(app: &App, new: &NewOrder, basket: &Basket) -> Result<Effects, Pro
 }
 
 async fn commit(app: &App, new: NewOrder, effects: Effects) -> Result<Option<Order>, Problem> {
+    let mut order = Order::from(&new);
+    // One that nothing is due for does not stay pending.
+    if let Some(step) = effects.order_moves.iter().find(|step| step.id() == new.id) {
+        order.state.phase = step.to();
+        order.state.version = step.version().saturating_add(1);
+    }
     match app.committer.write(effects).await {
         Ok(()) => {
             failpoint::hit("checkout.agreed");
-            if new.total.is_zero() {
-                return app.store.order(new.id).await.map(Some).map_err(of_store);
-            }
-            Ok(Some(Order::from(&new)))
+            Ok(Some(order))
         }
         Err(CommitError::Refused(refusal)) => of_refusal(&refusal),
         Err(error) => {

@@ -36,6 +36,11 @@ pub(super) struct Withdrawal {
 }
 
 impl Withdrawal {
+    /// The order, if a page of it may be about to be opened.
+    pub(super) fn may_open(&self) -> Option<OrderId> {
+        self.may_open.then(|| self.step.id())
+    }
+
     /// Withdraws the order in the commit that makes another.
     pub(super) fn onto(self, effects: Effects) -> Effects {
         let id = self.step.id();
@@ -96,6 +101,17 @@ async fn withdraw(app: &App, order: &Order) -> Result<Standing, Problem> {
     }
     let (has_coupon, may_open) = (order.coupon.is_some(), order.stripe_session_id.is_none());
     Ok(Standing::Withdrawn(Withdrawal { step, has_coupon, may_open, closed }))
+}
+
+/// Closes the page of an order that was opened while the order was withdrawn, before another one opens. Should that fail,
+/// the job does it; and what is paid on it goes back.
+pub(super) async fn close_late(app: &App, order: OrderId) {
+    let Ok(pages) = app.store.sessions_of(order).await else { return };
+    for page in pages.iter().filter(|page| page.state == SessionState::Open) {
+        if let Err(problem) = page::close(app, order, &page.id).await {
+            tracing::warn!(%order, page = page.id, problem = problem.detail(), "a page is left to be closed by its job");
+        }
+    }
 }
 
 /// The pages that the order may be paid on, each with its version.
