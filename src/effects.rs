@@ -53,6 +53,8 @@ pub struct Effects {
     pub(crate) new_payments: Vec<NewPayment>,
     /// Money that came and is not owed: it goes back. Refused when the intent is known.
     pub(crate) surplus_payments: Vec<NewPayment>,
+    /// Payments of orders that are refused after all: they are surplus from now on. Refused when they are not.
+    pub(crate) returned_payments: Vec<PaymentId>,
     /// Accounts for units. Refused when the unit has one.
     pub(crate) new_accounts: Vec<NewAccount>,
     /// Events of Stripe. Ignored when known.

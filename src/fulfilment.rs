@@ -15,7 +15,7 @@ use crate::{
     },
     effects::{Alert, CouponUse, Effects, NewAccount, NewPayment},
     mail::{Mail, OrderConfirmation, OrderLine},
-    store::{StoreError, orders::Order, payments::Payment},
+    store::{StoreError, orders::Order},
 };
 
 /// How an order was paid, as Stripe calls it.
@@ -53,13 +53,30 @@ pub fn approve(parts: &Parts, now: Timestamp, order: &Order) -> Result<Option<Ef
     step.map(|step| fulfil(parts, now, order, step)).transpose()
 }
 
-/// A person refuses a held order; `money` is what came for it, to be given back. `None` when it is not held.
+/// What came for an order that a person refuses.
+#[derive(Clone, Debug)]
+pub enum Came {
+    /// Nothing, since nothing was due.
+    Nothing,
+    /// What the order asked for: it is written down as its payment.
+    AsAsked(PaymentId),
+    /// Something else, of which nothing is written down yet.
+    Otherwise(NewPayment),
+    /// Stripe does not say.
+    Unknown,
+}
+
+/// A person refuses a held order, and what came for it goes back. `None` when it is not held.
 #[must_use]
-pub fn reject(order: &Order, money: Option<&Payment>) -> Option<Effects> {
+pub fn reject(order: &Order, came: Came) -> Option<Effects> {
     let effects = Effects::from(order.state.apply(OrderEvent::Rejected)?);
     let effects = effects.settle_coupon(order.state.id, CouponUse::Release);
-    let Some(money) = money else { return Some(effects.alert(refund_of_unknown(order))) };
-    Some(effects.alert(refund_due(order, money)))
+    Some(match came {
+        Came::Nothing => effects,
+        Came::AsAsked(payment) => effects.give_back(payment),
+        Came::Otherwise(payment) => effects.surplus(payment),
+        Came::Unknown => effects.alert(refund_due(order)),
+    })
 }
 
 fn hold(order: &Order, step: OrderMove, why: String) -> Effects {
@@ -102,23 +119,12 @@ fn payment(now: Timestamp, order: &Order, by: PaidBy) -> Option<NewPayment> {
     })
 }
 
-fn refund_due(order: &Order, money: &Payment) -> Alert {
-    let (amount, code) = (money.amount.amount_text(), money.amount.currency().code());
-    let intent = money.intent.as_deref().unwrap_or("(no payment intent)");
+fn refund_due(order: &Order) -> Alert {
+    let session = order.stripe_session_id.as_deref().unwrap_or("(none is known)");
     Alert {
         kind: "refund_due",
         subject: order.state.id.to_string(),
-        detail: format!("it was rejected: give {amount} {code} of payment {intent} back at Stripe."),
-    }
-}
-
-/// What was paid is not what was asked, so no payment of the order's is written down.
-fn refund_of_unknown(order: &Order) -> Alert {
-    let session = order.stripe_session_id.as_deref().unwrap_or("(no session)");
-    Alert {
-        kind: "refund_due",
-        subject: order.state.id.to_string(),
-        detail: format!("it was rejected: give back at Stripe what was paid by session {session}."),
+        detail: format!("it was rejected: see at Stripe what was paid by session {session}, and give it back."),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use berth_jobs::{
     checkout::RefundPayment,
-    ids::{CouponId, CustomerId, InvoiceId, OrderId},
+    ids::{CouponId, CustomerId, InvoiceId, OrderId, PaymentId},
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -191,6 +191,13 @@ impl Effects {
         let job = RefundPayment { payment_id: payment.id };
         self.surplus_payments.push(payment);
         self.enqueue(job)
+    }
+
+    /// Makes the payment of an order that is refused after all surplus, and adds the job that gives it back.
+    #[must_use]
+    pub fn give_back(mut self, payment: PaymentId) -> Self {
+        self.returned_payments.push(payment);
+        self.enqueue(RefundPayment { payment_id: payment })
     }
 
     /// Issues an invoice, unless the order has one.

@@ -7,7 +7,9 @@ pub mod health;
 pub mod hosting;
 pub mod orders;
 mod paging;
+mod path_id;
 pub mod problem;
+mod reason;
 mod request_id;
 mod server;
 pub mod sites;
@@ -27,10 +29,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     gateways::http_client::{self, Timeouts},
+    supervise::Supervisor,
 };
 use auth::Authenticator;
 use checkout::InFlight;
-use problem::Problem;
+use orders::Feed;
+use problem::{Problem, ProblemJson};
 pub use server::serve;
 use sites::Sites;
 
@@ -47,6 +51,7 @@ pub struct HttpState {
     app: App,
     authenticator: Authenticator,
     checkouts: InFlight,
+    feed: Feed,
     draining: CancellationToken,
 }
 
@@ -78,6 +83,12 @@ impl FromRef<HttpState> for Authenticator {
     }
 }
 
+impl FromRef<HttpState> for Feed {
+    fn from_ref(state: &HttpState) -> Self {
+        state.feed.clone()
+    }
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -85,6 +96,7 @@ impl FromRef<HttpState> for Authenticator {
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
                        errors are problem details (RFC 9457); lists page by `starting_after`."
     ),
+    components(schemas(ProblemJson)),
     modifiers(&Bearer)
 )]
 struct Description;
@@ -98,19 +110,28 @@ impl Modify for Bearer {
     }
 }
 
-/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once `draining` is cancelled,
-/// `/readyz` says so.
+/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once the process
+/// drains, `/readyz` says so and streams end.
 ///
 /// # Errors
 /// When no client for outgoing requests can be made.
-pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> Result<Router, reqwest::Error> {
+pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
     let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
-    let state = HttpState { app, authenticator, checkouts: InFlight::default(), draining };
+    let feed = Feed::new(app.store.clone());
+    let draining = tasks.draining.clone();
+    let (of_listeners, until) = (feed.clone(), draining.clone());
+    tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
+    let state = HttpState { app, authenticator, checkouts: InFlight::default(), feed, draining };
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
+        .routes(routes!(orders::cancel::cancel))
+        .routes(routes!(orders::review::approve))
+        .routes(routes!(orders::review::reject))
+        .routes(routes!(orders::events::ticket))
+        .routes(routes!(orders::events::listen))
         .routes(routes!(hosting::list))
         .routes(routes!(hosting::show))
         .routes(routes!(hosting::reveal))

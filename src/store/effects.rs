@@ -80,6 +80,7 @@ pub(crate) async fn apply(
     orders::advance(db, units, &mut applied, Movers::New).await?;
     coupons::write(db, units, &mut applied).await?;
     payments::insert(db, units, &mut applied).await?;
+    payments::give_back(db, units, &mut applied).await?;
     let without_domain = insert_accounts(db, units, &mut applied).await?;
     if !applied.refused.is_empty() {
         return Ok(applied);

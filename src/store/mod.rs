@@ -14,6 +14,7 @@ pub mod inspection;
 pub mod invoices;
 pub mod jobs;
 pub mod leases;
+pub mod live_orders;
 mod loader;
 pub mod mails;
 pub mod migrations;

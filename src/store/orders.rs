@@ -98,6 +98,8 @@ pub struct OrderItem {
     pub terms: ItemTerms,
     /// The account made for it.
     pub account_id: Option<AccountId>,
+    /// When that account is renewed next, if it is.
+    pub renews_at: Option<Timestamp>,
 }
 
 /// One step of an account's history.
@@ -182,6 +184,7 @@ struct ItemRow {
     trial_days: i32,
     renewal_price: Option<Decimal>,
     account_id: Option<Uuid>,
+    renews_at: Option<jiff_sqlx::Timestamp>,
 }
 
 /// An order's rows, not yet read.
@@ -238,7 +241,8 @@ impl Store {
             ItemRow,
             r#"select i.id, i.order_id, i.service_id, i.name, i.service_type, i.plan_name, i.billing_cycle,
                       i.price, i.discount, i.tax, i.total, i.setup_fee, i.tax_rate, i.tax_category, i.configuration,
-                      i.addons, i.domain, i.trial_days, i.renewal_price, a.id as "account_id?"
+                      i.addons, i.domain, i.trial_days, i.renewal_price, a.id as "account_id?",
+                      case when a.auto_renew and a.phase <> 'terminated' then a.expires_at end as "renews_at?"
                from berth.order_items i
                left join berth.hosting_accounts a on a.order_item_id = i.id
                where i.order_id = any ($1)
@@ -284,6 +288,7 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
                 total: money(item.total)?,
                 terms: terms_from(item),
                 account_id: item.account_id.map(AccountId),
+                renews_at: item.renews_at.map(|at| at.to_jiff()),
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;

@@ -12,6 +12,7 @@ mod checkout;
 mod checkout_crash;
 mod crash;
 mod groups;
+mod orders;
 mod poison;
 mod postgres;
 mod provisioning;

@@ -37,6 +37,7 @@ pub async fn run(job: &ExpireCheckout, ctx: &Ctx) -> Result<Effects, JobError> {
         return Err(JobError::Cancel(format!("{} has no session at Stripe", job.order_id)));
     };
     let closed = closed(ctx, session_id).await?;
+    failpoint::hit("checkout.expired");
     session::act_on(ctx, &order, &closed, session::Told::Lookup).await
 }
 
@@ -48,7 +49,7 @@ async fn closed(ctx: &Ctx, session_id: &str) -> Result<CheckoutSession, JobError
         return Ok(found);
     }
     ctx.checkpoint(Effects::none()).await?;
-    failpoint::hit("checkout.expire");
+    failpoint::hit("checkout.expiring");
     let key =
         IdempotencyKey::new(&format!("berth:expire:{session_id}")).map_err(|error| JobError::Retry(chain(&error)))?;
     match stripe.expire_checkout_session(&key, session_id).await {

@@ -55,3 +55,29 @@ pub(super) async fn insert(
     }
     Ok(())
 }
+
+/// Payments that are not owed after all. Their orders are locked: each has been moved by the same unit.
+pub(super) async fn give_back(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+) -> Result<(), sqlx::Error> {
+    let returned = gather(units, |e| &e.returned_payments);
+    if returned.is_empty() {
+        return Ok(());
+    }
+    let changed: BTreeSet<Uuid> = sqlx::query_scalar!(
+        "update berth.payments set state = 'surplus' where id = any ($1) and state = 'succeeded' returning id",
+        &returned.iter().map(|(_, id)| id.0).collect::<Vec<_>>(),
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .collect();
+    for (unit, id) in returned {
+        if !changed.contains(&id.0) {
+            applied.refuse(unit, id.to_string(), Why::RowChanged);
+        }
+    }
+    Ok(())
+}

@@ -4,14 +4,16 @@ select 'order ' || berth.show_id('ord_', o.id) || ' is ' || o.phase || ' at ' ||
 from berth.orders o
 where (
         o.paid_at is not null and o.total > 0
-        and (1, o.total, o.currency::text) is distinct from (
-            select count(*), max(p.amount), max(p.currency::text)
-            from berth.payments p
-            where p.order_id = o.id and p.state = 'succeeded'
+        and (
+            1 <> (select count(*) from berth.payments p where p.order_id = o.id and p.state = 'succeeded')
+            or not exists (
+                select from berth.payments p
+                where p.order_id = o.id and p.state = 'succeeded' and p.amount = o.total and p.currency = o.currency
+            )
         )
     )
-    -- What came for a held order is known before it is decided on; what came for a rejected one is to be given back.
-    or (o.paid_at is null and o.phase not in ('held', 'rejected') and exists (
+    -- What came for a held order is known before it is decided on.
+    or (o.paid_at is null and o.phase <> 'held' and exists (
         select from berth.payments p where p.order_id = o.id and p.state = 'succeeded'
     ))
 limit $1

@@ -13,6 +13,7 @@ pub(crate) mod process;
 pub(crate) mod purchase;
 pub(crate) mod raw;
 pub(crate) mod shop;
+pub(crate) mod sse;
 mod stack;
 
 pub(crate) use panel::WatchedPanel;
