@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Authenticated, Customer},
-    problem::{ApiJson, Problem},
+    problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody},
 };
 use crate::{app::App, domain::order::OrderPhase, effects::CustomerContact, store::orders::Order};
 use agreement::{Agreed, Asked};
@@ -64,19 +64,19 @@ pub struct CheckoutAnswer {
     request_body = CheckoutRequest,
     responses(
         (status = 201, description = "The order.", body = CheckoutAnswer),
-        (status = 400, description = "The request cannot be read: `invalid-body`, `invalid-request`."),
-        (status = 401, description = "Sign in."),
-        (status = 403, description = "The account was deleted: `customer-deleted`."),
-        (status = 409, description = "`cart-changed`: the cart is not at `cart_version`. `idempotency-in-flight`: the key is \
-            being worked on. `idempotency-key-spent`: its order can no longer be paid, take a new key. \
-            `order-being-paid`: the cart's earlier order has just been paid. `checkout-replaced`: a newer checkout of the \
-            cart has taken this one's place."),
-        (status = 413, description = "Too large."),
-        (status = 415, description = "Send JSON."),
+        (status = 403, description = "`customer-deleted`: the account was deleted.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`cart-changed`: the cart is not at `cart_version`. `idempotency-in-flight`: the key \
+                                      is being worked on. `idempotency-key-spent`: its order can no longer be paid, take \
+                                      a new key. `order-being-paid`: the cart's earlier order has just been paid. \
+                                      `checkout-replaced`: a newer checkout of the cart has taken this one's place.",
+            body = ProblemJson, content_type = "application/problem+json"),
         (status = 422, description = "It cannot be sold as asked: `cart-empty`, `address-required`, `no-email`, \
-            `idempotency-key-reused`, or what is the matter with a line, the coupon or the total."),
-        (status = 503, description = "The payment page could not be opened; ask again. With `order_id` where the order \
-            is kept."),
+                                      `idempotency-key-reused`, or what is the matter with a line, the coupon or the \
+                                      total.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        RefusesBody,
+        Refuses,
     ),
 )]
 pub async fn create(
