@@ -1,5 +1,6 @@
 //! Problem details (RFC 9457): every error that HTTP answers, with a stable `type` and a sentence on what to do.
 
+mod answers;
 mod api_json;
 
 use std::{borrow::Cow, time::Duration};
@@ -11,6 +12,8 @@ use axum::{
 use problem_details::ProblemDetails;
 use serde_json::{Map, Value};
 
+pub use answers::ProblemJson;
+pub(super) use answers::{Refuses, RefusesBody, RefusesStaff};
 pub use api_json::ApiJson;
 
 /// What every `type` begins with; a slug follows.
