@@ -278,21 +278,23 @@ async fn two_sessions_that_write_at_once_lose_nothing_and_who_names_a_version_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_price_of_its_own_is_staffs_to_give_for_a_time_for_a_reason_and_for_what_was_there() {
-    let world = World::new().await;
+    let home = World::new().await;
+    let world = &home;
     let staff = world.stack.staff();
     let cart = world.add(json!({ "service_id": "vps-monthly", "quantity": 2 })).await.ok();
     let item = cart["items"][0]["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/carts/{}/items/{item}/price-override", world.user);
     let in_an_hour = world.berth.app.clock.now() + jiff::SignedDuration::from_hours(1);
     let given = json!({ "price": "10.00", "currency": "USD", "until": in_an_hour, "reason": "promised" });
-    let tell = |body: Value| async { world.stack.ask(&staff, "PUT", &path, &body).await };
+    let (staff, path) = (&staff, &path);
+    let tell = |body: Value| async move { world.stack.ask(staff, "PUT", path, &body).await };
     let but = |key: &str, value: Value| {
         let mut body = given.clone();
         body[key] = value;
         body
     };
 
-    assert_eq!(world.ask("PUT", &path, given.clone()).await.refusal(), (403, "forbidden"));
+    assert_eq!(world.ask("PUT", path, given.clone()).await.refusal(), (403, "forbidden"));
     assert_eq!(world.ask("DELETE", &format!("{path}?reason=x"), Value::Null).await.refusal(), (403, "forbidden"));
     assert_eq!(world.ask("GET", &format!("/v1/carts/{}", world.user), Value::Null).await.refusal(), (403, "forbidden"));
     assert_eq!(tell(but("reason", json!(" "))).await.refusal(), (400, "invalid-body"));
@@ -302,7 +304,7 @@ async fn a_price_of_its_own_is_staffs_to_give_for_a_time_for_a_reason_and_for_wh
     assert_eq!(tell(but("currency", json!("EUR"))).await.refusal(), (422, "price-in-other-currency"));
     assert_eq!(tell(but("until", json!("2020-01-01T00:00:00Z"))).await.refusal(), (422, "until-not-to-come"));
     let nobody = format!("/v1/carts/{}/items/{item}/price-override", Uuid::new_v4());
-    assert_eq!(world.stack.ask(&staff, "PUT", &nobody, &given).await.refusal(), (404, "not-found"));
+    assert_eq!(world.stack.ask(staff, "PUT", &nobody, &given).await.refusal(), (404, "not-found"));
     assert_eq!(world.cart().await, cart);
 
     let cart = tell(given.clone()).await.ok();
@@ -332,12 +334,12 @@ async fn a_price_of_its_own_is_staffs_to_give_for_a_time_for_a_reason_and_for_wh
     world.stack.pass_for(&world.berth.app, 3_601.0).await;
     let cart = world.cart().await;
     assert_eq!((&cart["items"][1]["unit_price"], &cart["items"][1]["price_override"]), (&json!("79.99"), &Value::Null));
-    let back = world.stack.ask(&staff, "DELETE", &format!("{path}?reason=over"), &Value::Null).await.ok();
+    let back = world.stack.ask(staff, "DELETE", &format!("{path}?reason=over"), &Value::Null).await.ok();
     assert_eq!(back["total"], cart["total"]);
-    assert_eq!(world.stack.ask(&staff, "DELETE", &path, &Value::Null).await.refusal(), (400, "invalid-request"));
+    assert_eq!(world.stack.ask(staff, "DELETE", path, &Value::Null).await.refusal(), (400, "invalid-request"));
     let audited = world.berth.app.store.audit_entries(Some(&item), None, 10).await.unwrap();
     assert_eq!(audited[0].action, "cart.price_override.end");
-    world.berth.stop().await;
+    home.berth.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -403,9 +405,10 @@ async fn what_is_sold_no_more_is_shown_with_its_problem_and_the_rest_is_priced()
 async fn a_cart_is_priced_in_the_currency_that_its_customer_chooses_and_has_its_bounds() {
     let world = World::new().await;
     world.add(json!({ "service_id": "vps-monthly", "quantity": 10 })).await.ok();
+    let shop = &world;
     let choose = |currency: &str| {
         let body = json!({ "currency": currency });
-        async { world.ask("PUT", "/v1/cart/currency", body).await }
+        async move { shop.ask("PUT", "/v1/cart/currency", body).await }
     };
 
     let cart = choose("gbp").await.ok();
