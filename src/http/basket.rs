@@ -22,7 +22,7 @@ use crate::{
     effects::CartLine,
     store::{Store, StoreError, coupons::StoredCoupon, customers::Profile},
 };
-pub(super) use troubles::Trouble;
+pub(super) use troubles::{Trouble, name_of};
 
 /// What somebody wants to buy. Nothing in it is known to exist.
 pub(super) struct Wanted {

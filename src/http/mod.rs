@@ -2,12 +2,18 @@
 
 pub mod auth;
 mod basket;
+pub mod cart;
 pub mod checkout;
+mod client_address;
+mod coupon_checks;
+pub mod coupons;
 pub mod health;
 pub mod hosting;
+mod if_match;
 pub mod orders;
 mod paging;
 mod path_id;
+pub mod plans;
 pub mod problem;
 mod reason;
 mod request_id;
@@ -33,6 +39,7 @@ use crate::{
 };
 use auth::Authenticator;
 use checkout::InFlight;
+use coupon_checks::CouponChecks;
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -52,6 +59,7 @@ pub struct HttpState {
     authenticator: Authenticator,
     checkouts: InFlight,
     feed: Feed,
+    coupon_checks: CouponChecks,
     draining: CancellationToken,
 }
 
@@ -62,6 +70,12 @@ pub struct Draining(CancellationToken);
 impl FromRef<HttpState> for Draining {
     fn from_ref(state: &HttpState) -> Self {
         Self(state.draining.clone())
+    }
+}
+
+impl FromRef<HttpState> for CouponChecks {
+    fn from_ref(state: &HttpState) -> Self {
+        state.coupon_checks.clone()
     }
 }
 
@@ -96,7 +110,7 @@ impl FromRef<HttpState> for Feed {
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
                        errors are problem details (RFC 9457); lists page by `starting_after`."
     ),
-    components(schemas(ProblemJson)),
+    components(schemas(ProblemJson, cart::CartJson, coupons::CouponJson)),
     modifiers(&Bearer)
 )]
 struct Description;
@@ -122,8 +136,20 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let draining = tasks.draining.clone();
     let (of_listeners, until) = (feed.clone(), draining.clone());
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
-    let state = HttpState { app, authenticator, checkouts: InFlight::default(), feed, draining };
+    let coupon_checks = CouponChecks::new(&app.config.http);
+    let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(plans::list))
+        .routes(routes!(cart::show, cart::clear))
+        .routes(routes!(cart::add))
+        .routes(routes!(cart::change, cart::remove))
+        .routes(routes!(cart::apply_coupon, cart::remove_coupon))
+        .routes(routes!(cart::choose_currency))
+        .routes(routes!(cart::staff::show))
+        .routes(routes!(cart::staff::give_price, cart::staff::take_price_back))
+        .routes(routes!(coupons::list, coupons::create))
+        .routes(routes!(coupons::show, coupons::change))
+        .routes(routes!(coupons::end))
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))

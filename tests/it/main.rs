@@ -7,9 +7,11 @@
 mod api;
 mod broken;
 mod buying;
+mod cart;
 mod cart_checkout;
 mod checkout;
 mod checkout_crash;
+mod coupons;
 mod crash;
 mod groups;
 mod orders;

@@ -6,28 +6,17 @@ mod review;
 
 use berth::{
     app::App,
-    clock::Clock,
     effects::{Effects, ItemTerms, OrderTerms},
-    http::auth::development_token,
 };
-use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::support::{Stack, WatchedPanel, shop};
 
 /// Asks as a member of staff.
-async fn as_staff(stack: &Stack, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-    let hour = std::time::Duration::from_secs(3600);
-    let token =
-        development_token(&stack.config().auth, Uuid::from_u128(7), None, true, Clock::machine(), hour).unwrap();
-    let request = stack.client.request(method, format!("{}{path}", stack.base())).bearer_auth(token);
-    let request = match body {
-        Some(body) => request.json(body),
-        None => request,
-    };
-    let response = request.send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
+async fn as_staff(stack: &Stack, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let answer = stack.ask(&stack.staff(), method, path, &body).await;
+    (answer.status, answer.body)
 }
 
 fn slug(problem: &Value) -> &str {
@@ -69,7 +58,7 @@ async fn an_order_shows_what_was_sold_and_customers_see_nothing_that_is_for_staf
     let path = format!("/v1/orders/{order}");
 
     let (status, shown) = stack.get(customer, &path).await;
-    let (_, for_staff) = as_staff(&stack, Method::GET, &path, None).await;
+    let (_, for_staff) = as_staff(&stack, "GET", &path, Value::Null).await;
     let (_, listed) = stack.get(customer, "/v1/orders").await;
 
     assert_eq!(status, 200, "{shown}");
@@ -173,7 +162,7 @@ async fn orders_are_listed_by_status_time_and_kind_and_another_customers_by_staf
     let (status, problem) = list(&format!("customer_id={other}")).await;
     assert_eq!((status, slug(&problem)), (403, "forbidden"));
     let path = format!("/v1/orders?customer_id={user}");
-    let (status, listed) = as_staff(&stack, Method::GET, &path, None).await;
+    let (status, listed) = as_staff(&stack, "GET", &path, Value::Null).await;
     assert_eq!((status, ids(&listed).len()), (200, 3));
     assert_eq!(listed["data"][0]["phase"], "pending");
     berth.stop().await;

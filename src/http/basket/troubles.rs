@@ -37,6 +37,11 @@ impl Trouble {
         }
     }
 
+    /// Whether it is the coupon's.
+    pub(in crate::http) fn is_of_coupon(&self) -> bool {
+        self.slug.starts_with("coupon-")
+    }
+
     /// Of a coupon that does not hold.
     pub(in crate::http) fn of_coupon(refusal: &CouponRefusal) -> Self {
         let slug = match refusal {

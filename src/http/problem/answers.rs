@@ -7,7 +7,7 @@ use utoipa::{IntoResponses, ToSchema};
 #[expect(dead_code, reason = "it only describes what `Problem` answers")]
 pub struct ProblemJson {
     /// What it is, for programs: it never changes.
-    #[schema(rename = "type", format = Uri, example = "https://berth.dev/problems/coupon-expired")]
+    #[schema(rename = "type", format = "uri", example = "https://berth.dev/problems/coupon-expired")]
     kind: String,
     /// What it is, for people.
     title: String,

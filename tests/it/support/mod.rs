@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod ask;
 pub(crate) mod cart;
 mod check;
 pub(crate) mod cutter;
