@@ -61,7 +61,7 @@ pub struct CheckoutAnswer {
 /// again unchanged it is the same order and page; changed, its old page is closed before the new one opens. Where nothing
 /// is to be paid the accounts are made at once.
 #[utoipa::path(post, path = "/v1/checkout", operation_id = "checkout", tag = "checkout", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$",
         description = "Asking again under it answers the same order, with the header `Idempotent-Replayed: true`.")),
     request_body = CheckoutRequest,
     responses(

@@ -1,6 +1,6 @@
 //! JSON bodies whose refusals name the field.
 
-use std::error::Error;
+use std::{error::Error, fmt, marker::PhantomData};
 
 use axum::{
     Json,
@@ -8,7 +8,10 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::Problem;
 
@@ -20,8 +23,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = <Json<T> as FromRequest<S>>::from_request(request, state).await.map_err(Problem::from)?;
+        let read = <Json<Object<T>> as FromRequest<S>>::from_request(request, state).await;
+        let Json(Object(body)) = read.map_err(Problem::from)?;
         Ok(Self(body))
+    }
+}
+
+/// A JSON object. serde would read a struct from an array too, and one without required fields from an empty one.
+struct Object<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: DeserializeOwned> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
     }
 }
 
@@ -103,7 +130,7 @@ mod tests {
                 "`items[1].quantity`: invalid type: string \"two\", expected u8 at line 1 column 42",
             ),
             (r#"{"items":[{}]}"#, json!("items[0]"), "`items[0]`: missing field `quantity` at line 1 column 12"),
-            ("[]", json!(null), "invalid length 0, expected struct Cart with 1 element at line 1 column 2"),
+            ("[]", json!(null), "invalid type: sequence, expected an object at line 1 column 0"),
             (r#"{"items":"#, json!("items"), "`items`: EOF while parsing a value at line 1 column 9"),
         ] {
             let problem = refused(json, text).await;
