@@ -67,7 +67,8 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("invoice {}", row.number), why);
+        let what = format!("invoice {}", row.number);
+        let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(&what, why);
         let currency: Currency = row.currency.parse().map_err(|error| unreadable(&error))?;
         let money = |amount| Money::new(amount, currency).map_err(|error| unreadable(&error));
         let (subtotal, discount) = (money(row.subtotal)?, money(row.discount)?);
