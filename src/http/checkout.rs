@@ -46,7 +46,7 @@ pub struct CheckoutAnswer {
     #[schema(example = "pending")]
     status: &'static str,
     /// Send the customer here; null where nothing is to be paid, or it has been.
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     checkout_url: Option<String>,
     /// Until when it can be paid.
     #[schema(value_type = String, format = DateTime)]

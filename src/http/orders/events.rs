@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{account::AccountPhase, order::OrderPhase},
+    domain::account::AccountPhase,
     effects::{Effects, NewStreamTicket},
     error::chain,
     secrets::{generate_token, hash_token},
@@ -297,6 +297,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::domain::order::OrderPhase;
 
     fn order(phase: OrderPhase, change: i64) -> LiveOrder {
         LiveOrder { id: OrderId::new(), phase, change, accounts: Vec::new() }

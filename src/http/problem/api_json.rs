@@ -20,7 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = Json::from_request(request, state).await.map_err(Problem::from)?;
+        let Json(body) = <Json<T> as FromRequest<S>>::from_request(request, state).await.map_err(Problem::from)?;
         Ok(Self(body))
     }
 }
@@ -90,7 +90,7 @@ mod tests {
 
     async fn refused(kind: &str, text: impl Into<Body>) -> Problem {
         let request = Request::builder().header(header::CONTENT_TYPE, kind).body(text.into()).unwrap();
-        ApiJson::<Cart>::from_request(request, &()).await.unwrap_err()
+        <ApiJson<Cart> as FromRequest<()>>::from_request(request, &()).await.unwrap_err()
     }
 
     #[tokio::test]

@@ -128,6 +128,7 @@ impl From<&NewOrderItem> for OrderItem {
             total: new.total,
             terms: new.terms.clone(),
             account_id: None,
+            renews_at: None,
         }
     }
 }
