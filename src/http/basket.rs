@@ -61,7 +61,6 @@ pub(super) struct BasketLine {
 /// A coupon that holds for the basket. What it takes off in all is `quote.discount`.
 pub(super) struct AppliedCoupon {
     pub(super) coupon: StoredCoupon,
-    pub(super) discount: Discount,
 }
 
 impl Basket {
@@ -97,7 +96,7 @@ pub(super) async fn price(app: &App, customer: CustomerId, wanted: &Wanted) -> R
     };
     let priced = shop.price(wanted, &facts);
     let Facts { profile, coupon: stored, .. } = facts;
-    let coupon = priced.discount.zip(stored).map(|(discount, coupon)| AppliedCoupon { coupon, discount });
+    let coupon = priced.discount.zip(stored).map(|(_, coupon)| AppliedCoupon { coupon });
     let lines = wanted.lines.iter().zip(priced.quoted).map(|(line, quoted)| BasketLine { line: line.clone(), quoted });
     Ok(Basket { quote: priced.quote, lines: lines.collect(), coupon, troubles: priced.troubles, address, profile })
 }

@@ -17,6 +17,7 @@ pub mod plans;
 pub mod problem;
 mod reason;
 mod request_id;
+mod segments;
 mod server;
 pub mod sites;
 pub mod stripe;
