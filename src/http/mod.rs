@@ -1,12 +1,17 @@
 //! The HTTP side: routes, authentication, problem details.
 
+mod accept;
 pub mod auth;
 pub mod checkout;
 pub mod health;
 pub mod hosting;
+pub mod invoices;
+pub mod me;
 pub mod orders;
+mod pages;
 mod paging;
 pub mod problem;
+mod reference;
 mod request_id;
 mod server;
 pub mod sites;
@@ -74,7 +79,7 @@ impl FromRef<HttpState> for Authenticator {
     info(
         title = "Berth",
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
-                       errors are problem details (RFC 9457); lists page by `starting_after`."
+                       errors are problem details (RFC 9457), whose types /docs lists; lists page by `starting_after`."
     ),
     modifiers(&Bearer)
 )]
@@ -89,6 +94,29 @@ impl Modify for Bearer {
     }
 }
 
+/// The routes that the description tells of.
+fn api() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(checkout::create))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(invoices::show))
+        .routes(routes!(hosting::list))
+        .routes(routes!(hosting::show))
+        .routes(routes!(hosting::reveal))
+        .routes(routes!(me::show, me::replace, me::delete))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .routes(routes!(stripe::receive))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// What `/openapi.json` says.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
+}
+
 /// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once `draining` is cancelled,
 /// `/readyz` says so.
 ///
@@ -98,20 +126,10 @@ pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> R
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
     let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
     let state = HttpState { app, authenticator, draining };
-    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(checkout::create))
-        .routes(routes!(orders::list))
-        .routes(routes!(orders::show))
-        .routes(routes!(hosting::list))
-        .routes(routes!(hosting::show))
-        .routes(routes!(hosting::reveal))
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
-        .routes(routes!(stripe::receive))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .split_for_parts();
+    let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api
+        .route("/docs", get(reference::show))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
