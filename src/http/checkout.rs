@@ -101,7 +101,7 @@ pub async fn create(
     Ok(response)
 }
 
-pub(super) fn contact_of(customer: Customer) -> Result<CustomerContact, Problem> {
+fn contact_of(customer: Customer) -> Result<CustomerContact, Problem> {
     let detail = "Your token names no e-mail address, and the confirmation has to go somewhere.";
     let email = customer.email.ok_or_else(|| Problem::unprocessable("no-email", detail))?;
     Ok(CustomerContact { id: customer.id, email, name: customer.name })

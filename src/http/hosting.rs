@@ -16,7 +16,7 @@ use super::{
     auth::Authenticated,
     orders::{may_see, of_store},
     paging::{Listed, PageQuery},
-    problem::Problem,
+    problem::{Problem, ProblemJson, Refuses},
 };
 use crate::{
     app::App,
@@ -111,9 +111,9 @@ pub struct RevealedPassword {
     security(("bearer" = [])),
     responses(
         (status = 200, description = "A page of accounts.", body = Listed<AccountJson>),
-        (status = 400, description = "A parameter is not right."),
-        (status = 401, description = "Sign in."),
-        (status = 503, description = "Ask again."),
+        (status = 400, description = "A parameter is not right.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn list(
@@ -149,9 +149,9 @@ fn phases_of(status: Option<&str>) -> Result<Vec<String>, Problem> {
     params(("id" = String, Path, description = "`acc_…`")),
     responses(
         (status = 200, description = "The account.", body = AccountJson),
-        (status = 401, description = "Sign in."),
-        (status = 404, description = "You have no such account."),
-        (status = 503, description = "Ask again."),
+        (status = 404, description = "You have no such account.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn show(
@@ -173,10 +173,11 @@ pub async fn show(
     params(("id" = String, Path, description = "`acc_…`")),
     responses(
         (status = 200, description = "The password. Note it down now.", body = RevealedPassword),
-        (status = 401, description = "Sign in."),
-        (status = 404, description = "You have no such account."),
-        (status = 409, description = "It was revealed before, or the account is not active yet."),
-        (status = 503, description = "Ask again."),
+        (status = 404, description = "You have no such account.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        (status = 409, description = "It was revealed before, or the account is not active yet.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn reveal(

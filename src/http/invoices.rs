@@ -18,7 +18,7 @@ use super::{
     auth::Authenticated,
     me::AddressJson,
     orders::{may_see, of_store},
-    problem::Problem,
+    problem::{Problem, ProblemJson, Refuses},
 };
 use crate::{
     app::App,
@@ -153,10 +153,11 @@ struct TaxJson {
     responses(
         (status = 200, description = "The invoice.",
             content((String = "text/html"), (InvoiceJson = "application/json"))),
-        (status = 401, description = "Sign in."),
-        (status = 404, description = "You have no such order. `no-invoice-yet`: it is yours, and not paid."),
-        (status = 406, description = "`Accept` takes neither."),
-        (status = 503, description = "Ask again."),
+        (status = 404, description = "You have no such order. `no-invoice-yet`: it is yours, and not paid.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        (status = 406, description = "`Accept` takes neither.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn show(

@@ -11,9 +11,8 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Authenticated, Customer},
-    checkout::contact_of,
     orders::of_store,
-    problem::{ApiJson, Problem},
+    problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody},
 };
 use crate::{
     app::App,
@@ -176,9 +175,9 @@ impl From<Address> for AddressJson {
 /// Shows who you are.
 #[utoipa::path(get, path = "/v1/me", tag = "me", operation_id = "show_me", security(("bearer" = [])), responses(
     (status = 200, description = "What you have said of yourself.", body = ProfileJson),
-    (status = 401, description = "Sign in."),
-    (status = 409, description = "`customer-deleted`: you have deleted yourself."),
-    (status = 503, description = "Ask again."),
+    (status = 409, description = "`customer-deleted`: you have deleted yourself.", body = ProblemJson,
+        content_type = "application/problem+json"),
+    Refuses,
 ))]
 pub async fn show(
     Authenticated(customer): Authenticated,
@@ -202,14 +201,11 @@ async fn shown(app: &App, customer: &Customer) -> Result<Json<ProfileJson>, Prob
     request_body = ProfileRequest,
     responses(
         (status = 200, description = "The profile as it is kept.", body = ProfileJson),
-        (status = 400, description = "The body is not a profile."),
-        (status = 401, description = "Sign in."),
-        (status = 409, description = "`customer-deleted`: you have deleted yourself."),
-        (status = 413, description = "The body is too large."),
-        (status = 415, description = "The body is not JSON."),
+        (status = 409, description = "`customer-deleted`: you have deleted yourself.", body = ProblemJson,
+            content_type = "application/problem+json"),
         (status = 422, description = "`profile-invalid`: `errors` lists each `field` with its `detail`. \
-                                      `no-email`: your token names no address."),
-        (status = 503, description = "Ask again."),
+            `no-email`: your token names no address.", body = ProblemJson, content_type = "application/problem+json"),
+        Refuses, RefusesBody,
     ),
 )]
 pub async fn replace(
@@ -218,7 +214,7 @@ pub async fn replace(
     ApiJson(request): ApiJson<ProfileRequest>,
 ) -> Result<Json<ProfileJson>, Problem> {
     let details = profile::check(&request.draft()).map_err(|errors| invalid(&errors))?;
-    let contact = contact_of(customer.clone())?;
+    let contact = customer.clone().contact()?;
     let change = ProfileChange {
         customer: CustomerContact { name: details.name, ..contact },
         company: details.company,
@@ -246,9 +242,9 @@ fn invalid(errors: &[FieldError]) -> Problem {
 /// be changed or bought with your token any more. Asking again changes nothing.
 #[utoipa::path(delete, path = "/v1/me", tag = "me", operation_id = "delete_me", security(("bearer" = [])), responses(
     (status = 204, description = "You are forgotten."),
-    (status = 401, description = "Sign in."),
-    (status = 409, description = "`customer-busy`: something of yours still runs; `accounts` and `orders` name it."),
-    (status = 503, description = "Ask again."),
+    (status = 409, description = "`customer-busy`: something of yours still runs; `accounts` and `orders` name it.",
+        body = ProblemJson, content_type = "application/problem+json"),
+    Refuses,
 ))]
 pub async fn delete(Authenticated(customer): Authenticated, State(app): State<App>) -> Result<StatusCode, Problem> {
     let known = app.store.profile(customer.id).await.map_err(of_store)?;

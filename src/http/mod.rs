@@ -2,15 +2,24 @@
 
 mod accept;
 pub mod auth;
+#[allow(dead_code, reason = "the checkout is built on it")]
+mod basket;
+pub mod cart;
 pub mod checkout;
+mod client_address;
+mod coupon_checks;
+pub mod coupons;
 pub mod health;
 pub mod hosting;
+mod if_match;
 pub mod invoices;
 pub mod me;
 pub mod orders;
 mod pages;
 mod paging;
+pub mod plans;
 pub mod problem;
+mod reason;
 mod reference;
 mod request_id;
 mod server;
@@ -33,7 +42,8 @@ use crate::{
     gateways::http_client::{self, Timeouts},
 };
 use auth::Authenticator;
-use problem::Problem;
+use coupon_checks::CouponChecks;
+use problem::{Problem, ProblemJson};
 pub use server::serve;
 use sites::Sites;
 
@@ -49,6 +59,7 @@ const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), tota
 pub struct HttpState {
     app: App,
     authenticator: Authenticator,
+    coupon_checks: CouponChecks,
     draining: CancellationToken,
 }
 
@@ -59,6 +70,12 @@ pub struct Draining(CancellationToken);
 impl FromRef<HttpState> for Draining {
     fn from_ref(state: &HttpState) -> Self {
         Self(state.draining.clone())
+    }
+}
+
+impl FromRef<HttpState> for CouponChecks {
+    fn from_ref(state: &HttpState) -> Self {
+        state.coupon_checks.clone()
     }
 }
 
@@ -81,6 +98,7 @@ impl FromRef<HttpState> for Authenticator {
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
                        errors are problem details (RFC 9457), whose types /docs lists; lists page by `starting_after`."
     ),
+    components(schemas(ProblemJson, cart::CartJson, coupons::CouponJson)),
     modifiers(&Bearer)
 )]
 struct Description;
@@ -97,6 +115,17 @@ impl Modify for Bearer {
 /// The routes that the description tells of.
 fn api() -> OpenApiRouter<HttpState> {
     OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(plans::list))
+        .routes(routes!(cart::show, cart::clear))
+        .routes(routes!(cart::add))
+        .routes(routes!(cart::change, cart::remove))
+        .routes(routes!(cart::apply_coupon, cart::remove_coupon))
+        .routes(routes!(cart::choose_currency))
+        .routes(routes!(cart::staff::show))
+        .routes(routes!(cart::staff::give_price, cart::staff::take_price_back))
+        .routes(routes!(coupons::list, coupons::create))
+        .routes(routes!(coupons::show, coupons::change))
+        .routes(routes!(coupons::end))
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
@@ -125,7 +154,8 @@ pub fn description() -> utoipa::openapi::OpenApi {
 pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
     let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
-    let state = HttpState { app, authenticator, draining };
+    let coupon_checks = CouponChecks::new(&app.config.http);
+    let state = HttpState { app, authenticator, coupon_checks, draining };
     let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api

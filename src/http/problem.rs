@@ -1,5 +1,6 @@
 //! Problem details (RFC 9457): every error that HTTP answers, with a stable `type` and a sentence on what to do.
 
+mod answers;
 mod api_json;
 mod types;
 
@@ -12,6 +13,8 @@ use axum::{
 use problem_details::ProblemDetails;
 use serde_json::{Map, Value};
 
+pub use answers::ProblemJson;
+pub(super) use answers::{Refuses, RefusesBody, RefusesStaff};
 pub use api_json::ApiJson;
 pub use types::{ProblemType, TYPES};
 

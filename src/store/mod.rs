@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod audit_log;
+mod basket;
 pub mod carts;
 pub mod checkout_sessions;
 pub mod coupons;

@@ -7,7 +7,9 @@
 mod api;
 mod broken;
 mod buying;
+mod cart;
 mod checkout;
+mod coupons;
 mod crash;
 mod groups;
 mod invoices;

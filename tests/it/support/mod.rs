@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod ask;
 mod check;
 pub(crate) mod cutter;
 pub(crate) mod events;
