@@ -175,7 +175,7 @@ impl From<Address> for AddressJson {
 /// Shows who you are.
 #[utoipa::path(get, path = "/v1/me", tag = "me", operation_id = "show_me", security(("bearer" = [])), responses(
     (status = 200, description = "What you have said of yourself.", body = ProfileJson),
-    (status = 409, description = "`customer-deleted`: you have deleted yourself.", body = ProblemJson,
+    (status = 410, description = "`customer-deleted`: you have deleted yourself.", body = ProblemJson,
         content_type = "application/problem+json"),
     Refuses,
 ))]
@@ -201,7 +201,7 @@ async fn shown(app: &App, customer: &Customer) -> Result<Json<ProfileJson>, Prob
     request_body = ProfileRequest,
     responses(
         (status = 200, description = "The profile as it is kept.", body = ProfileJson),
-        (status = 409, description = "`customer-deleted`: you have deleted yourself.", body = ProblemJson,
+        (status = 410, description = "`customer-deleted`: you have deleted yourself.", body = ProblemJson,
             content_type = "application/problem+json"),
         (status = 422, description = "`profile-invalid`: `errors` lists each `field` with its `detail`. \
             `no-email`: your token names no address.", body = ProblemJson, content_type = "application/problem+json"),

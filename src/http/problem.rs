@@ -109,13 +109,13 @@ impl Problem {
         Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "There is no such representation", detail)
     }
 
-    /// 409: whoever asks was deleted, at their own wish. Their orders and invoices can still be read.
+    /// 410: whoever asks was deleted, at their own wish. Their orders and invoices can still be read.
     #[must_use]
     pub fn customer_deleted() -> Self {
         const DETAIL: &str = "You have deleted yourself here: nothing can be changed or bought as this customer any more. \
                               Sign up again to buy.";
 
-        Self::conflict("customer-deleted", DETAIL)
+        Self::new(StatusCode::GONE, "customer-deleted", "This customer was deleted", DETAIL)
     }
 
     /// 413.
@@ -266,7 +266,7 @@ mod tests {
             (404, Problem::not_found()),
             (405, Problem::method_not_allowed()),
             (409, Problem::conflict("in-flight", "x")),
-            (409, Problem::customer_deleted()),
+            (410, Problem::customer_deleted()),
             (406, Problem::not_acceptable("x")),
             (413, Problem::payload_too_large()),
             (415, Problem::unsupported_media_type()),

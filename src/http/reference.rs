@@ -83,7 +83,7 @@ struct Schema {
 #[derive(Serialize)]
 struct ProblemRow {
     slug: &'static str,
-    status: u16,
+    statuses: &'static [u16],
     meaning: Paragraph,
 }
 
@@ -121,7 +121,7 @@ fn reference(description: &Value) -> Reference {
         type_base: TYPE_BASE,
         problems: TYPES
             .iter()
-            .map(|of| ProblemRow { slug: of.slug, status: of.status, meaning: pieces(of.meaning) })
+            .map(|of| ProblemRow { slug: of.slug, statuses: of.statuses, meaning: pieces(of.meaning) })
             .collect(),
     }
 }

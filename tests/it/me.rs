@@ -150,7 +150,7 @@ async fn who_is_deleted_is_forgotten_for_good_and_not_while_something_of_theirs_
     );
     assert_eq!(stack.count("select count(*) from berth.orders o join berth.payments p on p.order_id = o.id").await, 1);
     for (status, problem) in [get(&stack, user).await, put(&stack, user, &json!({ "name": "Zoë" })).await] {
-        assert_eq!((status, slug(&problem)), (409, "customer-deleted"), "{problem}");
+        assert_eq!((status, slug(&problem)), (410, "customer-deleted"), "{problem}");
     }
     let again = json!({ "items": [{ "service_id": "shared-monthly", "quantity": 1 }] });
     assert!(stack.post(user, "/v1/checkout", &again).await.0 >= 400, "nothing can be bought");

@@ -48,8 +48,34 @@ async function introduceMyself(): Promise<void> {
   assert.deepEqual(must("my profile", await berth.GET("/v1/me")), kept);
 }
 
-async function checkOut(): Promise<Schemas["CheckoutAnswer"]> {
-  const items = [{ service_id: "shared-monthly", quantity: 1 }];
+/** The cheapest plan in the shop window. */
+async function choosePlan(): Promise<Schemas["PlanJson"]> {
+  const plans = must("the plans", await berth.GET("/v1/plans"));
+  const price = (plan: Schemas["PlanJson"]) => Number(plan.prices[plans.currency] ?? Infinity);
+  const [cheapest] = plans.data.toSorted((one, other) => price(one) - price(other));
+  assert.ok(cheapest && price(cheapest) > 0, "something is sold");
+  return cheapest;
+}
+
+async function fillCart(service_id: string): Promise<Schemas["CartJson"]> {
+  must("my cart", await berth.POST("/v1/cart/items", { body: { service_id, quantity: 2 } }));
+  const filled = must("my cart", await berth.GET("/v1/cart"));
+  const [item] = filled.items;
+  assert.ok(item && filled.items.length === 1 && item.quantity === 2);
+  const coupon = await berth.PUT("/v1/cart/coupon", { body: { code: "NO-SUCH-CODE" } });
+  assert.equal(refused("a coupon that is none", coupon), "coupon-invalid");
+  const header = { "If-Match": `"${filled.version}"` };
+  const params = { path: { id: item.id }, header };
+  const changed = must("my cart", await berth.PATCH("/v1/cart/items/{id}", { params, body: { quantity: 1 } }));
+  const late = await berth.PATCH("/v1/cart/items/{id}", { params, body: { quantity: 3 } });
+  assert.equal(refused("a change of what was read before", late), "cart-changed");
+  assert.deepEqual([changed.items[0]?.quantity, changed.total], [1, item.unit_price]);
+  assert.deepEqual(changed.problems, []);
+  return changed;
+}
+
+async function checkOut(service_id: string): Promise<Schemas["CheckoutAnswer"]> {
+  const items = [{ service_id, quantity: 1 }];
   const header = { "Idempotency-Key": randomUUID() };
   const agreed = must("a checkout", await berth.POST("/v1/checkout", { params: { header }, body: { items } }));
   const again = must("the same one", await berth.POST("/v1/checkout", { params: { header }, body: { items } }));
@@ -100,10 +126,13 @@ async function lookAtTheInvoice(order: Schemas["OrderJson"]): Promise<void> {
 }
 
 await introduceMyself();
-const agreed = await checkOut();
+const plan = await choosePlan();
+const cart = await fillCart(plan.service_id);
+const agreed = await checkOut(plan.service_id);
 assert.ok(agreed.checkout_url, "there is something to pay");
 await pay(agreed.checkout_url);
 const order = await untilCompleted(agreed.order_id);
+assert.equal(order.total, cart.total);
 await lookAtWhatIBought(order);
 await lookAtTheInvoice(order);
 assert.equal(refused("to be forgotten", await berth.DELETE("/v1/me")), "customer-busy");
