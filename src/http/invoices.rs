@@ -142,14 +142,11 @@ struct TaxJson {
 
 /// Shows the invoice of one of your orders: as a page to print, or, where `Accept` would rather have it, as JSON.
 ///
-/// An order has its invoice from the moment that it is paid.
+/// An order has its invoice from the moment that it is paid. Weights (`q`) of `Accept` count; who does not mind gets the
+/// page.
 #[utoipa::path(get, path = "/v1/orders/{id}/invoice", tag = "orders", operation_id = "show_invoice",
     security(("bearer" = [])),
-    params(
-        ("id" = String, Path, description = "`ord_…`"),
-        ("Accept" = Option<String>, Header, description = "`text/html`, which is sent when nothing is said, or \
-                                                            `application/json`; weights (`q`) count."),
-    ),
+    params(("id" = String, Path, description = "`ord_…`")),
     responses(
         (status = 200, description = "The invoice.",
             content((String = "text/html"), (InvoiceJson = "application/json"))),

@@ -279,6 +279,10 @@ async fn busy(app: &App, customer: CustomerId) -> Result<Problem, Problem> {
     let orders = app.store.orders_of(customer, page(&open)).await.map_err(of_store)?;
     let accounts: Vec<String> = accounts.iter().map(|account| account.state.id.to_string()).collect();
     let orders: Vec<String> = orders.iter().map(|order| order.state.id.to_string()).collect();
+    if accounts.is_empty() && orders.is_empty() {
+        let detail = "Something of yours ended a moment ago: ask again.";
+        return Ok(Problem::conflict("customer-busy", detail).with("accounts", accounts).with("orders", orders));
+    }
     let named = [("hosting accounts that are not terminated", &accounts), ("orders that are not finished", &orders)];
     let named = named.into_iter().filter(|(_, ids)| !ids.is_empty());
     let named: Vec<String> = named.map(|(what, ids)| format!("{what} ({})", ids.join(", "))).collect();

@@ -117,11 +117,12 @@ async function lookAtWhatIBought(order: Schemas["OrderJson"]): Promise<void> {
 }
 
 async function lookAtTheInvoice(order: Schemas["OrderJson"]): Promise<void> {
-  const params = { path: { id: order.id }, header: { Accept: "application/json" } };
-  const invoice = must("my invoice", await berth.GET("/v1/orders/{id}/invoice", { params }));
+  const params = { path: { id: order.id } };
+  const headers = { Accept: "application/json" };
+  const invoice = must("my invoice", await berth.GET("/v1/orders/{id}/invoice", { params, headers }));
   assert.ok(typeof invoice !== "string");
   assert.equal(invoice.total, order.total);
-  const page = await berth.GET("/v1/orders/{id}/invoice", { params: { path: { id: order.id } }, parseAs: "text" });
+  const page = await berth.GET("/v1/orders/{id}/invoice", { params, parseAs: "text" });
   assert.ok(must("my invoice", page).includes(invoice.number));
 }
 
