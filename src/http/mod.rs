@@ -1,5 +1,6 @@
 //! The HTTP side: routes, authentication, problem details.
 
+mod accept;
 pub mod auth;
 mod basket;
 pub mod cart;
@@ -10,12 +11,15 @@ pub mod coupons;
 pub mod health;
 pub mod hosting;
 mod if_match;
+pub mod invoices;
+pub mod me;
 pub mod orders;
+mod pages;
 mod paging;
-mod path_id;
 pub mod plans;
 pub mod problem;
 mod reason;
+mod reference;
 mod request_id;
 mod segments;
 mod server;
@@ -109,7 +113,7 @@ impl FromRef<HttpState> for Feed {
     info(
         title = "Berth",
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
-                       errors are problem details (RFC 9457); lists page by `starting_after`."
+                       errors are problem details (RFC 9457), whose types /docs lists; lists page by `starting_after`."
     ),
     components(schemas(ProblemJson, cart::CartJson, coupons::CouponJson)),
     modifiers(&Bearer)
@@ -125,21 +129,9 @@ impl Modify for Bearer {
     }
 }
 
-/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once the process
-/// drains, `/readyz` says so and streams end.
-///
-/// # Errors
-/// When no client for outgoing requests can be made.
-pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
-    let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
-    let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
-    let feed = Feed::new(app.store.clone());
-    let draining = tasks.draining.clone();
-    let (of_listeners, until) = (feed.clone(), draining.clone());
-    tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
-    let coupon_checks = CouponChecks::new(&app.config.http);
-    let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
-    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
+/// The routes that the description tells of.
+fn api() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(plans::list))
         .routes(routes!(cart::show, cart::clear))
         .routes(routes!(cart::add))
@@ -159,16 +151,41 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
         .routes(routes!(orders::review::reject))
         .routes(routes!(orders::events::ticket))
         .routes(routes!(orders::events::listen))
+        .routes(routes!(invoices::show))
         .routes(routes!(hosting::list))
         .routes(routes!(hosting::show))
         .routes(routes!(hosting::reveal))
+        .routes(routes!(me::show, me::replace, me::delete))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .routes(routes!(stripe::receive))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
-        .split_for_parts();
+}
+
+/// What `/openapi.json` says.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
+}
+
+/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once the process
+/// drains, `/readyz` says so and streams end.
+///
+/// # Errors
+/// When no client for outgoing requests can be made.
+pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
+    let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
+    let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
+    let coupon_checks = CouponChecks::new(&app.config.http);
+    let feed = Feed::new(app.store.clone());
+    let draining = tasks.draining.clone();
+    let (of_listeners, until) = (feed.clone(), draining.clone());
+    tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
+    let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
+    let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api
+        .route("/docs", get(reference::show))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
@@ -177,6 +194,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
         Some(extra) => extra.merge(api),
         None => api,
     };
+    // The limit of time is for an answer's beginning: a stream of events goes on beyond it.
     let all = all
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(axum::middleware::from_fn(request_id::answer))
