@@ -11,6 +11,8 @@ use crate::{
     config::{Config, ConfigError, Role},
     domain::{
         catalogue::{Catalogue, CatalogueError},
+        fraud::HoldRules,
+        invoice::Seller,
         money::Currency,
         tax::{Country, TaxRate, TaxRules},
         username::InstallationPrefix,
@@ -65,6 +67,8 @@ pub struct Parts {
     pub renderer: Renderer,
     /// Who the mails are from.
     pub shop: Shop,
+    /// Who the invoices are from.
+    pub seller: Seller,
     /// The panels.
     pub panels: Panels,
     /// What is sold.
@@ -73,6 +77,8 @@ pub struct Parts {
     pub currency: Currency,
     /// Which taxes are charged.
     pub tax: TaxRules,
+    /// Which paid orders are held.
+    pub hold_rules: HoldRules,
     /// In which zone the shop's days begin and end.
     pub time_zone: TimeZone,
     /// The keys that secrets are sealed with; `None` where this process' role needs none.
@@ -169,10 +175,13 @@ impl App {
             mailer: mailer_of(&config)?,
             renderer: Renderer::new(config.mail.templates_dir.as_deref())?,
             shop: shop_of(&config),
+            seller: seller_of(&config),
             panels,
             catalogue: catalogue_of(&config)?,
             currency: config.shop.currency.parse().map_err(|error| StartError::setting("shop.currency", error))?,
             tax: tax_of(&config)?,
+            hold_rules: HoldRules::new(&config.fraud.hold_countries, &config.fraud.hold_above)
+                .map_err(|error| StartError::setting("fraud", error))?,
             time_zone: TimeZone::get(&config.shop.time_zone)
                 .map_err(|error| StartError::setting("shop.time_zone", error))?,
             secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,
@@ -257,6 +266,17 @@ fn shop_of(config: &Config) -> Shop {
         name: config.shop.name.clone(),
         url: config.shop.url.as_ref().unwrap_or(&config.http.public_url).as_str().trim_end_matches('/').to_owned(),
         support_email: config.shop.support_email.clone().unwrap_or_default(),
+    }
+}
+
+/// Who the invoices are from, as configured.
+fn seller_of(config: &Config) -> Seller {
+    Seller {
+        name: config.seller.name.clone().unwrap_or_else(|| config.shop.name.clone()),
+        address: config.seller.address.clone(),
+        country: config.seller.country.clone(),
+        vat_id: config.seller.vat_id.clone(),
+        email: config.seller.email.clone().or_else(|| config.shop.support_email.clone()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The table of every setting: its key, what values it takes, and how it is shown.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use toml::Value;
 use url::Url;
@@ -20,6 +20,7 @@ pub(super) enum Kind {
     /// A URL of one of these schemes. A password within it is never shown.
     Url(&'static [&'static str]),
     Address,
+    IpAddresses,
     Flag,
     /// A whole number between these two, both included.
     Number(u64, u64),
@@ -63,6 +64,9 @@ pub(super) const KEYS: &[Key] = &[
     key("redis.namespace", Kind::Text),
     key("http.listen", Kind::Address),
     key("http.public_url", WEB),
+    key("http.trusted_proxies", Kind::IpAddresses),
+    key("http.coupon_checks_per_customer", Kind::Number(1, 1_000_000)),
+    key("http.coupon_checks_per_address", Kind::Number(1, 1_000_000)),
     key("stripe.secret_key", Kind::Secret(1)),
     key("stripe.webhook_secrets", Kind::Secrets),
     key("stripe.api_base", WEB),
@@ -82,6 +86,8 @@ pub(super) const KEYS: &[Key] = &[
     key("tax.inclusive", Kind::Flag),
     key("tax.seller_country", Kind::Country),
     key("tax.rates", Kind::TaxRates),
+    key("fraud.hold_countries", Kind::Texts),
+    key("fraud.hold_above", Kind::Texts),
     key("mail.smtp_url", Kind::Url(&["smtp", "smtps"])),
     key("mail.from", Kind::Mailbox),
     key("mail.templates_dir", Kind::Text),
@@ -167,7 +173,7 @@ impl Key {
         let read = match self.kind {
             Kind::Flag => text.parse().ok().map(Value::Boolean),
             Kind::Number(..) => text.parse().ok().map(Value::Integer),
-            Kind::Texts | Kind::Secrets | Kind::TaxRates => {
+            Kind::Texts | Kind::Secrets | Kind::TaxRates | Kind::IpAddresses => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(items.map(Value::from).collect::<Vec<_>>().into())
             }
@@ -224,6 +230,9 @@ impl Kind {
             (Self::TaxRates, Value::Array(items)) => {
                 !items.is_empty() && items.iter().all(|item| item.as_str().is_some_and(is_tax_rate))
             }
+            (Self::IpAddresses, Value::Array(items)) => {
+                !items.is_empty() && items.iter().all(|item| item.as_str().is_some_and(is_ip_address))
+            }
             (_, Value::String(text)) => self.takes_text(text),
             _ => false,
         }
@@ -249,7 +258,7 @@ impl Kind {
             Self::Country => text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()),
             Self::TimeZone => jiff::tz::TimeZone::get(text).is_ok(),
             Self::Domain => text.len() <= 253 && text.split('.').all(is_label),
-            Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets | Self::TaxRates => false,
+            Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets | Self::TaxRates | Self::IpAddresses => false,
         }
     }
 
@@ -265,6 +274,7 @@ impl Kind {
                 format!("a URL that begins with {}", schemes.join(" or "))
             }
             Self::Address => "an address with a port, such as 127.0.0.1:8080".to_owned(),
+            Self::IpAddresses => "a list of IP addresses such as 127.0.0.1".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
@@ -296,6 +306,10 @@ fn is_tax_rate(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, hundredths) = percent.split_once('.').unwrap_or((percent, "0"));
     Kind::Country.takes_text(country) && is_said(category) && digits(whole) && digits(hundredths)
+}
+
+fn is_ip_address(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
 }
 
 fn is_said(text: &str) -> bool {

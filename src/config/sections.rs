@@ -1,7 +1,14 @@
 //! The sections of the configuration, a struct each; `config/berth.toml` says what the keys mean.
 
 use berth_jobs::Queue;
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de};
@@ -34,6 +41,13 @@ pub struct Http {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "parsed")]
     pub public_url: Url,
+    /// Whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpAddr>,
+    /// In a minute.
+    pub coupon_checks_per_customer: NonZeroU32,
+    /// In a minute.
+    pub coupon_checks_per_address: NonZeroU32,
 }
 
 /// `[stripe]`. The pages to return to are at [`Config::success_url`] and [`Config::cancel_url`].
@@ -90,6 +104,18 @@ pub struct Tax {
     /// `country:category:percent` each.
     #[serde(default)]
     pub rates: Vec<String>,
+}
+
+/// `[fraud]`: which paid orders are held for a person to look at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fraud {
+    /// Two capital letters each.
+    #[serde(default)]
+    pub hold_countries: Vec<String>,
+    /// `currency:amount` each.
+    #[serde(default)]
+    pub hold_above: Vec<String>,
 }
 
 /// `[mail]`

@@ -156,8 +156,8 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         ),
         (
             "BERTH_COLOUR",
-            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, mail, auth, \
-             secrets, hosting, catalogue, work, work.concurrency, dev, log",
+            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, mail, \
+             auth, secrets, hosting, catalogue, work, work.concurrency, dev, log",
         ),
     ] {
         assert_eq!(fault(&[(variable, "x")]), said);
@@ -285,6 +285,16 @@ fn whoever_charges_tax_says_where_from() {
 }
 
 #[test]
+fn proxies_are_named_by_their_addresses() {
+    let config = from_env(&[("BERTH_HTTP__TRUSTED_PROXIES", "127.0.0.1, 2001:db8::7")]).unwrap();
+
+    assert_eq!(config.http.trusted_proxies.len(), 2);
+    assert!(from_env(&[]).unwrap().http.trusted_proxies.is_empty());
+    assert!(fault(&[("BERTH_HTTP__TRUSTED_PROXIES", "proxy.example")]).contains("a list of IP addresses"));
+    assert!(from_env(&[("BERTH_HTTP__COUPON_CHECKS_PER_CUSTOMER", "0")]).is_err());
+}
+
+#[test]
 fn without_a_word_there_is_no_tax_the_day_is_utcs_and_sites_are_local() {
     let config = from_env(&[]).unwrap();
 
@@ -375,6 +385,9 @@ fn what_is_in_force_is_shown_with_its_origin_and_without_secrets() {
     [http]
     listen = "127.0.0.1:8080" # from default
     public_url = "http://localhost:8080" # from default
+    # trusted_proxies is not set
+    coupon_checks_per_customer = 10 # from default
+    coupon_checks_per_address = 30 # from default
 
     [stripe]
     secret_key = "[redacted]" # from BERTH_STRIPE__SECRET_KEY

@@ -1,14 +1,18 @@
 //! What Berth decides, as pure functions: values in, decisions out. `now` is an argument; nothing here waits or asks.
 
 pub mod account;
+pub mod address;
 pub mod catalogue;
 pub mod configuration;
 pub mod coupon;
+pub mod fraud;
 pub mod hostname;
+pub mod invoice;
 pub mod money;
 pub mod order;
 pub mod percent;
 pub mod period;
 pub mod pricing;
+pub mod profile;
 pub mod tax;
 pub mod username;

@@ -61,6 +61,8 @@ pub struct LineRequest {
     pub price_override: Option<Money>,
     /// Whether the customer may try it: where the service has a trial, the first period costs nothing but the set-up fee.
     pub trial: bool,
+    /// What keeps it apart from a line that is the same otherwise: the domain of its site.
+    pub apart: Option<String>,
 }
 
 impl LineRequest {
@@ -161,13 +163,49 @@ pub struct QuotedUnit {
     pub total: Money,
 }
 
+impl Quote {
+    /// What nothing costs.
+    #[must_use]
+    pub fn empty(currency: Currency) -> Self {
+        let zero = Money::zero(currency);
+        Self {
+            currency,
+            lines: Vec::new(),
+            units: Vec::new(),
+            list_total: zero,
+            subtotal: zero,
+            discount: zero,
+            tax: zero,
+            tax_note: None,
+            total: zero,
+        }
+    }
+
+    /// Refuses a total that Stripe would not charge.
+    ///
+    /// # Errors
+    /// When it is too small and not nothing, or too large.
+    pub fn check_chargeable(&self) -> Result<(), PricingError> {
+        let total = self.total;
+        let minimum = total.currency().minimum_charge();
+        let maximum = total.currency().maximum_charge();
+        if !total.is_zero() && total.checked_cmp(minimum)? == Ordering::Less {
+            return Err(PricingError::BelowMinimum { total, minimum });
+        }
+        if total.checked_cmp(maximum)? == Ordering::Greater {
+            return Err(PricingError::AboveMaximum { total, maximum });
+        }
+        Ok(())
+    }
+}
+
 /// Prices a request.
 ///
 /// # Errors
 /// At the first line that cannot be sold, or when the total cannot be charged.
 pub fn quote(catalogue: &Catalogue, request: &PricingRequest) -> Result<Quote, PricingError> {
     let quote = unchecked(catalogue, request)?;
-    check_chargeable(quote.total)?;
+    quote.check_chargeable()?;
     Ok(quote)
 }
 
@@ -252,18 +290,6 @@ fn taxed(line: PricedLine, off: Money, treatment: &TaxTreatment) -> Result<Quote
         tax_rate: rate,
         total,
     })
-}
-
-fn check_chargeable(total: Money) -> Result<(), PricingError> {
-    let minimum = total.currency().minimum_charge();
-    let maximum = total.currency().maximum_charge();
-    if !total.is_zero() && total.checked_cmp(minimum)? == Ordering::Less {
-        return Err(PricingError::BelowMinimum { total, minimum });
-    }
-    if total.checked_cmp(maximum)? == Ordering::Greater {
-        return Err(PricingError::AboveMaximum { total, maximum });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

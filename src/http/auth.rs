@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::config::Auth;
+use crate::{config::Auth, effects::CustomerContact};
 use jwks::{Jwks, Pace};
 
 /// A longer `Authorization` header is refused before it is parsed. Supabase's tokens have about 1 kB.
@@ -44,6 +44,15 @@ pub struct Customer {
     /// What the customer calls themselves: only for show.
     pub name: Option<String>,
     pub role: Role,
+}
+
+impl Customer {
+    /// How to reach them. Refused where the token does not say: who buys must be told of it.
+    pub(super) fn contact(self) -> Result<CustomerContact, Problem> {
+        let detail = "Your token names no e-mail address, and the confirmation has to go somewhere.";
+        let email = self.email.ok_or_else(|| Problem::unprocessable("no-email", detail))?;
+        Ok(CustomerContact { id: self.id, email, name: self.name })
+    }
 }
 
 /// What a signed-in person may do.

@@ -1,13 +1,27 @@
 //! The HTTP side: routes, authentication, problem details.
 
+mod accept;
 pub mod auth;
+mod basket;
+pub mod cart;
 pub mod checkout;
+mod client_address;
+mod coupon_checks;
+pub mod coupons;
 pub mod health;
 pub mod hosting;
+mod if_match;
+pub mod invoices;
+pub mod me;
 pub mod orders;
+mod pages;
 mod paging;
+pub mod plans;
 pub mod problem;
+mod reason;
+mod reference;
 mod request_id;
+mod segments;
 mod server;
 pub mod sites;
 pub mod stripe;
@@ -26,9 +40,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     gateways::http_client::{self, Timeouts},
+    supervise::Supervisor,
 };
 use auth::Authenticator;
-use problem::Problem;
+use checkout::InFlight;
+use coupon_checks::CouponChecks;
+use orders::Feed;
+use problem::{Problem, ProblemJson};
 pub use server::serve;
 use sites::Sites;
 
@@ -44,6 +62,9 @@ const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), tota
 pub struct HttpState {
     app: App,
     authenticator: Authenticator,
+    checkouts: InFlight,
+    feed: Feed,
+    coupon_checks: CouponChecks,
     draining: CancellationToken,
 }
 
@@ -57,9 +78,21 @@ impl FromRef<HttpState> for Draining {
     }
 }
 
+impl FromRef<HttpState> for CouponChecks {
+    fn from_ref(state: &HttpState) -> Self {
+        state.coupon_checks.clone()
+    }
+}
+
 impl FromRef<HttpState> for App {
     fn from_ref(state: &HttpState) -> Self {
         state.app.clone()
+    }
+}
+
+impl FromRef<HttpState> for InFlight {
+    fn from_ref(state: &HttpState) -> Self {
+        state.checkouts.clone()
     }
 }
 
@@ -69,13 +102,20 @@ impl FromRef<HttpState> for Authenticator {
     }
 }
 
+impl FromRef<HttpState> for Feed {
+    fn from_ref(state: &HttpState) -> Self {
+        state.feed.clone()
+    }
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Berth",
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
-                       errors are problem details (RFC 9457); lists page by `starting_after`."
+                       errors are problem details (RFC 9457), whose types /docs lists; lists page by `starting_after`."
     ),
+    components(schemas(ProblemJson, cart::CartJson, coupons::CouponJson)),
     modifiers(&Bearer)
 )]
 struct Description;
@@ -89,29 +129,63 @@ impl Modify for Bearer {
     }
 }
 
-/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once `draining` is cancelled,
-/// `/readyz` says so.
-///
-/// # Errors
-/// When no client for outgoing requests can be made.
-pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> Result<Router, reqwest::Error> {
-    let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
-    let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
-    let state = HttpState { app, authenticator, draining };
-    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
+/// The routes that the description tells of.
+fn api() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(plans::list))
+        .routes(routes!(cart::show, cart::clear))
+        .routes(routes!(cart::add))
+        .routes(routes!(cart::change, cart::remove))
+        .routes(routes!(cart::apply_coupon, cart::remove_coupon))
+        .routes(routes!(cart::choose_currency))
+        .routes(routes!(cart::staff::show))
+        .routes(routes!(cart::staff::give_price, cart::staff::take_price_back))
+        .routes(routes!(coupons::list, coupons::create))
+        .routes(routes!(coupons::show, coupons::change))
+        .routes(routes!(coupons::end))
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
+        .routes(routes!(orders::cancel::cancel))
+        .routes(routes!(orders::review::approve))
+        .routes(routes!(orders::review::reject))
+        .routes(routes!(orders::events::ticket))
+        .routes(routes!(orders::events::listen))
+        .routes(routes!(invoices::show))
         .routes(routes!(hosting::list))
         .routes(routes!(hosting::show))
         .routes(routes!(hosting::reveal))
+        .routes(routes!(me::show, me::replace, me::delete))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .routes(routes!(stripe::receive))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
-        .split_for_parts();
+}
+
+/// What `/openapi.json` says.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
+}
+
+/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once the process
+/// drains, `/readyz` says so and streams end.
+///
+/// # Errors
+/// When no client for outgoing requests can be made.
+pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
+    let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
+    let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
+    let coupon_checks = CouponChecks::new(&app.config.http);
+    let feed = Feed::new(app.store.clone());
+    let draining = tasks.draining.clone();
+    let (of_listeners, until) = (feed.clone(), draining.clone());
+    tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
+    let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
+    let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api
+        .route("/docs", get(reference::show))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
@@ -120,6 +194,7 @@ pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> R
         Some(extra) => extra.merge(api),
         None => api,
     };
+    // The limit of time is for an answer's beginning: a stream of events goes on beyond it.
     let all = all
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(axum::middleware::from_fn(request_id::answer))

@@ -2,8 +2,8 @@
 
 use std::{io, pin::pin, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -12,6 +12,7 @@ use hyper_util::{
 use tokio::net::TcpListener;
 
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::{app::App, error::chain, supervise::Supervisor};
 
@@ -30,7 +31,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(5);
 /// When no client for outgoing requests can be made.
 pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks: &Supervisor) -> io::Result<()> {
     let grace = app.config.work.shutdown_grace();
-    let router = super::router(app.clone(), extra, tasks.draining.clone()).map_err(io::Error::other)?;
+    let router = super::router(app.clone(), extra, tasks).map_err(io::Error::other)?;
     let connections = GracefulShutdown::new();
     let (keeper, stopped) = (app, tasks.stopped.clone());
     tasks.run("clock", move || keep_clock(keeper.clone(), stopped.clone()));
@@ -40,9 +41,9 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
         tokio::time::sleep(NOTICE).await;
     });
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -51,12 +52,16 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
             },
             () = &mut noticed => break,
         };
+        let router = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
         // Answers are small and complete: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         let connection = connections.watch(connection);
         tasks.spawn(async move {
             if let Err(error) = connection.await {

@@ -8,7 +8,11 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::{
-    domain::money::{Currency, Money},
+    domain::{
+        coupon::{Coupon, CouponDiscount},
+        money::{Currency, Money},
+        percent::Percent,
+    },
     effects::{CouponAmount, CouponTerms},
 };
 
@@ -25,12 +29,43 @@ pub struct StoredCoupon {
     pub uses: u32,
     /// How often by the customer who asks; 0 where nobody is named.
     pub uses_by_customer: u32,
+    /// How many of these by orders that are not paid yet.
+    pub reserved_by_customer: u32,
     /// Who made it.
     pub created_by: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl StoredCoupon {
+    /// The coupon, for whoever decides what it is worth.
+    ///
+    /// # Errors
+    /// When its row says what no coupon can be.
+    pub fn coupon(&self) -> Result<Coupon, StoreError> {
+        let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("coupon {}", self.id), why);
+        let by_currency = |amounts: &[Money]| amounts.iter().map(|amount| (amount.currency(), *amount)).collect();
+        Ok(Coupon {
+            id: self.id,
+            code: self.code.parse().map_err(|error| unreadable(&error))?,
+            discount: match &self.terms.amount {
+                CouponAmount::Percentage(percent) => {
+                    CouponDiscount::Percentage(Percent::new(*percent).map_err(|error| unreadable(&error))?)
+                }
+                CouponAmount::Fixed(amounts) => CouponDiscount::Fixed(by_currency(amounts)),
+            },
+            starts_at: self.terms.starts_at,
+            ends_at: self.terms.ends_at,
+            max_uses: self.terms.max_uses,
+            max_uses_per_customer: self.terms.max_uses_per_customer,
+            minimum_spend: by_currency(&self.terms.minimum_spend),
+            services: self.terms.services.iter().cloned().collect(),
+            cycles: self.terms.cycles,
+            active: self.terms.active,
+        })
+    }
 }
 
 struct CouponRow {
@@ -49,6 +84,7 @@ struct CouponRow {
     active: bool,
     uses: i32,
     uses_by_customer: i64,
+    reserved_by_customer: i64,
     created_by: String,
     created_at: jiff_sqlx::Timestamp,
     updated_at: jiff_sqlx::Timestamp,
@@ -130,6 +166,7 @@ fn coupon_from(row: CouponRow) -> Result<StoredCoupon, StoreError> {
         },
         uses: count(row.uses)?,
         uses_by_customer: u32::try_from(row.uses_by_customer).map_err(|error| unreadable(&error))?,
+        reserved_by_customer: u32::try_from(row.reserved_by_customer).map_err(|error| unreadable(&error))?,
         created_by: row.created_by,
         created_at: row.created_at.to_jiff(),
         updated_at: row.updated_at.to_jiff(),

@@ -2,9 +2,9 @@
 
 use berth_jobs::ids::CustomerId;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{Store, StoreError};
+use crate::domain::{address::Address, invoice::Buyer};
 
 /// Who a customer is, as far as they have said.
 #[derive(Clone, Debug)]
@@ -19,14 +19,29 @@ pub struct Profile {
     pub company: Option<String>,
     /// ISO 3166-1 alpha-2, in capitals.
     pub country: Option<String>,
-    /// Where: an object of texts.
-    pub address: Option<Value>,
+    /// Where.
+    pub address: Option<Address>,
     /// By which their company is known to the tax office.
     pub vat_id: Option<String>,
     /// When they were first seen.
     pub created_at: Timestamp,
     /// When they were anonymised.
     pub deleted_at: Option<Timestamp>,
+}
+
+impl Profile {
+    /// Who buys: what an order keeps as its `customer_snapshot`.
+    #[must_use]
+    pub fn buyer(&self) -> Buyer {
+        Buyer {
+            email: self.email.clone(),
+            name: self.name.clone(),
+            company: self.company.clone(),
+            country: self.country.clone(),
+            address: self.address.clone(),
+            vat_id: self.vat_id.clone(),
+        }
+    }
 }
 
 impl Store {
@@ -43,13 +58,15 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| Profile {
+        let Some(row) = row else { return Ok(None) };
+        let address = row.address.map(serde_json::from_value::<Address>).transpose();
+        Ok(Some(Profile {
             id,
             email: row.email,
             name: row.name,
             company: row.company,
             country: row.country,
-            address: row.address,
+            address: address.map_err(|error| StoreError::unreadable(format!("customer {id}"), &error))?,
             vat_id: row.vat_id,
             created_at: row.created_at.to_jiff(),
             deleted_at: row.deleted_at.map(|at| at.to_jiff()),

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod audit_log;
+mod basket;
 pub mod carts;
 pub mod checkout_sessions;
 pub mod coupons;
@@ -13,10 +14,13 @@ pub mod inspection;
 pub mod invoices;
 pub mod jobs;
 pub mod leases;
+pub mod live_orders;
 mod loader;
 pub mod mails;
 pub mod migrations;
+pub mod order_history;
 pub mod orders;
+pub mod payments;
 mod pool;
 pub mod stream_tickets;
 

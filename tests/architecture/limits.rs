@@ -35,7 +35,12 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "supervise",
         ],
     ),
-    ("handlers", &["app", "domain", "effects", "error", "failpoint", "gateways", "mail", "secrets", "store"]),
+    // What routes and handlers both bring about.
+    ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
+    (
+        "handlers",
+        &["app", "domain", "effects", "error", "failpoint", "fulfilment", "gateways", "mail", "secrets", "store"],
+    ),
     (
         "http",
         &[
@@ -46,6 +51,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "effects",
             "error",
             "failpoint",
+            "fulfilment",
             "gateways",
             "queue",
             "secrets",
@@ -147,7 +153,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("stripe_shared", &["src/gateways/stripe/"]),
     ("stripe_types", &["src/gateways/stripe/"]),
     ("lettre", &["src/gateways/smtp", "src/config/"]),
-    ("minijinja", &["src/mail/", "src/dev/"]),
+    ("minijinja", &["src/mail/", "src/dev/", "src/http/pages.rs"]),
     ("mrml", &["src/mail/"]),
     ("chacha20poly1305", &["src/secrets"]),
     ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),

@@ -101,3 +101,20 @@ pub enum PricingError {
     #[error("the total cannot be calculated")]
     Money(#[from] MoneyError),
 }
+
+impl PricingError {
+    /// The place in the request of the line that is to blame, where one is.
+    #[must_use]
+    pub const fn line(&self) -> Option<usize> {
+        match self {
+            Self::UnknownService { line, .. }
+            | Self::NotSoldIn { line, .. }
+            | Self::Configuration { line, .. }
+            | Self::UnknownAddon { line, .. }
+            | Self::OverrideCurrency { line, .. }
+            | Self::Quantity { line, .. }
+            | Self::TooManyUnits { line } => Some(*line),
+            Self::NoLines | Self::BelowMinimum { .. } | Self::AboveMaximum { .. } | Self::Money(_) => None,
+        }
+    }
+}

@@ -17,7 +17,7 @@ use crate::domain::{
 
 const LEN: usize = 64;
 
-/// SHA-256 over service, configuration, add-ons and given price, in hexadecimal: the same on every machine, in every version.
+/// SHA-256 over service, configuration, add-ons, given price and what keeps it apart, in hexadecimal: the same on every machine, in every version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LineKey(String);
@@ -34,12 +34,15 @@ impl LineKey {
         configuration: &Configuration,
         addons: &BTreeSet<&str>,
         price_override: Option<Money>,
+        apart: Option<&str>,
     ) -> Self {
         let mut parts = vec!["berth line 1".to_owned(), service.to_string(), configuration.len().to_string()];
         parts.extend(configuration.iter().flat_map(|(option, value)| [option.clone(), canonical(value)]));
         parts.push(addons.len().to_string());
         parts.extend(addons.iter().map(|addon| (*addon).to_owned()));
         parts.extend(price_override.map(|price| price.to_string()));
+        // No price begins so.
+        parts.extend(apart.map(|apart| format!("apart {apart}")));
         let mut hash = Sha256::new();
         for part in parts {
             // Its length before each part: no two lists of parts run together into the same bytes.

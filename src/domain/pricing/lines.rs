@@ -106,7 +106,7 @@ pub(super) fn price(
         }
     };
     Ok(PricedLine {
-        key: LineKey::of(service.id(), &configuration, &addon_ids, asked.price_override),
+        key: LineKey::of(service.id(), &configuration, &addon_ids, asked.price_override, asked.apart.as_deref()),
         service: service.clone(),
         quantity: asked.quantity,
         configuration,

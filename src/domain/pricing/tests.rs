@@ -30,6 +30,11 @@ fn quote_in(shop: &Catalogue, lines: &[LineRequest]) -> Result<Quote, PricingErr
     quote(shop, &PricingRequest::plain(Currency::Usd, lines.to_vec()))
 }
 
+/// Whether a quote of that total can be charged.
+fn check_chargeable(total: Money) -> Result<(), PricingError> {
+    Quote { total, ..Quote::empty(total.currency()) }.check_chargeable()
+}
+
 /// A catalogue of services `a`, `b`, … at the given prices in USD, 100 of each at most.
 fn shop(prices: &[&str]) -> Catalogue {
     Catalogue::from_toml(&shop_text(prices)).unwrap()

@@ -1,14 +1,17 @@
 //! JSON bodies whose refusals name the field.
 
-use std::error::Error;
+use std::{error::Error, fmt, marker::PhantomData};
 
 use axum::{
     Json,
-    extract::{FromRequest, Request, rejection::JsonRejection},
-    http::StatusCode,
+    extract::{FromRequest, OptionalFromRequest, Request, rejection::JsonRejection},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::Problem;
 
@@ -20,8 +23,44 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = Json::from_request(request, state).await.map_err(Problem::from)?;
+        let read = <Json<Object<T>> as FromRequest<S>>::from_request(request, state).await;
+        let Json(Object(body)) = read.map_err(Problem::from)?;
         Ok(Self(body))
+    }
+}
+
+/// A JSON object. serde would read a struct from an array too, and one without required fields from an empty one.
+struct Object<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: DeserializeOwned> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+/// For routes whose body may be left out: one that says of what type it is is read.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return <Self as FromRequest<S>>::from_request(request, state).await.map(Some);
+        }
+        Ok(None)
     }
 }
 
@@ -57,7 +96,7 @@ fn path_and_reason(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::header};
+    use axum::body::Body;
     use serde::Deserialize;
     use serde_json::json;
 
@@ -78,7 +117,7 @@ mod tests {
 
     async fn refused(kind: &str, text: impl Into<Body>) -> Problem {
         let request = Request::builder().header(header::CONTENT_TYPE, kind).body(text.into()).unwrap();
-        ApiJson::<Cart>::from_request(request, &()).await.unwrap_err()
+        <ApiJson<Cart> as FromRequest<()>>::from_request(request, &()).await.unwrap_err()
     }
 
     #[tokio::test]
@@ -91,7 +130,7 @@ mod tests {
                 "`items[1].quantity`: invalid type: string \"two\", expected u8 at line 1 column 42",
             ),
             (r#"{"items":[{}]}"#, json!("items[0]"), "`items[0]`: missing field `quantity` at line 1 column 12"),
-            ("[]", json!(null), "invalid length 0, expected struct Cart with 1 element at line 1 column 2"),
+            ("[]", json!(null), "invalid type: sequence, expected an object at line 1 column 0"),
             (r#"{"items":"#, json!("items"), "`items`: EOF while parsing a value at line 1 column 9"),
         ] {
             let problem = refused(json, text).await;

@@ -5,6 +5,11 @@ select
         select count(*)
         from berth.coupon_redemptions r
         where r.coupon_id = c.id and r.customer_id = $3 and r.state <> 'released'
-    ) as "uses_by_customer!"
+    ) as "uses_by_customer!",
+    (
+        select count(*)
+        from berth.coupon_redemptions r
+        where r.coupon_id = c.id and r.customer_id = $3 and r.state = 'reserved'
+    ) as "reserved_by_customer!"
 from berth.coupons c
 where c.id = $1 or c.code = $2

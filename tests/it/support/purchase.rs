@@ -7,12 +7,12 @@ use berth::{
         order::OrderEvent,
     },
     effects::{
-        CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse, Effects, NewAccount, NewInvoice,
-        NewOrder, NewPayment,
+        CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse, Effects, NewAccount, NewOrder,
+        NewPayment,
     },
     queue::committer::{CommitError, Why},
 };
-use berth_jobs::ids::{AccountId, CouponId, InvoiceId, OrderId, PaymentId};
+use berth_jobs::ids::{AccountId, CouponId, OrderId, PaymentId};
 use serde_json::json;
 
 use super::{Stack, shop};
@@ -77,20 +77,7 @@ pub(crate) async fn paying(app: &App, id: OrderId) -> Effects {
             created_at: now,
         })
         .settle_coupon(id, CouponUse::Commit)
-        .invoice(NewInvoice {
-            id: InvoiceId::new(),
-            order_id: id,
-            customer_id: order.customer.id,
-            prefix: "INV-".to_owned(),
-            subtotal: order.subtotal,
-            discount: order.discount,
-            tax: order.tax,
-            total: order.total,
-            seller: json!({ "name": "Shop" }),
-            buyer: order.customer_snapshot.clone().unwrap_or_else(|| json!({})),
-            lines: json!([]),
-            issued_at: now,
-        });
+        .invoice(order.invoice(&app.seller, &app.catalogue, now).unwrap().unwrap());
     for item in &order.items {
         effects = effects.account(NewAccount { id: AccountId::new(), order_item_id: item.id, created_at: now });
     }

@@ -123,6 +123,7 @@ fn lines_that_differ_in_nothing_are_one_and_all_others_are_not() {
 #[test]
 fn a_line_is_known_by_all_that_makes_it_another_line() {
     let given = |text: &str| LineRequest { price_override: Some(usd(text)), ..line("a", 1) };
+    let apart = |text: &str| LineRequest { apart: Some(text.to_owned()), ..line("a", 1) };
     let all = [
         line("a", 1),
         line("b", 1),
@@ -131,6 +132,9 @@ fn a_line_is_known_by_all_that_makes_it_another_line() {
         configured(1, 4, &["backups", "ip"]),
         given("1"),
         given("2"),
+        apart("a.example"),
+        apart("b.example"),
+        apart("1.00 USD"),
     ];
 
     let keys: BTreeSet<LineKey> = all.iter().map(key).collect();
