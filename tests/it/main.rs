@@ -25,5 +25,6 @@ mod redis;
 mod reference;
 mod rights;
 mod shutdown;
+mod strangers;
 mod support;
 mod webhook;
