@@ -1,6 +1,8 @@
 //! What an invoice says: who sells, who buys, what was sold, and how much of it is tax. Its three documents are kept as JSON,
 //! written once and never changed, so that an invoice reads in ten years as it did on its day.
 
+use std::cmp::Reverse;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -259,7 +261,7 @@ pub fn tax_totals(lines: &[InvoiceLine], currency: Currency) -> Result<Vec<TaxTo
             None => totals.push(TaxTotal { rate, net, tax }),
         }
     }
-    totals.sort_by(|one, other| other.rate.cmp(&one.rate));
+    totals.sort_by_key(|total| Reverse(total.rate));
     Ok(totals)
 }
 
