@@ -123,6 +123,8 @@ select
     case o.phase
         when 'awaiting_payment' then 'pending'
         when 'held' then 'pending'
+        when 'rejected' then 'cancelled'
+        when 'withdrawn' then 'cancelled'
         else o.phase
     end as status,
     o.currency::text as currency,

@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError, Role},
     domain::{
         catalogue::{Catalogue, CatalogueError},
+        fraud::HoldRules,
         invoice::Seller,
         money::Currency,
         tax::{Country, TaxRate, TaxRules},
@@ -76,6 +77,8 @@ pub struct Parts {
     pub currency: Currency,
     /// Which taxes are charged.
     pub tax: TaxRules,
+    /// Which paid orders are held.
+    pub hold_rules: HoldRules,
     /// In which zone the shop's days begin and end.
     pub time_zone: TimeZone,
     /// The keys that secrets are sealed with; `None` where this process' role needs none.
@@ -177,6 +180,8 @@ impl App {
             catalogue: catalogue_of(&config)?,
             currency: config.shop.currency.parse().map_err(|error| StartError::setting("shop.currency", error))?,
             tax: tax_of(&config)?,
+            hold_rules: HoldRules::new(&config.fraud.hold_countries, &config.fraud.hold_above)
+                .map_err(|error| StartError::setting("fraud", error))?,
             time_zone: TimeZone::get(&config.shop.time_zone)
                 .map_err(|error| StartError::setting("shop.time_zone", error))?,
             secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,

@@ -51,6 +51,10 @@ pub struct Effects {
     pub(crate) new_orders: Vec<NewOrder>,
     /// Payments learnt of. Refused when the intent is known, or the order has been paid.
     pub(crate) new_payments: Vec<NewPayment>,
+    /// Money that came and is not owed: it goes back. Refused when the intent is known.
+    pub(crate) surplus_payments: Vec<NewPayment>,
+    /// Payments of orders that are refused after all: they are surplus from now on. Refused when they are not.
+    pub(crate) returned_payments: Vec<PaymentId>,
     /// Accounts for units. Refused when the unit has one.
     pub(crate) new_accounts: Vec<NewAccount>,
     /// Events of Stripe. Ignored when known.
@@ -401,17 +405,15 @@ pub enum Fact {
         /// Stripe's id.
         stripe_customer_id: String,
     },
-    /// A session to pay the order with was opened.
-    SessionOpened {
-        /// The order.
-        order_id: OrderId,
-        /// Stripe's id.
-        session_id: String,
-        /// Where the customer pays.
-        url: Option<String>,
-    },
     /// How a page to pay on stands.
     Session(SessionNews),
+    /// Stripe gives back a payment that was not owed.
+    Refunded {
+        /// Which.
+        payment_id: PaymentId,
+        /// Stripe's id.
+        refund_id: String,
+    },
     /// The panel says that the account exists.
     AccountCreated {
         /// Which.

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod effects;
 pub mod error;
 pub mod failpoint;
+pub mod fulfilment;
 pub mod gateways;
 pub mod handlers;
 pub mod http;

@@ -50,6 +50,8 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::CompleteCheckout(job) => handlers::checkout::complete_checkout::run(job, ctx).await,
         AnyJob::CloseCheckout(job) => handlers::checkout::close_checkout::run(job, ctx).await,
         AnyJob::SyncCheckout(job) => handlers::checkout::sync_checkout::run(job, ctx).await,
+        AnyJob::ExpireCheckout(job) => handlers::checkout::expire_checkout::run(job, ctx).await,
+        AnyJob::RefundPayment(job) => handlers::checkout::refund_payment::run(job, ctx).await,
         AnyJob::ProvisionAccount(job) => handlers::hosting::provision_account::run(job, ctx).await,
         AnyJob::ReconcileAccount(job) => handlers::hosting::reconcile_account::run(job, ctx).await,
         AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Backoff, Class, Job, Queue,
-    checkout::{CloseCheckout, CompleteCheckout, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
     mail::SendMail,
@@ -152,6 +152,8 @@ any_job! {
     CompleteCheckout,
     CloseCheckout,
     SyncCheckout,
+    ExpireCheckout,
+    RefundPayment,
     ProvisionAccount,
     ReconcileAccount,
     SendMail,

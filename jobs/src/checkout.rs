@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Backoff, Class, Job, Queue,
-    ids::{OrderId, StripeEventId},
+    ids::{OrderId, PaymentId, StripeEventId},
 };
 
 /// A session was completed: its order is paid if the money has come, and waits if it has not.
@@ -69,5 +69,45 @@ impl Job for SyncCheckout {
 
     fn coalesce_key(&self) -> Option<String> {
         Some(format!("sync_checkout:{}", self.order_id))
+    }
+}
+
+/// Closes the page of an order that is not to be paid any more. Who has paid on it meanwhile has paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpireCheckout {
+    /// The order whose page is closed.
+    pub order_id: OrderId,
+}
+
+impl Job for ExpireCheckout {
+    const NAME: &'static str = "expire_checkout";
+    const QUEUE: Queue = Queue::Payments;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    const BACKOFF: Backoff = Backoff::seconds(2, 600);
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("expire_checkout:{}", self.order_id))
+    }
+}
+
+/// Gives back money that came and was not owed: paid twice, or for an order that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefundPayment {
+    /// The payment that goes back, whole.
+    pub payment_id: PaymentId,
+}
+
+impl Job for RefundPayment {
+    const NAME: &'static str = "refund_payment";
+    const QUEUE: Queue = Queue::Payments;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    const BACKOFF: Backoff = Backoff::seconds(2, 600);
+
+    fn once_key(&self) -> Option<String> {
+        Some(format!("refund:{}", self.payment_id))
     }
 }

@@ -4,10 +4,10 @@
 
 use berth_jobs::{
     AnyJob, DecodeError, Job, JobKind,
-    checkout::{CloseCheckout, CompleteCheckout, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
-    ids::{AccountId, MailId, OrderId, StripeEventId},
+    ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
     mail::SendMail,
 };
 use serde_json::{Map, Value, json, value::RawValue};
@@ -22,6 +22,8 @@ fn samples() -> Vec<AnyJob> {
         CompleteCheckout { event_id: event_id() }.into(),
         CloseCheckout { event_id: event_id() }.into(),
         SyncCheckout { order_id: OrderId(SOME_UUID) }.into(),
+        ExpireCheckout { order_id: OrderId(SOME_UUID) }.into(),
+        RefundPayment { payment_id: PaymentId(SOME_UUID) }.into(),
         ProvisionAccount { account_id: AccountId(SOME_UUID) }.into(),
         ReconcileAccount { account_id: AccountId(SOME_UUID) }.into(),
         SendMail { mail_id: MailId(SOME_UUID) }.into(),

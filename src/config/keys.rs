@@ -86,6 +86,8 @@ pub(super) const KEYS: &[Key] = &[
     key("tax.inclusive", Kind::Flag),
     key("tax.seller_country", Kind::Country),
     key("tax.rates", Kind::TaxRates),
+    key("fraud.hold_countries", Kind::Texts),
+    key("fraud.hold_above", Kind::Texts),
     key("mail.smtp_url", Kind::Url(&["smtp", "smtps"])),
     key("mail.from", Kind::Mailbox),
     key("mail.templates_dir", Kind::Text),

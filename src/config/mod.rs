@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Seller, Shop,
-    Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Seller,
+    Shop, Stripe, Tax, Work,
 };
 
 use layers::Reader;
@@ -50,6 +50,8 @@ pub struct Config {
     #[serde(default)]
     pub seller: Seller,
     pub tax: Tax,
+    #[serde(default)]
+    pub fraud: Fraud,
     #[serde(default)]
     pub mail: Mail,
     #[serde(default)]

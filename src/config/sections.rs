@@ -106,6 +106,18 @@ pub struct Tax {
     pub rates: Vec<String>,
 }
 
+/// `[fraud]`: which paid orders are held for a person to look at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fraud {
+    /// Two capital letters each.
+    #[serde(default)]
+    pub hold_countries: Vec<String>,
+    /// `currency:amount` each.
+    #[serde(default)]
+    pub hold_above: Vec<String>,
+}
+
 /// `[mail]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

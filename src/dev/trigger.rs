@@ -178,7 +178,7 @@ async fn delivered(store: &Store, id: OrderId) -> anyhow::Result<OrderCourse> {
     let begun = Instant::now();
     loop {
         let course = store.order_course(id).await?;
-        if matches!(course.phase.as_str(), "failed" | "cancelled" | "held") {
+        if matches!(course.phase.as_str(), "failed" | "cancelled" | "withdrawn" | "held") {
             bail!("order {id} is {}; `berth doctor` shows why", course.phase);
         }
         let missing = missing(&course);

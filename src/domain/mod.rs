@@ -5,6 +5,7 @@ pub mod address;
 pub mod catalogue;
 pub mod configuration;
 pub mod coupon;
+pub mod fraud;
 pub mod hostname;
 pub mod invoice;
 pub mod money;

@@ -7,20 +7,23 @@ use berth_jobs::ids::OrderId;
 /// Where an order stands.
 ///
 /// ```text
-/// pending ──┬─────────────────────▶ processing ──▶ completed
-///     │     └▶ awaiting_payment ──▶     │
-///     │           │                     ▼
-///     ├▶ cancelled└─────────────────▶ failed
-///     └▶ held   (paid, but not what was asked: a person decides)
+/// pending ──┬──────────────────────▶ processing ──▶ completed
+///     │     ├▶ awaiting_payment ──▶     ▲
+///     │     │        └──▶ failed        │ approved
+///     │     └▶ held ────────────────────┴──────────▶ rejected
+///     ├▶ cancelled
+///     └▶ withdrawn (another order was agreed in its place)
 /// ```
-/// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed.
+/// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed, or held. Money
+/// for a withdrawn one goes back: nobody wants what it is for. What a person has rejected stays rejected, whoever tells
+/// of its payment again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderPhase {
     /// Waits for the customer to pay.
     Pending,
     /// The customer has paid by a method that takes days to tell.
     AwaitingPayment,
-    /// Something else than the order's total was paid. Nothing is provisioned until a person has looked.
+    /// Paid, but not what was asked, or a rule wants it looked at. Nothing is provisioned until a person has decided.
     Held,
     /// Paid; its accounts are being made.
     Processing,
@@ -30,11 +33,15 @@ pub enum OrderPhase {
     Failed,
     /// Never paid, and no longer payable.
     Cancelled,
+    /// Held, and refused by a person: what was paid is given back.
+    Rejected,
+    /// Given up on purpose before it was paid. What is paid for it all the same goes back.
+    Withdrawn,
 }
 
 impl OrderPhase {
     /// Every phase.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::AwaitingPayment,
         Self::Held,
@@ -42,6 +49,8 @@ impl OrderPhase {
         Self::Completed,
         Self::Failed,
         Self::Cancelled,
+        Self::Rejected,
+        Self::Withdrawn,
     ];
 
     /// The name in the database.
@@ -55,6 +64,8 @@ impl OrderPhase {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -66,7 +77,16 @@ impl OrderPhase {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled | Self::Rejected | Self::Withdrawn => "cancelled",
+        }
+    }
+
+    /// Whether nothing more is to be expected. Only money that comes late leads on from here.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Completed | Self::Failed | Self::Cancelled | Self::Rejected | Self::Withdrawn => true,
+            Self::Pending | Self::AwaitingPayment | Self::Held | Self::Processing => false,
         }
     }
 
@@ -76,18 +96,65 @@ impl OrderPhase {
         use OrderEvent as E;
         match (self, event) {
             (Self::Pending, E::PaymentDelayed) => Some(Self::AwaitingPayment),
-            (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Paid) => Some(Self::Processing),
-            (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::PaymentMismatched) => {
-                Some(Self::Held)
-            }
+            (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Paid)
+            | (Self::Held, E::Approved) => Some(Self::Processing),
+            (
+                Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled,
+                E::PaymentMismatched | E::HeldByRule,
+            ) => Some(Self::Held),
             (Self::Pending | Self::AwaitingPayment, E::PaymentFailed) => Some(Self::Failed),
-            (Self::Pending, E::Expired) => Some(Self::Cancelled),
+            (Self::Pending, E::Expired | E::Cancelled) => Some(Self::Cancelled),
+            (Self::Pending, E::Replaced) => Some(Self::Withdrawn),
+            (Self::Held, E::Rejected) => Some(Self::Rejected),
             (Self::Processing, E::AccountsActive) => Some(Self::Completed),
-            (Self::Pending, E::AccountsActive)
-            | (Self::AwaitingPayment, E::PaymentDelayed | E::Expired | E::AccountsActive)
-            | (Self::Processing, E::PaymentDelayed | E::Paid | E::PaymentMismatched | E::PaymentFailed | E::Expired)
-            | (Self::Failed | Self::Cancelled, E::PaymentDelayed | E::PaymentFailed | E::Expired | E::AccountsActive)
-            | (Self::Held | Self::Completed, _) => None,
+            (Self::Pending, E::AccountsActive | E::Approved | E::Rejected)
+            | (
+                Self::AwaitingPayment,
+                E::PaymentDelayed
+                | E::Expired
+                | E::Replaced
+                | E::Cancelled
+                | E::AccountsActive
+                | E::Approved
+                | E::Rejected,
+            )
+            | (
+                Self::Held,
+                E::PaymentDelayed
+                | E::Paid
+                | E::PaymentMismatched
+                | E::HeldByRule
+                | E::PaymentFailed
+                | E::Expired
+                | E::Replaced
+                | E::Cancelled
+                | E::AccountsActive,
+            )
+            | (
+                Self::Processing,
+                E::PaymentDelayed
+                | E::Paid
+                | E::PaymentMismatched
+                | E::HeldByRule
+                | E::PaymentFailed
+                | E::Expired
+                | E::Replaced
+                | E::Cancelled
+                | E::Approved
+                | E::Rejected,
+            )
+            | (
+                Self::Failed | Self::Cancelled,
+                E::PaymentDelayed
+                | E::PaymentFailed
+                | E::Expired
+                | E::Replaced
+                | E::Cancelled
+                | E::Approved
+                | E::Rejected
+                | E::AccountsActive,
+            )
+            | (Self::Completed | Self::Rejected | Self::Withdrawn, _) => None,
         }
     }
 }
@@ -120,22 +187,37 @@ pub enum OrderEvent {
     Paid,
     /// Something was paid, but not the order's total in its currency.
     PaymentMismatched,
+    /// The order's total has been paid, and a rule of the shop's wants a person to look at it.
+    HeldByRule,
     /// A delayed payment failed in the end.
     PaymentFailed,
     /// The session ended without a payment.
     Expired,
+    /// Whoever wanted it no longer does.
+    Cancelled,
+    /// A person has looked at a held order and lets it go.
+    Approved,
+    /// A person has looked at a held order and refuses it.
+    Rejected,
+    /// Another order was agreed in its place, from the cart that it was made from.
+    Replaced,
     /// Every account of the order is active.
     AccountsActive,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
+        Self::HeldByRule,
         Self::PaymentFailed,
         Self::Expired,
+        Self::Replaced,
+        Self::Cancelled,
+        Self::Approved,
+        Self::Rejected,
         Self::AccountsActive,
     ];
 
@@ -147,8 +229,51 @@ impl OrderEvent {
             Self::Paid => "paid",
             Self::PaymentMismatched => "paid amount differs from the total",
             Self::PaymentFailed => "payment failed",
+            Self::HeldByRule => "held to be looked at",
             Self::Expired => "checkout expired unpaid",
+            Self::Replaced => "replaced by a newer checkout",
+            Self::Cancelled => "cancelled before it was paid",
+            Self::Approved => "looked at and approved",
+            Self::Rejected => "looked at and refused",
             Self::AccountsActive => "all accounts active",
+        }
+    }
+
+    /// Who usually brings it about.
+    const fn actor(self) -> Actor {
+        match self {
+            Self::PaymentDelayed | Self::Paid | Self::PaymentMismatched | Self::PaymentFailed | Self::Expired => {
+                Actor::Stripe
+            }
+            Self::Cancelled | Self::Replaced => Actor::Customer,
+            Self::Approved | Self::Rejected => Actor::Staff,
+            Self::HeldByRule | Self::AccountsActive => Actor::Berth,
+        }
+    }
+}
+
+/// Who brings a move about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Whoever bought.
+    Customer,
+    /// A member of staff; the audit says which.
+    Staff,
+    /// Stripe, by what it tells.
+    Stripe,
+    /// The program by itself.
+    Berth,
+}
+
+impl Actor {
+    /// The name in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Staff => "staff",
+            Self::Stripe => "stripe",
+            Self::Berth => "berth",
         }
     }
 }
@@ -169,7 +294,15 @@ impl OrderState {
     #[must_use]
     pub fn apply(&self, event: OrderEvent) -> Option<OrderMove> {
         let to = self.phase.next(event)?;
-        Some(OrderMove { id: self.id, version: self.version, from: self.phase, to, reason: event.reason() })
+        Some(OrderMove {
+            id: self.id,
+            version: self.version,
+            from: self.phase,
+            to,
+            reason: event.reason(),
+            actor: event.actor(),
+            why: None,
+        })
     }
 }
 
@@ -182,9 +315,21 @@ pub struct OrderMove {
     from: OrderPhase,
     to: OrderPhase,
     reason: &'static str,
+    actor: Actor,
+    why: Option<String>,
 }
 
 impl OrderMove {
+    /// The same move, brought about by somebody else than usual.
+    pub fn by(self, actor: Actor) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// Says more exactly why, for staff who look at an order that was held or has failed.
+    pub fn because(self, why: impl Into<String>) -> Self {
+        Self { why: Some(why.into()), ..self }
+    }
+
     /// Which order moves.
     #[must_use]
     pub const fn id(&self) -> OrderId {
@@ -214,6 +359,18 @@ impl OrderMove {
     pub const fn reason(&self) -> &'static str {
         self.reason
     }
+
+    /// Who brings it about.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// Why exactly: what an order that is held or has failed keeps.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        self.why.as_deref().unwrap_or(self.reason)
+    }
 }
 
 #[cfg(test)]
@@ -236,7 +393,13 @@ mod tests {
     #[test]
     fn the_order_of_events_does_not_change_where_a_paid_order_ends() {
         // Stripe promises no order of delivery: whatever else is said of it, money that came counts.
-        let said = [OrderEvent::PaymentDelayed, OrderEvent::Paid, OrderEvent::Expired, OrderEvent::PaymentFailed];
+        let said = [
+            OrderEvent::PaymentDelayed,
+            OrderEvent::Paid,
+            OrderEvent::Expired,
+            OrderEvent::Cancelled,
+            OrderEvent::PaymentFailed,
+        ];
         for first in 0..said.len() {
             let mut events = said;
             events.rotate_left(first);
@@ -244,6 +407,17 @@ mod tests {
             let end = events.iter().fold(OrderPhase::Pending, |phase, event| phase.next(*event).unwrap_or(phase));
 
             assert_eq!(end, OrderPhase::Processing, "after {events:?}");
+        }
+    }
+
+    #[test]
+    fn only_money_leads_on_from_a_final_phase_and_nothing_does_from_a_rejected_one() {
+        use OrderEvent as E;
+        for phase in OrderPhase::ALL.into_iter().filter(|phase| phase.is_final()) {
+            let leading: Vec<E> = E::ALL.into_iter().filter(|event| phase.next(*event).is_some()).collect();
+            let unpaid = matches!(phase, OrderPhase::Failed | OrderPhase::Cancelled);
+            let money = [E::Paid, E::PaymentMismatched, E::HeldByRule];
+            assert_eq!(leading, if unpaid { money.to_vec() } else { Vec::new() }, "{phase}");
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use berth_jobs::ids::{CouponId, CustomerId, InvoiceId, OrderId};
+use berth_jobs::{
+    checkout::RefundPayment,
+    ids::{CouponId, CustomerId, InvoiceId, OrderId, PaymentId},
+};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::{CustomerContact, Effects};
-use crate::domain::money::Money;
+use super::{CustomerContact, Effects, NewOrder, NewPayment};
+use crate::domain::{money::Money, order::OrderMove};
 
 /// What an order was agreed under, beside its sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct OrderTerms {
     pub tax_note: Option<String>,
     /// From where it was agreed.
     pub client_ip: Option<IpAddr>,
+    /// SHA-256 of the request that it was agreed by, where that had no key of the caller's.
+    pub request_hash: Option<[u8; 32]>,
 }
 
 /// What a unit was sold with, beside its price.
@@ -166,6 +171,35 @@ pub struct NewStreamTicket {
 }
 
 impl Effects {
+    /// Adds an order that was agreed, with its units.
+    #[must_use]
+    pub fn agree(mut self, order: NewOrder) -> Self {
+        self.new_orders.push(order);
+        self
+    }
+
+    /// Moves an order.
+    #[must_use]
+    pub fn move_order(mut self, step: OrderMove) -> Self {
+        self.order_moves.push(step);
+        self
+    }
+
+    /// Adds money that is not owed, and the job that gives it back.
+    #[must_use]
+    pub fn surplus(mut self, payment: NewPayment) -> Self {
+        let job = RefundPayment { payment_id: payment.id };
+        self.surplus_payments.push(payment);
+        self.enqueue(job)
+    }
+
+    /// Makes the payment of an order that is refused after all surplus, and adds the job that gives it back.
+    #[must_use]
+    pub fn give_back(mut self, payment: PaymentId) -> Self {
+        self.returned_payments.push(payment);
+        self.enqueue(RefundPayment { payment_id: payment })
+    }
+
     /// Issues an invoice, unless the order has one.
     #[must_use]
     pub fn invoice(mut self, invoice: NewInvoice) -> Self {
@@ -196,7 +230,7 @@ impl Effects {
     }
 
     /// Has another page opened for a pending order. Refused with `RowChanged` when the order's `session_version` is
-    /// another one, or the order is not pending.
+    /// another one, the order is not pending, or a page of it can be paid.
     #[must_use]
     pub fn next_session(mut self, order: OrderId, from_version: i32) -> Self {
         self.next_sessions.push((order, from_version));

@@ -276,7 +276,7 @@ async fn busy(app: &App, customer: CustomerId) -> Result<Problem, Problem> {
     let open: Vec<String> = open.map(|phase| phase.to_string()).collect();
     let page = |phases| Page { limit: MOST_NAMED, before: None, phases, from: None, to: None };
     let accounts = app.store.accounts_of(customer, page(&living)).await.map_err(of_store)?;
-    let orders = app.store.orders_of(customer, page(&open)).await.map_err(of_store)?;
+    let orders = app.store.orders_of(customer, page(&open), None).await.map_err(of_store)?;
     let accounts: Vec<String> = accounts.iter().map(|account| account.state.id.to_string()).collect();
     let orders: Vec<String> = orders.iter().map(|order| order.state.id.to_string()).collect();
     if accounts.is_empty() && orders.is_empty() {

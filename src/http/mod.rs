@@ -2,7 +2,6 @@
 
 mod accept;
 pub mod auth;
-#[allow(dead_code, reason = "the checkout is built on it")]
 mod basket;
 pub mod cart;
 pub mod checkout;
@@ -17,6 +16,7 @@ pub mod me;
 pub mod orders;
 mod pages;
 mod paging;
+mod path_id;
 pub mod plans;
 pub mod problem;
 mod reason;
@@ -40,9 +40,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     gateways::http_client::{self, Timeouts},
+    supervise::Supervisor,
 };
 use auth::Authenticator;
+use checkout::InFlight;
 use coupon_checks::CouponChecks;
+use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
 use sites::Sites;
@@ -59,6 +62,8 @@ const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), tota
 pub struct HttpState {
     app: App,
     authenticator: Authenticator,
+    checkouts: InFlight,
+    feed: Feed,
     coupon_checks: CouponChecks,
     draining: CancellationToken,
 }
@@ -85,9 +90,21 @@ impl FromRef<HttpState> for App {
     }
 }
 
+impl FromRef<HttpState> for InFlight {
+    fn from_ref(state: &HttpState) -> Self {
+        state.checkouts.clone()
+    }
+}
+
 impl FromRef<HttpState> for Authenticator {
     fn from_ref(state: &HttpState) -> Self {
         state.authenticator.clone()
+    }
+}
+
+impl FromRef<HttpState> for Feed {
+    fn from_ref(state: &HttpState) -> Self {
+        state.feed.clone()
     }
 }
 
@@ -130,6 +147,11 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(invoices::show))
+        .routes(routes!(orders::cancel::cancel))
+        .routes(routes!(orders::review::approve))
+        .routes(routes!(orders::review::reject))
+        .routes(routes!(orders::events::ticket))
+        .routes(routes!(orders::events::listen))
         .routes(routes!(hosting::list))
         .routes(routes!(hosting::show))
         .routes(routes!(hosting::reveal))
@@ -146,16 +168,20 @@ pub fn description() -> utoipa::openapi::OpenApi {
     api().split_for_parts().1
 }
 
-/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once `draining` is cancelled,
-/// `/readyz` says so.
+/// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once the process
+/// drains, `/readyz` says so and streams end.
 ///
 /// # Errors
 /// When no client for outgoing requests can be made.
-pub fn router(app: App, extra: Option<Router>, draining: CancellationToken) -> Result<Router, reqwest::Error> {
+pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
     let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
+    let feed = Feed::new(app.store.clone());
+    let draining = tasks.draining.clone();
+    let (of_listeners, until) = (feed.clone(), draining.clone());
+    tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
     let coupon_checks = CouponChecks::new(&app.config.http);
-    let state = HttpState { app, authenticator, coupon_checks, draining };
+    let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
     let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api

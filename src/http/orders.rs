@@ -1,183 +1,185 @@
-//! A customer's orders.
+//! Orders, as their customers and staff see them and act on them.
+
+pub mod cancel;
+pub mod events;
+mod feed;
+mod json;
+pub mod review;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Query, State, rejection::QueryRejection},
 };
-use berth_jobs::ids::OrderId;
+use berth_jobs::ids::{CustomerId, OrderId};
 use jiff::Timestamp;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::{
     auth::{Authenticated, Customer, Role},
     paging::{Listed, PageQuery},
-    problem::Problem,
+    path_id::PathId,
+    problem::{Problem, ProblemJson, Refuses, RefusesStaff},
 };
 use crate::{
     app::App,
     domain::order::OrderPhase,
     store::{
         StoreError,
-        orders::{HistoryStep, Order, Page},
+        orders::{Order, Page},
     },
 };
+pub use feed::Feed;
+use json::Detail;
+pub use json::OrderJson;
 
-/// An order.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct OrderJson {
-    #[schema(value_type = String, example = "ord_01k9z3m6sne5y8r7q2w4x6t8va")]
-    id: OrderId,
-    #[schema(value_type = String, format = Uuid)]
-    user_id: berth_jobs::ids::CustomerId,
-    /// pending, processing, completed, failed or cancelled.
-    status: &'static str,
-    /// The currency of all amounts, ISO 4217.
-    #[schema(example = "USD")]
-    currency: &'static str,
-    /// Before discount and tax.
-    #[schema(example = "4.99")]
-    subtotal: String,
-    discount: String,
-    tax: String,
-    /// What is or was to be paid.
-    total: String,
-    /// One a unit.
-    items: Vec<OrderItemJson>,
-    /// Stripe's session.
-    stripe_session_id: Option<String>,
-    /// Where it is paid, while it is pending.
-    checkout_url: Option<String>,
-    is_renewal: bool,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    /// Until when it can be paid.
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    paid_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    completed_at: Option<Timestamp>,
-    /// Every step with its time and reason; only where one order is shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeline: Option<Vec<HistoryStep>>,
+/// Which orders to list. `from` and `to` are RFC 3339 instants.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OrdersQuery {
+    /// How many: 1 to 100, 20 when not given.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// The id of the last one of the page before. It names a place in time, so an order that is not in the list will do.
+    #[param(value_type = Option<String>, pattern = "^ord_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+    starting_after: Option<OrderId>,
+    /// Only those with this status.
+    #[param(inline)]
+    status: Option<OrderStatus>,
+    /// Only those made at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Only those made before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    /// Only renewals, or only others.
+    is_renewal: Option<bool>,
+    /// Whose orders; without it, your own. Staff only.
+    #[param(value_type = Option<String>, format = Uuid)]
+    customer_id: Option<Uuid>,
 }
 
-/// One unit of an order.
-#[derive(Debug, Serialize, ToSchema)]
-struct OrderItemJson {
-    #[schema(value_type = String)]
-    id: berth_jobs::ids::OrderItemId,
-    #[schema(example = "shared-monthly")]
-    service_id: String,
-    name: String,
-    service_type: String,
-    plan_name: String,
-    billing_cycle: String,
-    price: String,
-    total: String,
-    /// The account made for it.
-    #[schema(value_type = Option<String>)]
-    hosting_account_id: Option<berth_jobs::ids::AccountId>,
+/// What customers are told of an order's phase.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum OrderStatus {
+    Pending,
+    Processing,
+    Completed,
+    Failed,
+    Cancelled,
 }
 
-impl OrderJson {
-    fn of(order: Order, timeline: Option<Vec<HistoryStep>>) -> Self {
-        let payable = matches!(order.state.phase, OrderPhase::Pending);
-        Self {
-            id: order.state.id,
-            user_id: order.customer.id,
-            status: order.state.phase.status(),
-            currency: order.total.currency().code(),
-            subtotal: order.subtotal.amount_text(),
-            discount: order.discount.amount_text(),
-            tax: order.tax.amount_text(),
-            total: order.total.amount_text(),
-            stripe_session_id: order.stripe_session_id,
-            checkout_url: order.checkout_url.filter(|_| payable),
-            is_renewal: order.is_renewal,
-            created_at: order.created_at,
-            expires_at: order.expires_at,
-            paid_at: order.paid_at,
-            completed_at: order.completed_at,
-            items: order
-                .items
-                .into_iter()
-                .map(|item| OrderItemJson {
-                    id: item.id,
-                    service_id: item.service_id,
-                    name: item.name,
-                    service_type: item.service_type,
-                    plan_name: item.plan_name,
-                    billing_cycle: item.billing_cycle,
-                    price: item.price.amount_text(),
-                    total: item.total.amount_text(),
-                    hosting_account_id: item.account_id,
-                })
-                .collect(),
-            timeline,
+impl OrderStatus {
+    /// The phases that are shown as it.
+    fn phases(self) -> Vec<String> {
+        let shown_as = match self {
+            Self::Pending => OrderPhase::Pending,
+            Self::Processing => OrderPhase::Processing,
+            Self::Completed => OrderPhase::Completed,
+            Self::Failed => OrderPhase::Failed,
+            Self::Cancelled => OrderPhase::Cancelled,
+        };
+        let phases = OrderPhase::ALL.into_iter().filter(|phase| phase.status() == shown_as.status());
+        phases.map(|phase| phase.to_string()).collect()
+    }
+}
+
+impl OrdersQuery {
+    /// How to page, within the bounds that the description names.
+    fn paging(&self) -> Result<PageQuery, Problem> {
+        if self.limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
+            return Err(Problem::invalid_request("limit: 1 to 100"));
+        }
+        Ok(PageQuery { limit: self.limit, starting_after: None, status: None })
+    }
+
+    fn whose(&self, asking: &Customer) -> Result<CustomerId, Problem> {
+        match self.customer_id.map(CustomerId) {
+            None => Ok(asking.id),
+            Some(other) if asking.role == Role::Staff || other == asking.id => Ok(other),
+            Some(_) => Err(Problem::forbidden("Only staff may list another customer's orders.")),
         }
     }
 }
 
 /// Lists your orders, the newest first.
-#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(PageQuery), security(("bearer" = [])), responses(
-    (status = 200, description = "A page of orders.", body = Listed<OrderJson>),
-    (status = 401, description = "Sign in."),
-))]
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", operation_id = "list_orders", params(OrdersQuery),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "A page of orders.", body = Listed<OrderJson>),
+        (status = 400, description = "A parameter is not what this takes.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        RefusesStaff,
+        Refuses,
+    ),
+)]
 pub async fn list(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<OrdersQuery>, QueryRejection>,
 ) -> Result<Json<Listed<OrderJson>>, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid_request(error.body_text()))?;
-    let before = query
-        .starting_after
-        .as_deref()
-        .map(str::parse::<OrderId>)
-        .transpose()
-        .map_err(|error| Problem::invalid_request(format!("starting_after: {error}")))?;
-    let phases = phases_of(query.status.as_deref())?;
-    let page = Page { limit: query.fetch(), before: before.map(|id| id.0), phases: &phases, from: None, to: None };
-    let orders = app.store.orders_of(customer.id, page).await.map_err(of_store)?;
-    Ok(Json(query.page(orders.into_iter().map(|order| OrderJson::of(order, None)).collect())))
-}
-
-fn phases_of(status: Option<&str>) -> Result<Vec<String>, Problem> {
-    let Some(status) = status else { return Ok(Vec::new()) };
-    let phases: Vec<String> =
-        OrderPhase::ALL.into_iter().filter(|phase| phase.status() == status).map(|phase| phase.to_string()).collect();
-    if phases.is_empty() {
-        let detail = "status: there are pending, processing, completed, failed and cancelled";
-        return Err(Problem::invalid_request(detail));
-    }
-    Ok(phases)
+    let paging = query.paging()?;
+    let whose = query.whose(&customer)?;
+    let phases = query.status.map(OrderStatus::phases).unwrap_or_default();
+    // The database's times end sooner than ours on the early side, and nothing was sold there.
+    let since = |time: Timestamp| time.max(Timestamp::UNIX_EPOCH);
+    let page = Page {
+        limit: paging.fetch(),
+        before: query.starting_after.map(|id| id.0),
+        phases: &phases,
+        from: query.from.map(since),
+        to: query.to.map(since),
+    };
+    let orders = app.store.orders_of(whose, page, query.is_renewal).await.map_err(of_store)?;
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.state.id).collect();
+    let mut numbers = app.store.invoice_numbers(&ids).await.map_err(of_store)?;
+    let shown = orders.into_iter().map(|order| {
+        let number = numbers.remove(&order.state.id);
+        OrderJson::of(order, customer.role, number, None)
+    });
+    Ok(Json(paging.page(shown.collect())))
 }
 
 /// Shows one of your orders, with its timeline.
-#[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders", security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders", operation_id = "show_order", security(("bearer" = [])),
     params(("id" = String, Path, description = "`ord_…`")),
     responses(
         (status = 200, description = "The order.", body = OrderJson),
-        (status = 404, description = "You have no such order."),
+        (status = 404, description = "You have no such order.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    Path(id): Path<String>,
+    PathId(id): PathId<OrderId>,
 ) -> Result<Json<OrderJson>, Problem> {
-    let id: OrderId = id.parse().map_err(|_| Problem::not_found())?;
+    let order = order_of(&app, &customer, id).await?;
+    Ok(Json(in_detail(&app, &customer, order).await?))
+}
+
+/// An order that whoever asks may see.
+async fn order_of(app: &App, customer: &Customer, id: OrderId) -> Result<Order, Problem> {
     let order = app.store.order(id).await.map_err(of_store)?;
-    if !may_see(&customer, order.customer.id) {
-        return Err(Problem::not_found());
-    }
+    if may_see(customer, order.customer.id) { Ok(order) } else { Err(Problem::not_found()) }
+}
+
+/// An order with its timeline and papers, as whoever asks may see it.
+async fn in_detail(app: &App, customer: &Customer, order: Order) -> Result<OrderJson, Problem> {
+    let id = order.state.id;
     let timeline = app.store.order_history(id).await.map_err(of_store)?;
-    Ok(Json(OrderJson::of(order, Some(timeline))))
+    let invoice_number = app.store.invoice_numbers(&[id]).await.map_err(of_store)?.remove(&id);
+    let payment_intent = app.store.payment_of(id).await.map_err(of_store)?.and_then(|payment| payment.intent);
+    Ok(OrderJson::of(order, customer.role, invoice_number, Some(Detail { timeline, payment_intent })))
 }
 
 /// What is not yours is not there.
-pub(super) fn may_see(customer: &Customer, owner: berth_jobs::ids::CustomerId) -> bool {
+pub(super) fn may_see(customer: &Customer, owner: CustomerId) -> bool {
     customer.id == owner || customer.role == Role::Staff
 }
 
@@ -190,7 +192,7 @@ pub(super) fn of_store(error: StoreError) -> Problem {
             Problem::unavailable(std::time::Duration::from_secs(2))
         }
         StoreError::Unreadable { .. } => {
-            let id = uuid::Uuid::now_v7().to_string();
+            let id = Uuid::now_v7().to_string();
             tracing::error!(error = crate::error::chain(&error), id, "a row cannot be read");
             Problem::internal(id)
         }

@@ -173,6 +173,12 @@ impl Problem {
             .with("request_id", request_id.into())
     }
 
+    /// Says something else than usual.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
     /// Adds a member beside the standard ones, which it cannot replace.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {

@@ -31,7 +31,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(5);
 /// When no client for outgoing requests can be made.
 pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks: &Supervisor) -> io::Result<()> {
     let grace = app.config.work.shutdown_grace();
-    let router = super::router(app.clone(), extra, tasks.draining.clone()).map_err(io::Error::other)?;
+    let router = super::router(app.clone(), extra, tasks).map_err(io::Error::other)?;
     let connections = GracefulShutdown::new();
     let (keeper, stopped) = (app, tasks.stopped.clone());
     tasks.run("clock", move || keep_clock(keeper.clone(), stopped.clone()));

@@ -35,6 +35,8 @@ impl Store {
         let mut findings = rules! { self,
             "every paid event has led to one paid order" => "src/store/queries/audit_paid_events.sql",
             "every paid order has one payment, over its total" => "src/store/queries/audit_payments.sql",
+            "every page that was paid is one payment's" => "src/store/queries/audit_paid_pages.sql",
+            "money that is not owed goes back" => "src/store/queries/audit_surplus.sql",
             "every unit of a paid order has its account" => "src/store/queries/audit_accounts.sql",
             "every completed order has only active accounts" => "src/store/queries/audit_completed.sql",
             "an order's units sum to its totals, set-up fees included" => "src/store/queries/audit_sums.sql",

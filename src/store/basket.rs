@@ -43,7 +43,7 @@ impl Store {
              from berth.orders o
              join berth.order_items i on i.order_id = o.id
              where o.customer_id = $1
-               and o.phase not in ('pending', 'failed', 'cancelled')
+               and o.phase not in ('pending', 'failed', 'cancelled', 'withdrawn', 'rejected')
                and i.service_id = any ($2)",
             customer.0,
             services,

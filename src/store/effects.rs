@@ -12,6 +12,7 @@ mod customers;
 mod facts;
 mod orders;
 mod papers;
+mod payments;
 mod refusal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use orders::Movers;
 pub use refusal::{Refusal, Why};
 
 use super::jobs::{self, Dispatch, NewJobs};
@@ -65,7 +67,7 @@ pub(crate) async fn apply(
     let mut applied = Applied::default();
     orders::lock_parents(db, units).await?;
     guard_orders(db, units, &mut applied).await?;
-    orders::advance(db, units, &mut applied).await?;
+    orders::advance(db, units, &mut applied, Movers::Known).await?;
     orders::next_sessions(db, units, &mut applied).await?;
     guard_accounts(db, units, &mut applied).await?;
     move_accounts(db, units, &mut applied).await?;
@@ -75,8 +77,10 @@ pub(crate) async fn apply(
     facts::know_customers(db, &facts).await?;
     carts::write(db, units, &mut applied).await?;
     orders::insert(db, units, &mut applied).await?;
+    orders::advance(db, units, &mut applied, Movers::New).await?;
     coupons::write(db, units, &mut applied).await?;
-    insert_payments(db, units, &mut applied).await?;
+    payments::insert(db, units, &mut applied).await?;
+    payments::give_back(db, units, &mut applied).await?;
     let without_domain = insert_accounts(db, units, &mut applied).await?;
     if !applied.refused.is_empty() {
         return Ok(applied);
@@ -253,48 +257,6 @@ async fn move_accounts(
     for (unit, step) in moves {
         if !moved.contains(&step.id().0) {
             applied.refuse(unit, step.id().to_string(), Why::RowChanged);
-        }
-    }
-    Ok(())
-}
-
-async fn insert_payments(
-    db: &mut PgConnection,
-    units: &[UnitEffects<'_>],
-    applied: &mut Applied,
-) -> Result<(), sqlx::Error> {
-    let payments = gather(units, |e| &e.new_payments);
-    if payments.is_empty() {
-        return Ok(());
-    }
-    let currencies: Vec<String> =
-        payments.iter().map(|(_, payment)| payment.amount.currency().code().to_owned()).collect();
-    let inserted: BTreeSet<Uuid> = sqlx::query_scalar!(
-        "insert into berth.payments
-             (id, order_id, state, currency, amount, stripe_session_id, stripe_payment_intent_id, created_at)
-         select n.id, n.order_id, 'succeeded', n.currency, n.amount, n.session, n.intent, n.created_at
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::timestamptz[])
-             n (id, order_id, currency, amount, session, intent, created_at)
-         order by n.order_id
-         on conflict do nothing
-         returning id",
-        &payments.iter().map(|(_, payment)| payment.id.0).collect::<Vec<_>>(),
-        &payments.iter().map(|(_, payment)| payment.order_id.0).collect::<Vec<_>>(),
-        &currencies,
-        &payments.iter().map(|(_, payment)| payment.amount.amount()).collect::<Vec<_>>(),
-        &payments.iter().map(|(_, payment)| payment.stripe_session_id.clone()).collect::<Vec<_>>()
-            as &[Option<String>],
-        &payments.iter().map(|(_, payment)| payment.stripe_payment_intent_id.clone()).collect::<Vec<_>>()
-            as &[Option<String>],
-        &payments.iter().map(|(_, payment)| payment.created_at.to_sqlx()).collect::<Vec<_>>(),
-    )
-    .fetch_all(db)
-    .await?
-    .into_iter()
-    .collect();
-    for (unit, payment) in payments {
-        if !inserted.contains(&payment.id.0) {
-            applied.refuse(unit, format!("the payment of {}", payment.order_id), Why::AlreadyThere);
         }
     }
     Ok(())

@@ -1,9 +1,12 @@
 //! Invoices: as they were issued, and what one says when it is.
 
+use std::collections::HashMap;
+
 use berth_jobs::ids::{CustomerId, InvoiceId, OrderId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     Store, StoreError,
@@ -84,6 +87,18 @@ impl Store {
             lines: serde_json::from_value(row.lines).map_err(|error| unreadable(&error))?,
             issued_at: row.issued_at.to_jiff(),
         }))
+    }
+
+    /// The numbers of these orders' invoices, for those that have one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn invoice_numbers(&self, orders: &[OrderId]) -> Result<HashMap<OrderId, String>, StoreError> {
+        let ids: Vec<Uuid> = orders.iter().map(|id| id.0).collect();
+        let rows = sqlx::query!("select order_id, number from berth.invoices where order_id = any ($1)", &ids)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (OrderId(row.order_id), row.number)).collect())
     }
 }
 

@@ -14,10 +14,13 @@ pub mod inspection;
 pub mod invoices;
 pub mod jobs;
 pub mod leases;
+pub mod live_orders;
 mod loader;
 pub mod mails;
 pub mod migrations;
+pub mod order_history;
 pub mod orders;
+pub mod payments;
 pub mod stream_tickets;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};

@@ -2,6 +2,8 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod agreed;
+
 use std::collections::HashMap;
 
 use berth_jobs::ids::{AccountId, CouponId, CustomerId, OrderId, OrderItemId};
@@ -55,6 +57,8 @@ pub struct Order {
     pub hold_reason: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// From where it was agreed.
+    pub client_ip: Option<String>,
     /// When it was agreed.
     pub created_at: Timestamp,
     /// Until when it can be paid.
@@ -94,9 +98,11 @@ pub struct OrderItem {
     pub terms: ItemTerms,
     /// The account made for it.
     pub account_id: Option<AccountId>,
+    /// When that account is renewed next, if it is.
+    pub renews_at: Option<Timestamp>,
 }
 
-/// One step of an order's or account's history.
+/// One step of an account's history.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct HistoryStep {
     /// The phase that was left; null at the beginning.
@@ -149,6 +155,7 @@ struct OrderRow {
     session_version: i32,
     hold_reason: Option<String>,
     failure: Option<String>,
+    client_ip: Option<String>,
     created_at: jiff_sqlx::Timestamp,
     expires_at: jiff_sqlx::Timestamp,
     paid_at: Option<jiff_sqlx::Timestamp>,
@@ -177,6 +184,7 @@ struct ItemRow {
     trial_days: i32,
     renewal_price: Option<Decimal>,
     account_id: Option<Uuid>,
+    renews_at: Option<jiff_sqlx::Timestamp>,
 }
 
 /// An order's rows, not yet read.
@@ -201,32 +209,16 @@ impl Store {
         Ok(self.with_items(rows).await?.into_iter().map(|rows| (rows.order.id, rows)).collect())
     }
 
-    /// The order that a customer has made under a key of their own, and the hash of what they asked.
+    /// A customer's orders, newest first; `renewals` asks for renewals only, or for all others.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn order_under_key(
+    pub async fn orders_of(
         &self,
         customer: CustomerId,
-        key: &str,
-    ) -> Result<Option<(OrderId, Vec<u8>)>, StoreError> {
-        let row = sqlx::query!(
-            r#"select id, request_hash as "request_hash!"
-               from berth.orders
-               where customer_id = $1 and idempotency_key = $2"#,
-            customer.0,
-            key,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| (OrderId(row.id), row.request_hash)))
-    }
-
-    /// A customer's orders, newest first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn orders_of(&self, customer: CustomerId, page: Page<'_>) -> Result<Vec<Order>, StoreError> {
+        page: Page<'_>,
+        renewals: Option<bool>,
+    ) -> Result<Vec<Order>, StoreError> {
         let rows = sqlx::query_file_as!(
             OrderRow,
             "src/store/queries/orders_of.sql",
@@ -236,6 +228,7 @@ impl Store {
             page.limit,
             page.from.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
             page.to.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+            renewals,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -248,7 +241,8 @@ impl Store {
             ItemRow,
             r#"select i.id, i.order_id, i.service_id, i.name, i.service_type, i.plan_name, i.billing_cycle,
                       i.price, i.discount, i.tax, i.total, i.setup_fee, i.tax_rate, i.tax_category, i.configuration,
-                      i.addons, i.domain, i.trial_days, i.renewal_price, a.id as "account_id?"
+                      i.addons, i.domain, i.trial_days, i.renewal_price, a.id as "account_id?",
+                      case when a.auto_renew and a.phase <> 'terminated' then a.expires_at end as "renews_at?"
                from berth.order_items i
                left join berth.hosting_accounts a on a.order_item_id = i.id
                where i.order_id = any ($1)
@@ -263,23 +257,6 @@ impl Store {
         }
         let with_own = |order: OrderRow| OrderRows { items: items_of.remove(&order.id).unwrap_or_default(), order };
         Ok(rows.into_iter().map(with_own).collect())
-    }
-
-    /// The order's history, oldest step first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn order_history(&self, id: OrderId) -> Result<Vec<HistoryStep>, StoreError> {
-        let rows = sqlx::query!(
-            "select from_phase, to_phase, reason, at from berth.order_history where order_id = $1 order by version",
-            id.0,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| HistoryStep { from: row.from_phase, to: row.to_phase, reason: row.reason, at: row.at.to_jiff() })
-            .collect())
     }
 }
 
@@ -311,6 +288,7 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
                 total: money(item.total)?,
                 terms: terms_from(item),
                 account_id: item.account_id.map(AccountId),
+                renews_at: item.renews_at.map(|at| at.to_jiff()),
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
@@ -335,6 +313,7 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
         session_version: row.session_version,
         hold_reason: row.hold_reason.clone(),
         failure: row.failure.clone(),
+        client_ip: row.client_ip.clone(),
         created_at: row.created_at.to_jiff(),
         expires_at: row.expires_at.to_jiff(),
         paid_at: row.paid_at.map(|at| at.to_jiff()),

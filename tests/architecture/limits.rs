@@ -35,7 +35,12 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "supervise",
         ],
     ),
-    ("handlers", &["app", "domain", "effects", "error", "failpoint", "gateways", "mail", "secrets", "store"]),
+    // What routes and handlers both bring about.
+    ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
+    (
+        "handlers",
+        &["app", "domain", "effects", "error", "failpoint", "fulfilment", "gateways", "mail", "secrets", "store"],
+    ),
     (
         "http",
         &[
@@ -46,6 +51,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "effects",
             "error",
             "failpoint",
+            "fulfilment",
             "gateways",
             "queue",
             "secrets",

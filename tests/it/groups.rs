@@ -5,7 +5,7 @@ use std::time::Duration;
 use berth::{
     app::App,
     domain::order::{OrderEvent, OrderPhase, OrderState},
-    effects::{Effects, EventOutcome, Fact, Guard, NewStripeEvent},
+    effects::{Effects, EventOutcome, Fact, Guard, NewStripeEvent, SessionNews, SessionState},
     queue::committer::{Claim, CommitError, Settlement},
 };
 use berth_jobs::{
@@ -125,7 +125,15 @@ async fn a_refused_unit_between_two_good_ones_keeps_its_facts_and_runs_again_and
         (stack.agree(&app, &UNITS).await, stack.agree(&app, &UNITS).await, stack.agree(&app, &UNITS).await);
     app.committer.write(step(stale, OrderPhase::Pending, 1, OrderEvent::PaymentDelayed)).await.unwrap();
     let claims = [running_job(&stack).await, running_job(&stack).await, running_job(&stack).await];
-    let fact = Fact::SessionOpened { order_id: stale, session_id: "cs_learnt".to_owned(), url: None };
+    let fact = Fact::Session(SessionNews {
+        session_id: "cs_learnt".to_owned(),
+        order_id: stale,
+        version: 1,
+        state: SessionState::Open,
+        url: None,
+        expires_at: None,
+        at: app.clock.now(),
+    });
     let expired = |order| step(order, OrderPhase::Pending, 1, OrderEvent::Expired);
     let settle = |at: usize, effects| app.committer.settle(claims[at].clone(), Settlement::Done, effects);
 

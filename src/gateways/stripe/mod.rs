@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::SecretString;
-use stripe_checkout::checkout_session::{ExpireCheckoutSession, RetrieveCheckoutSession};
+use stripe_checkout::checkout_session::{ExpireCheckoutSession, ListCheckoutSession, RetrieveCheckoutSession};
 use stripe_core::customer::RetrievePaymentMethodCustomer;
 use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, RetrievePaymentIntent};
@@ -125,6 +125,16 @@ impl Stripe {
     pub async fn checkout_session(&self, id: &str) -> Result<CheckoutSession, GatewayError> {
         let call = Call::get(&RetrieveCheckoutSession::new(path_id("session", id)?));
         self.transport.call(call).await
+    }
+
+    /// The newest 100 pages of a customer, to find one in doubt by its metadata.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`.
+    pub async fn newest_sessions(&self, customer: &str) -> Result<Vec<CheckoutSession>, GatewayError> {
+        let call = Call::get(&ListCheckoutSession::new().customer(customer).limit(PAGE_SIZE));
+        let page: Page<CheckoutSession> = self.transport.call(call).await?;
+        Ok(page.data)
     }
 
     /// Closes a page so that it cannot be paid any more. `Refused` (400) when it is no longer open: it may have been paid.

@@ -1,21 +1,16 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::{
-    hosting::ProvisionAccount,
-    ids::{AccountId, OrderId, PaymentId, StripeEventId},
-};
+use berth_jobs::ids::{OrderId, StripeEventId};
 
+use super::surplus;
 use crate::{
     app::Ctx,
-    domain::{
-        money::Money,
-        order::{OrderEvent, OrderMove},
-    },
-    effects::{Alert, Effects, EventOutcome, Fact, NewAccount, NewPayment, SettledEvent},
+    domain::order::{OrderEvent, OrderPhase},
+    effects::{Alert, CouponUse, Effects, EventOutcome, Fact, SessionNews, SessionState, SettledEvent},
     error::{JobError, chain},
     failpoint,
+    fulfilment::{self, PaidBy},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
-    mail::{Mail, OrderConfirmation, OrderLine},
     store::{StoreError, orders::Order},
 };
 
@@ -53,7 +48,10 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Err(error) => return Ok(parked(chain(&error))),
     };
     let Some(order_id) = order_of(&session) else {
-        return Ok(ignored("the session is not of an order of ours"));
+        return Ok(match claimed_order(&session) {
+            Some(order_id) => parked(format!("a session that Berth did not open was paid in the name of {order_id}")),
+            None => ignored("the session is not of an order of ours"),
+        });
     };
     let order = match ctx.store.order(order_id).await {
         Ok(order) => order,
@@ -66,74 +64,111 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         "checkout.session.async_payment_failed" => Told::Failure,
         _ => Told::Event,
     };
-    Ok(act_on(ctx, &order, &session, told).settle_event(settled(EventOutcome::Applied, "")))
+    Ok(act_on(ctx, &order, &session, told).await?.settle_event(settled(EventOutcome::Applied, "")))
 }
 
 /// What the session means for the order.
-pub(super) fn act_on(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: Told) -> Effects {
-    let known = match &order.stripe_session_id {
+pub(super) async fn act_on(
+    ctx: &Ctx,
+    order: &Order,
+    session: &CheckoutSession,
+    told: Told,
+) -> Result<Effects, JobError> {
+    let effects = match session.payment_status {
+        Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).await?,
+        _ if !is_current(order, session) => Effects::none(),
+        Some(CheckoutPaymentStatus::NoPaymentRequired) if order.total.is_zero() => {
+            fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?
+        }
+        Some(CheckoutPaymentStatus::NoPaymentRequired) => mismatched(order, session, "nothing was asked for"),
+        _ if told == Told::Failure => ended(order, OrderEvent::PaymentFailed),
+        _ if session.status == Some(CheckoutStatus::Expired) => ended(order, OrderEvent::Expired),
+        _ if session.status == Some(CheckoutStatus::Complete) => {
+            order.state.apply(OrderEvent::PaymentDelayed).map(Effects::from).unwrap_or_default()
+        }
+        _ => Effects::none(),
+    };
+    Ok(effects.fact(Fact::Session(news(ctx, order, session))))
+}
+
+/// The order that Berth has opened the session for.
+fn order_of(session: &CheckoutSession) -> Option<OrderId> {
+    session.metadata.get("order_id")?.parse().ok()
+}
+
+/// The order that a paid session of somebody else's names. Whoever pays by a link to another product can write anything
+/// there, so nothing follows from it by itself.
+fn claimed_order(session: &CheckoutSession) -> Option<OrderId> {
+    let is_paid = session.payment_status == Some(CheckoutPaymentStatus::Paid);
+    session.client_reference_id.as_ref().filter(|_| is_paid)?.parse().ok()
+}
+
+/// Whether it is the page that the order is to be paid on now, and not one of before.
+fn is_current(order: &Order, session: &CheckoutSession) -> bool {
+    match &order.stripe_session_id {
         Some(known) => known == &session.id,
         // The answer to its creation was lost: it carries our order's id, so it is ours.
-        None => true,
+        None => version_of(order, session) == order.session_version,
+    }
+}
+
+fn version_of(order: &Order, session: &CheckoutSession) -> i32 {
+    let told = session.metadata.get("session_version").and_then(|version| version.parse().ok());
+    told.unwrap_or(order.session_version)
+}
+
+fn news(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> SessionNews {
+    let state = match (session.payment_status, session.status) {
+        (Some(CheckoutPaymentStatus::Paid), _) => SessionState::Paid,
+        (_, Some(CheckoutStatus::Expired)) => SessionState::Expired,
+        _ => SessionState::Open,
     };
-    let opened = Fact::SessionOpened { order_id: order.state.id, session_id: session.id.clone(), url: None };
-    match session.payment_status {
-        Some(CheckoutPaymentStatus::Paid) if !known => Effects::none().alert(alert_second_session(order, session)),
-        _ if !known => Effects::none(),
-        Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).fact(opened),
-        Some(CheckoutPaymentStatus::NoPaymentRequired) if order.total.is_zero() => {
-            paid(ctx, order, session).fact(opened)
-        }
-        Some(CheckoutPaymentStatus::NoPaymentRequired) => {
-            mismatched(order, session, "nothing was asked for").fact(opened)
-        }
-        _ if told == Told::Failure => moved(order, OrderEvent::PaymentFailed),
-        _ if session.status == Some(CheckoutStatus::Expired) => moved(order, OrderEvent::Expired),
-        _ if session.status == Some(CheckoutStatus::Complete) => moved(order, OrderEvent::PaymentDelayed).fact(opened),
-        _ => Effects::none(),
+    SessionNews {
+        session_id: session.id.clone(),
+        order_id: order.state.id,
+        version: version_of(order, session),
+        state,
+        url: session.url.clone(),
+        expires_at: session.expires_at,
+        at: ctx.now(),
     }
 }
 
-fn order_of(session: &CheckoutSession) -> Option<OrderId> {
-    let ours = session.metadata.get("order_id").or(session.client_reference_id.as_ref())?;
-    ours.parse().ok()
+/// It will not be paid, as far as is known: what it has of a coupon is free for others.
+fn ended(order: &Order, event: OrderEvent) -> Effects {
+    let Some(step) = order.state.apply(event) else { return Effects::none() };
+    let effects = Effects::from(step);
+    if order.coupon.is_some() { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
 }
 
-fn moved(order: &Order, event: OrderEvent) -> Effects {
-    order.state.apply(event).map(Effects::from).unwrap_or_default()
+/// The money has come. If it came on the order's page and is what was agreed, the order goes to work; if it is something
+/// else, a person looks at it. What comes for an order that has been paid, was given up, or has another page, goes back.
+async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
+    if is_owed(order.state.phase) && is_current(order, session) {
+        return match compare(ctx, order, session) {
+            Ok(()) => Ok(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?),
+            Err(why) => Ok(mismatched(order, session, &why)),
+        };
+    }
+    let payments = ctx.store.payments_of(order.state.id).await?;
+    let was_told = surplus::was_told_before(&payments, order, session);
+    Ok(if was_told { Effects::none() } else { surplus::goes_back(ctx.now(), order, session) })
 }
 
-/// The money has come. If it is what was agreed, the order goes to work; if not, a person looks at it.
-fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Effects {
-    if let Err(why) = compare(ctx, order, session) {
-        return mismatched(order, session, &why);
+/// Whether an order's total is still to come, or may come late.
+fn is_owed(phase: OrderPhase) -> bool {
+    match phase {
+        OrderPhase::Pending | OrderPhase::AwaitingPayment | OrderPhase::Failed | OrderPhase::Cancelled => true,
+        OrderPhase::Held
+        | OrderPhase::Processing
+        | OrderPhase::Completed
+        | OrderPhase::Rejected
+        | OrderPhase::Withdrawn => false,
     }
-    let Some(step) = order.state.apply(OrderEvent::Paid) else {
-        return Effects::none(); // told before
-    };
-    fulfil(ctx, order, session, step)
 }
 
-fn fulfil(ctx: &Ctx, order: &Order, session: &CheckoutSession, step: OrderMove) -> Effects {
-    let now = ctx.now();
-    let mut effects = Effects::from(step).mail(order.customer.id, confirmation(ctx, order));
-    if !order.total.is_zero() {
-        effects = effects.payment(NewPayment {
-            id: PaymentId::new(),
-            order_id: order.state.id,
-            amount: order.total,
-            stripe_session_id: Some(session.id.clone()),
-            stripe_payment_intent_id: session.payment_intent.clone(),
-            created_at: now,
-        });
-    }
-    for item in &order.items {
-        let id = AccountId::new();
-        effects = effects
-            .account(NewAccount { id, order_item_id: item.id, created_at: now })
-            .enqueue(ProvisionAccount { account_id: id });
-    }
-    effects
+fn paid_by(session: &CheckoutSession) -> PaidBy {
+    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() }
 }
 
 /// Whether what was paid is what was agreed.
@@ -166,44 +201,7 @@ fn mismatched(order: &Order, session: &CheckoutSession, why: &str) -> Effects {
         detail: format!("session {}: {why}. Nothing is provisioned; refund it or correct the order.", session.id),
     };
     match order.state.apply(OrderEvent::PaymentMismatched) {
-        Some(step) => Effects::from(step).alert(alert),
+        Some(step) => Effects::from(step.because(format!("session {}: {why}", session.id))).alert(alert),
         None => Effects::none(),
     }
-}
-
-fn alert_second_session(order: &Order, session: &CheckoutSession) -> Alert {
-    Alert {
-        kind: "second_payment",
-        subject: session.id.clone(),
-        detail: format!("{} was paid by another session than its own; refund this one.", order.state.id),
-    }
-}
-
-fn confirmation(ctx: &Ctx, order: &Order) -> Mail {
-    let mut lines: Vec<(String, u32, Money)> = Vec::new();
-    for item in &order.items {
-        match lines.iter_mut().find(|(name, _, _)| *name == item.name) {
-            Some((_, quantity, amount)) => {
-                *quantity += 1;
-                // The parts of a total that exists cannot exceed what it can hold.
-                *amount = amount.checked_add(item.price).unwrap_or(*amount);
-            }
-            None => lines.push((item.name.clone(), 1, item.price)),
-        }
-    }
-    Mail::OrderConfirmation(OrderConfirmation {
-        order_id: order.state.id,
-        customer_name: order.customer.name.clone(),
-        lines: lines
-            .into_iter()
-            .map(|(name, quantity, amount)| OrderLine { name, quantity, amount: amount.amount_text() })
-            .collect(),
-        subtotal: order.subtotal.amount_text(),
-        discount: order.discount.amount_text(),
-        tax: order.tax.amount_text(),
-        total: order.total.amount_text(),
-        currency: order.total.currency().code().to_owned(),
-        paid_at: ctx.now(),
-        order_url: format!("{}/orders/{}", ctx.shop.url, order.state.id),
-    })
 }

@@ -15,5 +15,5 @@ pub async fn run(job: &SyncCheckout, ctx: &Ctx) -> Result<Effects, JobError> {
         return Err(JobError::Cancel(format!("{} has no session at Stripe", job.order_id)));
     };
     let found = ctx.stripe()?.checkout_session(session_id).await?;
-    Ok(session::act_on(ctx, &order, &found, session::Told::Lookup))
+    session::act_on(ctx, &order, &found, session::Told::Lookup).await
 }

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use axum::{
     Json,
-    extract::{FromRequest, Request, rejection::JsonRejection},
-    http::StatusCode,
+    extract::{FromRequest, OptionalFromRequest, Request, rejection::JsonRejection},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
@@ -20,8 +20,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = Json::from_request(request, state).await.map_err(Problem::from)?;
+        let Json(body) = <Json<T> as FromRequest<S>>::from_request(request, state).await.map_err(Problem::from)?;
         Ok(Self(body))
+    }
+}
+
+/// For routes whose body may be left out: one that says of what type it is is read.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return <Self as FromRequest<S>>::from_request(request, state).await.map(Some);
+        }
+        Ok(None)
     }
 }
 
@@ -57,7 +69,7 @@ fn path_and_reason(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::header};
+    use axum::body::Body;
     use serde::Deserialize;
     use serde_json::json;
 
@@ -78,7 +90,7 @@ mod tests {
 
     async fn refused(kind: &str, text: impl Into<Body>) -> Problem {
         let request = Request::builder().header(header::CONTENT_TYPE, kind).body(text.into()).unwrap();
-        ApiJson::<Cart>::from_request(request, &()).await.unwrap_err()
+        <ApiJson<Cart> as FromRequest<()>>::from_request(request, &()).await.unwrap_err()
     }
 
     #[tokio::test]

@@ -44,6 +44,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.account_moves.iter().map(|step| (step.id().0, true)));
     rows.extend(effects.new_orders.iter().filter_map(|order| Some((order.idempotency.as_ref()?.row(), true))));
     rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
+    rows.extend(effects.surplus_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.new_accounts.iter().map(|account| (account.order_item_id.0, true)));
     rows.extend(effects.guards.iter().map(|guard| match guard {
         Guard::Order(id, _) => (id.0, true),

@@ -50,6 +50,9 @@ pub(super) async fn write(
     let orders_that =
         |wanted| uses.iter().filter(|(_, (_, how))| *how == wanted).map(|(_, (id, _))| id.0).collect::<Vec<_>>();
     let (committed, released) = (orders_that(CouponUse::Commit), orders_that(CouponUse::Release));
+    // An order that nothing is due for is made and paid in one unit: its use is committed once it is there.
+    let (at_once, committed): (Vec<Uuid>, Vec<Uuid>) =
+        committed.into_iter().partition(|order| reservations.iter().any(|(_, made)| made.order_id.0 == *order));
     let late = commit(db, &committed).await?;
     if reservations.is_empty() && released.is_empty() && late.is_empty() {
         return Ok(());
@@ -59,6 +62,7 @@ pub(super) async fn write(
     release(db, &released, &mut coupons).await?;
     commit_late(db, &late, &mut coupons).await?;
     reserve(db, reservations, &mut coupons, applied).await?;
+    commit(db, &at_once).await?;
     count(db, &coupons).await
 }
 

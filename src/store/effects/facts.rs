@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use crate::effects::Fact;
 
-/// Writes what was learnt of mails and of pages to pay on. Each fact is true whoever tells it, and telling it twice changes nothing.
+/// Writes what was learnt of mails, of refunds and of pages to pay on. Each fact is true whoever tells it, and telling it
+/// twice changes nothing.
 pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
     attempt_mails(db, facts).await?;
     accept_mails(db, facts).await?;
     refuse_mails(db, facts).await?;
-    open_sessions(db, facts).await?;
+    note_refunds(db, facts).await?;
     sessions::learn(db, facts).await
 }
 
@@ -109,35 +110,21 @@ pub(super) async fn know_customers(db: &mut PgConnection, facts: &[(usize, &Fact
     Ok(())
 }
 
-async fn open_sessions(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
-    let mut opened: BTreeMap<Uuid, (&str, Option<&str>)> = BTreeMap::new();
+/// Rare: one statement each.
+async fn note_refunds(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
     for (_, fact) in facts {
-        if let Fact::SessionOpened { order_id, session_id, url } = fact {
-            let (session, known_url) = opened.entry(order_id.0).or_insert((session_id, None));
-            if *session == session_id {
-                *known_url = url.as_deref().or(*known_url);
-            }
+        if let Fact::Refunded { payment_id, refund_id } = fact {
+            sqlx::query!(
+                "update berth.payments
+                 set state = 'refunded', stripe_refund_id = $2
+                 where id = $1 and state = 'surplus'",
+                payment_id.0,
+                refund_id,
+            )
+            .execute(&mut *db)
+            .await?;
         }
     }
-    if opened.is_empty() {
-        return Ok(());
-    }
-    // Most of these are known already: such a row is not written again.
-    sqlx::query!(
-        "update berth.orders o
-         set stripe_session_id = f.session, checkout_url = coalesce(f.url, o.checkout_url)
-         from unnest($1::uuid[], $2::text[], $3::text[]) f (id, session, url)
-         where o.id = f.id
-           and (
-               o.stripe_session_id is null
-               or (o.stripe_session_id = f.session and f.url is distinct from o.checkout_url and f.url is not null)
-           )",
-        &opened.keys().copied().collect::<Vec<_>>(),
-        &opened.values().map(|(session, _)| (*session).to_owned()).collect::<Vec<_>>(),
-        &opened.values().map(|(_, url)| url.map(str::to_owned)).collect::<Vec<_>>() as &[Option<String>],
-    )
-    .execute(db)
-    .await?;
     Ok(())
 }
 

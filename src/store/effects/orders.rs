@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Applied, UnitEffects, Why, customers, gather, job_of, standing};
 use crate::{
+    domain::order::OrderMove,
     effects::{Fact, NewOrder, NewOrderItem},
     failpoint,
 };
@@ -23,9 +24,9 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
     let mut ids: BTreeSet<Uuid> = gather(units, |e| &e.maybe_complete).into_iter().map(|(_, id)| id.0).collect();
     for (_, fact) in gather(units, |e| &e.facts) {
         match fact {
-            Fact::SessionOpened { order_id, .. } => ids.insert(order_id.0),
             Fact::Session(news) => ids.insert(news.order_id.0),
             Fact::CustomerKnown { .. }
+            | Fact::Refunded { .. }
             | Fact::AccountCreated { .. }
             | Fact::MailAttempted { .. }
             | Fact::MailAccepted { .. }
@@ -47,12 +48,25 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
     Ok(())
 }
 
+/// Which orders move: those that were there, or those that the same unit makes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Movers {
+    Known,
+    New,
+}
+
+/// Moves orders. One that its own unit makes moves once it is made.
 pub(super) async fn advance(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
     applied: &mut Applied,
+    movers: Movers,
 ) -> Result<(), sqlx::Error> {
-    let mut moves = gather(units, |e| &e.order_moves);
+    let is_new = |unit: usize, step: &OrderMove| {
+        units.get(unit).is_some_and(|unit| unit.effects.new_orders.iter().any(|order| order.id == step.id()))
+    };
+    let mut moves = standing(units, applied, |e| &e.order_moves);
+    moves.retain(|(unit, step)| is_new(*unit, step) == (movers == Movers::New));
     if moves.is_empty() {
         return Ok(());
     }
@@ -62,7 +76,9 @@ pub(super) async fn advance(
     let from: Vec<String> = moves.iter().map(|(_, step)| step.from().to_string()).collect();
     let to: Vec<String> = moves.iter().map(|(_, step)| step.to().to_string()).collect();
     let reasons: Vec<String> = moves.iter().map(|(_, step)| step.reason().to_owned()).collect();
+    let why: Vec<String> = moves.iter().map(|(_, step)| step.why().to_owned()).collect();
     let by: Vec<Option<Uuid>> = moves.iter().map(|(unit, _)| job_of(units, *unit)).collect();
+    let actors: Vec<String> = moves.iter().map(|(_, step)| step.actor().as_str().to_owned()).collect();
     let moved: BTreeSet<Uuid> = sqlx::query_file_scalar!(
         "src/store/queries/move_orders.sql",
         &ids,
@@ -72,6 +88,8 @@ pub(super) async fn advance(
         &reasons,
         &by as &[Option<Uuid>],
         failpoint::broken("order_versions"),
+        &why,
+        &actors,
     )
     .fetch_all(db)
     .await?
@@ -104,6 +122,9 @@ pub(super) async fn next_sessions(
          set session_version = o.session_version + 1, stripe_session_id = null, checkout_url = null
          from held, unnest($1::uuid[], $2::int[]) n (id, version)
          where o.id = held.id and o.id = n.id and o.session_version = n.version and o.phase = 'pending'
+           and not exists (
+               select from berth.checkout_sessions s where s.order_id = o.id and s.state = 'open'
+           )
          returning o.id",
         &steps.iter().map(|(_, (order, _))| order.0).collect::<Vec<_>>(),
         &steps.iter().map(|(_, (_, version))| *version).collect::<Vec<_>>(),
@@ -140,7 +161,7 @@ pub(super) async fn insert(
             order.created_at.to_sqlx(),
             order.expires_at.to_sqlx(),
             order.idempotency.as_ref().map(|i| i.key.clone()),
-            order.idempotency.as_ref().map(|i| i.request_hash.to_vec()),
+            order.idempotency.as_ref().map(|i| i.request_hash).or(terms.request_hash).map(Vec::from),
             terms.coupon.as_ref().map(|(id, _)| id.0),
             terms.coupon.as_ref().map(|(_, code)| code.clone()),
             terms.cart_version,

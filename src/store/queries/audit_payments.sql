@@ -4,12 +4,16 @@ select 'order ' || berth.show_id('ord_', o.id) || ' is ' || o.phase || ' at ' ||
 from berth.orders o
 where (
         o.paid_at is not null and o.total > 0
-        and not exists (
-            select from berth.payments p
-            where p.order_id = o.id and p.state = 'succeeded' and p.amount = o.total and p.currency = o.currency
+        and (
+            1 <> (select count(*) from berth.payments p where p.order_id = o.id and p.state = 'succeeded')
+            or not exists (
+                select from berth.payments p
+                where p.order_id = o.id and p.state = 'succeeded' and p.amount = o.total and p.currency = o.currency
+            )
         )
     )
-    or (o.paid_at is null and exists (
+    -- What came for a held order is known before it is decided on.
+    or (o.paid_at is null and o.phase <> 'held' and exists (
         select from berth.payments p where p.order_id = o.id and p.state = 'succeeded'
     ))
 limit $1

@@ -7,7 +7,7 @@ where o.coupon_id is not null
       r.order_id is null
       or r.coupon_id <> o.coupon_id
       or (r.state = 'committed') <> (o.paid_at is not null)
-      or r.state = 'reserved' and o.phase in ('failed', 'cancelled')
+      or r.state = 'reserved' and o.phase in ('failed', 'cancelled', 'rejected', 'withdrawn')
   )
 union all
 select 'order ' || berth.show_id('ord_', o.id) || ' has no coupon, and a redemption that is ' || r.state

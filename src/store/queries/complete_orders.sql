@@ -11,6 +11,6 @@ with complete as (
       )
     returning o.id, o.version, o.completed_at
 )
-insert into berth.order_history (order_id, version, from_phase, to_phase, reason, at)
-select id, version, 'processing', 'completed', 'all accounts active', completed_at
+insert into berth.order_history (order_id, version, from_phase, to_phase, reason, actor, at)
+select id, version, 'processing', 'completed', 'all accounts active', 'berth', completed_at
 from complete

@@ -10,6 +10,6 @@ with made as (
     on conflict do nothing
     returning id, version, created_at
 )
-insert into berth.order_history (order_id, version, from_phase, to_phase, reason, at)
-select id, version, null, 'pending', 'agreed', created_at
+insert into berth.order_history (order_id, version, from_phase, to_phase, reason, actor, at)
+select id, version, null, 'pending', 'agreed', 'customer', created_at
 from made

@@ -17,6 +17,11 @@ learnt as (
           select from berth.checkout_sessions s
           where s.order_id = n.order_id and s.version = n.version and s.id <> n.id
       )
+      -- Another page can be paid: this one must not be shown, and whoever opened it sees that it is not the order's.
+      and not exists (
+          select from berth.checkout_sessions s
+          where s.order_id = n.order_id and s.state = 'open' and n.state = 'open' and s.id <> n.id
+      )
     order by n.id
     on conflict (id) do update
     set state = case

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod ask;
+pub(crate) mod cart;
 mod check;
 pub(crate) mod cutter;
 pub(crate) mod events;
@@ -13,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod purchase;
 pub(crate) mod raw;
 pub(crate) mod shop;
+pub(crate) mod sse;
 mod stack;
 
 pub(crate) use panel::WatchedPanel;

@@ -1,0 +1,133 @@
+//! What Stripe is asked for an order: its customer, and the session of the order's page.
+
+use berth_jobs::ids::OrderId;
+use sha2::{Digest, Sha256};
+
+use super::{
+    super::problem::Problem,
+    page::{internal, kept, of_stripe},
+};
+use crate::{
+    app::App,
+    effects::{CustomerContact, Effects, Fact},
+    error::chain,
+    gateways::stripe::{
+        Amount, CheckoutLine, CheckoutSession, CheckoutStatus, Doubt, GatewayError, IdempotencyKey, Metadata,
+        NewCheckoutSession, NewCustomer, Stripe,
+    },
+    store::orders::Order,
+};
+
+/// What Stripe calls a key that was used with other parameters.
+const OTHER_PARAMETERS: &str = "idempotency_error";
+/// What Stripe remembers of a key for a day, so that asking again is of no use.
+const REMEMBERED_FAILURE: u16 = 500;
+const ORDER: &str = "order_id";
+const VERSION: &str = "session_version";
+
+/// The session of the order's page, and the version that it is of. Its key is the order's and the version's.
+///
+/// A key that Stripe has answered with a failure, or took for other parameters (as when the address to return to was
+/// changed in between), may have opened a page all the same: it is looked for. Where there is none, the next version has
+/// a key of its own.
+pub(super) async fn session(app: &App, stripe: &Stripe, order: &Order) -> Result<(CheckoutSession, i32), Problem> {
+    let order_id = order.state.id;
+    let version = order.session_version;
+    let new = session_for(app, order, version, customer(app, stripe, order).await?)?;
+    match stripe.create_checkout_session(&key_of(order, version)?, &new).await {
+        Ok(session) => return Ok((session, version)),
+        Err(error) if is_spent(&error) => tracing::warn!(%order_id, error = chain(&error), "a key of a page is spent"),
+        Err(error) => return Err(of_stripe(order_id, &error)),
+    }
+    if let Some(session) = unheard(stripe, order, version, &new.customer).await? {
+        return Ok((session, version));
+    }
+    app.committer.write(Effects::none().next_session(order_id, version)).await.map_err(|_| kept(order_id))?;
+    let next = version.saturating_add(1);
+    let new = NewCheckoutSession { metadata: metadata(order, next), ..new };
+    let session = stripe.create_checkout_session(&key_of(order, next)?, &new).await;
+    Ok((session.map_err(|error| of_stripe(order_id, &error))?, next))
+}
+
+/// Whether Stripe will answer nothing else to this key.
+fn is_spent(error: &GatewayError) -> bool {
+    match error {
+        GatewayError::Refused { code, .. } => code.as_deref() == Some(OTHER_PARAMETERS),
+        GatewayError::InDoubt { doubt: Doubt::ServerError { status }, .. } => *status == REMEMBERED_FAILURE,
+        GatewayError::InDoubt { .. }
+        | GatewayError::Declined { .. }
+        | GatewayError::RateLimited { .. }
+        | GatewayError::Transient { .. } => false,
+    }
+}
+
+/// The page of this version that was opened without our hearing of it.
+async fn unheard(
+    stripe: &Stripe,
+    order: &Order,
+    version: i32,
+    customer: &str,
+) -> Result<Option<CheckoutSession>, Problem> {
+    let sessions = stripe.newest_sessions(customer).await.map_err(|error| of_stripe(order.state.id, &error))?;
+    let wanted = metadata(order, version);
+    let is_it = |session: &CheckoutSession| {
+        session.status == Some(CheckoutStatus::Open)
+            && [ORDER, VERSION].iter().all(|name| session.metadata.get(*name) == wanted.get(*name))
+    };
+    Ok(sessions.into_iter().find(is_it))
+}
+
+fn key_of(order: &Order, version: i32) -> Result<IdempotencyKey, Problem> {
+    IdempotencyKey::new(&format!("berth:checkout:{}:{version}", order.state.id)).map_err(|error| internal(&error))
+}
+
+fn metadata(order: &Order, version: i32) -> Metadata {
+    Metadata::from([(ORDER.to_owned(), order.state.id.to_string()), (VERSION.to_owned(), version.to_string())])
+}
+
+fn session_for(app: &App, order: &Order, version: i32, customer: String) -> Result<NewCheckoutSession, Problem> {
+    let mut lines: Vec<CheckoutLine> = Vec::new();
+    for item in order.items.iter().filter(|item| !item.total.is_zero()) {
+        let minor = item.total.to_minor().map_err(|error| internal(&error))?;
+        let unit_price = Amount::new(minor, item.total.currency().code());
+        match lines.iter_mut().find(|line| line.name == item.name && line.unit_price == unit_price) {
+            Some(line) => line.quantity += 1,
+            None => lines.push(CheckoutLine { name: item.name.clone(), description: None, unit_price, quantity: 1 }),
+        }
+    }
+    Ok(NewCheckoutSession {
+        customer,
+        lines,
+        client_reference_id: order.state.id.to_string(),
+        metadata: metadata(order, version),
+        success_url: app.config.success_url().unwrap_or_else(|| app.shop.url.clone()),
+        cancel_url: app.config.cancel_url().unwrap_or_else(|| app.shop.url.clone()),
+        expires_at: order.expires_at,
+    })
+}
+
+async fn customer(app: &App, stripe: &Stripe, order: &Order) -> Result<String, Problem> {
+    let contact: &CustomerContact = &order.customer;
+    let order_id: OrderId = order.state.id;
+    if let Some(known) = app.store.stripe_customer_id(contact.id).await.map_err(|_| kept(order_id))? {
+        return Ok(known);
+    }
+    // The address is part of the key: under one key Stripe takes one set of parameters only.
+    let parameters = Sha256::digest(format!("{}\n{}", contact.email, contact.name.as_deref().unwrap_or_default()));
+    let key = IdempotencyKey::new(&format!("berth:customer:{}:{}", contact.id, hex::encode(&parameters[..8])))
+        .map_err(|error| internal(&error))?;
+    let new = NewCustomer {
+        email: contact.email.clone(),
+        name: contact.name.clone(),
+        metadata: Metadata::from([("customer_id".to_owned(), contact.id.to_string())]),
+    };
+    let made = stripe.ensure_customer(&key, &new).await.map_err(|error| of_stripe(order_id, &error))?;
+    let known = Fact::CustomerKnown { customer_id: contact.id, stripe_customer_id: made.id.clone() };
+    if let Err(error) = app.committer.write(known.into()).await {
+        tracing::warn!(customer = %contact.id, error = chain(&error), "Stripe's id of a customer could not be stored");
+        return Err(kept(order_id));
+    }
+    // Somebody else may have been first: one customer has one id.
+    let stored = app.store.stripe_customer_id(contact.id).await.map_err(|_| kept(order_id))?;
+    Ok(stored.unwrap_or(made.id))
+}
