@@ -4,7 +4,7 @@ mod page;
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::PathRejection},
+    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -18,6 +18,7 @@ use super::{
     auth::Authenticated,
     me::AddressJson,
     orders::{may_see, of_store},
+    path_id::PathId,
     problem::{Problem, ProblemJson, Refuses},
 };
 use crate::{
@@ -160,11 +161,9 @@ struct TaxJson {
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    path: Result<Path<String>, PathRejection>,
+    PathId(id): PathId<OrderId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id: Option<OrderId> = path.ok().and_then(|Path(id)| id.parse().ok());
-    let id = id.ok_or_else(Problem::not_found)?;
     let order = app.store.order(id).await.map_err(of_store)?;
     if !may_see(&customer, order.customer.id) {
         return Err(Problem::not_found());
