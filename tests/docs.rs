@@ -1,8 +1,16 @@
-//! Keeps the README true: its tables are the program's, and the commands that it shows are there.
+//! Keeps what is told true: the README's tables are the program's, the commands that it shows are there, and every problem
+//! type is documented.
 //!
 //! Tables stand between `<!-- flow:begin -->` and `<!-- flow:end -->`, and between `jobs:begin` and `jobs:end`; their
 //! rows may stand in any order. A cell may be in backticks; of a link its target counts.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed, and says where")]
+
+#[path = "docs/problems.rs"]
+mod problems;
+#[path = "architecture/source.rs"]
+#[expect(dead_code, reason = "the rest is for tests/architecture.rs")]
+mod source;
 #[path = "architecture/tables.rs"]
 mod tables;
 

@@ -7,6 +7,7 @@ mod dev;
 mod doctor;
 mod enqueue;
 mod jobs;
+mod openapi;
 mod output;
 mod process;
 mod settings;
@@ -116,6 +117,9 @@ enum Command {
     #[command(before_help = "Examples:\n  berth catalogue check\n  berth catalogue check my-catalogue.toml\n")]
     #[command(subcommand)]
     Catalogue(catalogue::CatalogueCommand),
+    /// Print the API's description (OpenAPI 3.1), as /openapi.json serves it: to generate clients from.
+    #[command(before_help = "Examples:\n  berth openapi      into a file: berth openapi > openapi.json\n")]
+    Openapi,
     /// Stand in for Stripe on this machine.
     #[command(hide = true)]
     StripeSim(stripe_sim::Args),
@@ -149,6 +153,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,
         Command::Config(command) => config::run(file, command),
         Command::Catalogue(command) => catalogue::run(file, command),
+        Command::Openapi => openapi::run(),
         Command::StripeSim(args) => stripe_sim::run(args).await,
     }
 }

@@ -13,5 +13,6 @@ pub mod order;
 pub mod percent;
 pub mod period;
 pub mod pricing;
+pub mod profile;
 pub mod tax;
 pub mod username;

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,8 @@ use super::{
     auth::Authenticated,
     orders::{may_see, of_store},
     paging::{Listed, PageQuery},
-    problem::Problem,
+    path_id::PathId,
+    problem::{Problem, ProblemJson, Refuses},
 };
 use crate::{
     app::App,
@@ -107,10 +108,15 @@ pub struct RevealedPassword {
 }
 
 /// Lists your hosting accounts in every state, the newest first.
-#[utoipa::path(get, path = "/v1/hosting", tag = "hosting", params(PageQuery), security(("bearer" = [])), responses(
-    (status = 200, description = "A page of accounts.", body = Listed<AccountJson>),
-    (status = 401, description = "Sign in."),
-))]
+#[utoipa::path(get, path = "/v1/hosting", tag = "hosting", operation_id = "list_hosting", params(PageQuery),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "A page of accounts.", body = Listed<AccountJson>),
+        (status = 400, description = "A parameter is not right.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
+    ),
+)]
 pub async fn list(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
@@ -140,19 +146,20 @@ fn phases_of(status: Option<&str>) -> Result<Vec<String>, Problem> {
 }
 
 /// Shows one of your hosting accounts, with its timeline.
-#[utoipa::path(get, path = "/v1/hosting/{id}", tag = "hosting", security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/hosting/{id}", tag = "hosting", operation_id = "show_hosting", security(("bearer" = [])),
     params(("id" = String, Path, description = "`acc_…`")),
     responses(
         (status = 200, description = "The account.", body = AccountJson),
-        (status = 404, description = "You have no such account."),
+        (status = 404, description = "You have no such account.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    Path(id): Path<String>,
+    PathId(id): PathId<AccountId>,
 ) -> Result<Json<AccountJson>, Problem> {
-    let id: AccountId = id.parse().map_err(|_| Problem::not_found())?;
     let account = app.store.account(id).await.map_err(of_store)?;
     if !may_see(&customer, account.customer.id) {
         return Err(Problem::not_found());
@@ -162,20 +169,22 @@ pub async fn show(
 }
 
 /// Reveals the account's first password, once: after this it is kept nowhere. Only its owner may ask.
-#[utoipa::path(post, path = "/v1/hosting/{id}/reveal", tag = "hosting", security(("bearer" = [])),
+#[utoipa::path(post, path = "/v1/hosting/{id}/reveal", tag = "hosting", operation_id = "reveal_password", security(("bearer" = [])),
     params(("id" = String, Path, description = "`acc_…`")),
     responses(
         (status = 200, description = "The password. Note it down now.", body = RevealedPassword),
-        (status = 404, description = "You have no such account."),
-        (status = 409, description = "It was revealed before, or the account is not active yet."),
+        (status = 404, description = "You have no such account.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        (status = 409, description = "It was revealed before, or the account is not active yet.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        Refuses,
     ),
 )]
 pub async fn reveal(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    Path(id): Path<String>,
+    PathId(id): PathId<AccountId>,
 ) -> Result<Response, Problem> {
-    let id: AccountId = id.parse().map_err(|_| Problem::not_found())?;
     let account = app.store.account(id).await.map_err(of_store)?;
     if customer.id != account.customer.id {
         return Err(Problem::not_found());

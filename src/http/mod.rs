@@ -1,5 +1,6 @@
 //! The HTTP side: routes, authentication, problem details.
 
+mod accept;
 pub mod auth;
 mod basket;
 pub mod cart;
@@ -10,12 +11,16 @@ pub mod coupons;
 pub mod health;
 pub mod hosting;
 mod if_match;
+pub mod invoices;
+pub mod me;
 pub mod orders;
+mod pages;
 mod paging;
 mod path_id;
 pub mod plans;
 pub mod problem;
 mod reason;
+mod reference;
 mod request_id;
 mod segments;
 mod server;
@@ -109,7 +114,7 @@ impl FromRef<HttpState> for Feed {
     info(
         title = "Berth",
         description = "Sells hosting, and keeps what was sold running. Amounts are decimal texts beside a currency; \
-                       errors are problem details (RFC 9457); lists page by `starting_after`."
+                       errors are problem details (RFC 9457), whose types /docs lists; lists page by `starting_after`."
     ),
     components(schemas(ProblemJson, cart::CartJson, coupons::CouponJson)),
     modifiers(&Bearer)
@@ -123,6 +128,45 @@ impl Modify for Bearer {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         openapi.components.get_or_insert_default().add_security_scheme("bearer", scheme);
     }
+}
+
+/// The routes that the description tells of.
+fn api() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(plans::list))
+        .routes(routes!(cart::show, cart::clear))
+        .routes(routes!(cart::add))
+        .routes(routes!(cart::change, cart::remove))
+        .routes(routes!(cart::apply_coupon, cart::remove_coupon))
+        .routes(routes!(cart::choose_currency))
+        .routes(routes!(cart::staff::show))
+        .routes(routes!(cart::staff::give_price, cart::staff::take_price_back))
+        .routes(routes!(coupons::list, coupons::create))
+        .routes(routes!(coupons::show, coupons::change))
+        .routes(routes!(coupons::end))
+        .routes(routes!(checkout::create))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(invoices::show))
+        .routes(routes!(orders::cancel::cancel))
+        .routes(routes!(orders::review::approve))
+        .routes(routes!(orders::review::reject))
+        .routes(routes!(orders::events::ticket))
+        .routes(routes!(orders::events::listen))
+        .routes(routes!(hosting::list))
+        .routes(routes!(hosting::show))
+        .routes(routes!(hosting::reveal))
+        .routes(routes!(me::show, me::replace, me::delete))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .routes(routes!(stripe::receive))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// What `/openapi.json` says.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
 }
 
 /// Every route, and what answers besides: `extra` routes of development, and the hosted sites by their host. Once the process
@@ -139,36 +183,10 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
     let coupon_checks = CouponChecks::new(&app.config.http);
     let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
-    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(plans::list))
-        .routes(routes!(cart::show, cart::clear))
-        .routes(routes!(cart::add))
-        .routes(routes!(cart::change, cart::remove))
-        .routes(routes!(cart::apply_coupon, cart::remove_coupon))
-        .routes(routes!(cart::choose_currency))
-        .routes(routes!(cart::staff::show))
-        .routes(routes!(cart::staff::give_price, cart::staff::take_price_back))
-        .routes(routes!(coupons::list, coupons::create))
-        .routes(routes!(coupons::show, coupons::change))
-        .routes(routes!(coupons::end))
-        .routes(routes!(checkout::create))
-        .routes(routes!(orders::list))
-        .routes(routes!(orders::show))
-        .routes(routes!(orders::cancel::cancel))
-        .routes(routes!(orders::review::approve))
-        .routes(routes!(orders::review::reject))
-        .routes(routes!(orders::events::ticket))
-        .routes(routes!(orders::events::listen))
-        .routes(routes!(hosting::list))
-        .routes(routes!(hosting::show))
-        .routes(routes!(hosting::reveal))
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
-        .routes(routes!(stripe::receive))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .split_for_parts();
+    let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api
+        .route("/docs", get(reference::show))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

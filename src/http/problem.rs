@@ -2,6 +2,7 @@
 
 mod answers;
 mod api_json;
+mod types;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 pub use answers::ProblemJson;
 pub(super) use answers::{Refuses, RefusesBody, RefusesStaff};
 pub use api_json::ApiJson;
+pub use types::{ProblemType, TYPES};
 
 /// What every `type` begins with; a slug follows.
 pub const TYPE_BASE: &str = "https://berth.dev/problems/";
@@ -99,6 +101,21 @@ impl Problem {
     #[must_use]
     pub fn conflict(slug: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, slug, "This does not fit the present state", detail)
+    }
+
+    /// 406.
+    #[must_use]
+    pub fn not_acceptable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "There is no such representation", detail)
+    }
+
+    /// 410: whoever asks was deleted, at their own wish. Their orders and invoices can still be read.
+    #[must_use]
+    pub fn customer_deleted() -> Self {
+        const DETAIL: &str = "You have deleted yourself here: nothing can be changed or bought as this customer any more. \
+                              Sign up again to buy.";
+
+        Self::new(StatusCode::GONE, "customer-deleted", "This customer was deleted", DETAIL)
     }
 
     /// 413.
@@ -255,6 +272,8 @@ mod tests {
             (404, Problem::not_found()),
             (405, Problem::method_not_allowed()),
             (409, Problem::conflict("in-flight", "x")),
+            (410, Problem::customer_deleted()),
+            (406, Problem::not_acceptable("x")),
             (413, Problem::payload_too_large()),
             (415, Problem::unsupported_media_type()),
             (422, Problem::unprocessable("no", "x")),

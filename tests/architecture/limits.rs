@@ -153,7 +153,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("stripe_shared", &["src/gateways/stripe/"]),
     ("stripe_types", &["src/gateways/stripe/"]),
     ("lettre", &["src/gateways/smtp", "src/config/"]),
-    ("minijinja", &["src/mail/", "src/dev/"]),
+    ("minijinja", &["src/mail/", "src/dev/", "src/http/pages.rs"]),
     ("mrml", &["src/mail/"]),
     ("chacha20poly1305", &["src/secrets"]),
     ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),

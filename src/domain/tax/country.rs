@@ -1,5 +1,7 @@
 //! A country, as ISO 3166-1 names it in two letters.
 
+mod names;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,14 @@ pub struct Country([char; 2]);
 pub struct UnknownCountry(String);
 
 impl Country {
+    /// What it is called in English; nothing where the letters are no country's.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let code = self.to_string();
+        let at = names::NAMES.binary_search_by_key(&code.as_str(), |(known, _)| known).ok()?;
+        names::NAMES.get(at).map(|(_, name)| *name)
+    }
+
     /// Whether it belongs to the European Union.
     #[must_use]
     pub fn is_in_eu(self) -> bool {

@@ -197,3 +197,13 @@ fn contradicting_rules_are_refused() {
     );
     assert_eq!(TaxRules::new(false, None, &rates[..1]), Err(InvalidTaxRules::NoSeller));
 }
+
+#[test]
+fn countries_are_called_by_their_names_and_other_letters_by_none() {
+    for (code, name) in [("AD", "Andorra"), ("de", "Germany"), ("GB", "United Kingdom"), ("ZW", "Zimbabwe")] {
+        assert_eq!(country(code).name(), Some(name));
+    }
+    for code in ["AA", "EL", "UK", "XX", "ZZ"] {
+        assert_eq!(country(code).name(), None, "{code}");
+    }
+}

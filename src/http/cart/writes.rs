@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use berth_jobs::ids::{CartItemId, CustomerId};
 
 use super::{
@@ -153,12 +152,7 @@ pub(in crate::http) fn of_commit(error: &CommitError) -> Problem {
             "cart-full",
             format!("A cart holds at most {MOST_CART_LINES} items, each at most {MOST_OF_A_LINE} times."),
         ),
-        Why::CustomerDeleted => Problem::new(
-            StatusCode::GONE,
-            "customer-deleted",
-            "This customer was deleted",
-            "You have deleted yourself here: nothing can be changed or bought as this customer any more. Sign up again to buy.",
-        ),
+        Why::CustomerDeleted => Problem::customer_deleted(),
         Why::CodeTaken => {
             Problem::conflict("code-taken", "Another coupon has this code: change that one, or take another.")
         }
