@@ -66,13 +66,13 @@ pub struct CheckoutAnswer {
     request_body = CheckoutRequest,
     responses(
         (status = 201, description = "The order.", body = CheckoutAnswer),
-        (status = 403, description = "`customer-deleted`: the account was deleted.", body = ProblemJson,
-            content_type = "application/problem+json"),
         (status = 409, description = "`cart-changed`: the cart is not at `cart_version`. `idempotency-in-flight`: the key \
                                       is being worked on. `idempotency-key-spent`: its order can no longer be paid, take \
                                       a new key. `order-being-paid`: the cart's earlier order has just been paid. \
                                       `checkout-replaced`: a newer checkout of the cart has taken this one's place.",
             body = ProblemJson, content_type = "application/problem+json"),
+        (status = 410, description = "`customer-deleted`: you have deleted yourself.", body = ProblemJson,
+            content_type = "application/problem+json"),
         (status = 422, description = "It cannot be sold as asked: `cart-empty`, `address-required`, `no-email`, \
                                       `idempotency-key-reused`, or what is the matter with a line, the coupon or the \
                                       total.",

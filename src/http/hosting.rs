@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use super::{
     orders::{may_see, of_store},
     paging::{Listed, PageQuery},
     problem::{Problem, ProblemJson, Refuses},
+    segments::Segments,
 };
 use crate::{
     app::App,
@@ -157,9 +158,8 @@ fn phases_of(status: Option<&str>) -> Result<Vec<String>, Problem> {
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segments(id): Segments<AccountId>,
 ) -> Result<Json<AccountJson>, Problem> {
-    let id: AccountId = id.parse().map_err(|_| Problem::not_found())?;
     let account = app.store.account(id).await.map_err(of_store)?;
     if !may_see(&customer, account.customer.id) {
         return Err(Problem::not_found());
@@ -183,9 +183,8 @@ pub async fn show(
 pub async fn reveal(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segments(id): Segments<AccountId>,
 ) -> Result<Response, Problem> {
-    let id: AccountId = id.parse().map_err(|_| Problem::not_found())?;
     let account = app.store.account(id).await.map_err(of_store)?;
     if customer.id != account.customer.id {
         return Err(Problem::not_found());

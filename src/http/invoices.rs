@@ -4,7 +4,7 @@ mod page;
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::PathRejection},
+    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -19,6 +19,7 @@ use super::{
     me::AddressJson,
     orders::{may_see, of_store},
     problem::{Problem, ProblemJson, Refuses},
+    segments::Segments,
 };
 use crate::{
     app::App,
@@ -160,11 +161,9 @@ struct TaxJson {
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    path: Result<Path<String>, PathRejection>,
+    Segments(id): Segments<OrderId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id: Option<OrderId> = path.ok().and_then(|Path(id)| id.parse().ok());
-    let id = id.ok_or_else(Problem::not_found)?;
     let order = app.store.order(id).await.map_err(of_store)?;
     if !may_see(&customer, order.customer.id) {
         return Err(Problem::not_found());

@@ -146,12 +146,12 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(checkout::create))
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
+        .routes(routes!(invoices::show))
         .routes(routes!(orders::cancel::cancel))
         .routes(routes!(orders::review::approve))
         .routes(routes!(orders::review::reject))
         .routes(routes!(orders::events::ticket))
         .routes(routes!(orders::events::listen))
-        .routes(routes!(invoices::show))
         .routes(routes!(hosting::list))
         .routes(routes!(hosting::show))
         .routes(routes!(hosting::reveal))
@@ -176,11 +176,11 @@ pub fn description() -> utoipa::openapi::OpenApi {
 pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
     let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
-    let coupon_checks = CouponChecks::new(&app.config.http);
     let feed = Feed::new(app.store.clone());
     let draining = tasks.draining.clone();
     let (of_listeners, until) = (feed.clone(), draining.clone());
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
+    let coupon_checks = CouponChecks::new(&app.config.http);
     let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
     let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();

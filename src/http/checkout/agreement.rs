@@ -196,10 +196,7 @@ fn of_refusal(refusal: &Refusal) -> Result<Option<Order>, Problem> {
         Why::CouponUsedUp | Why::CouponUsedUpByCustomer => {
             Err(Problem::unprocessable("coupon-used-up", CouponRefusal::UsedUp.to_string()))
         }
-        Why::CustomerDeleted => {
-            let detail = "This account was deleted: nothing can be bought with it any more.";
-            Err(Problem::new(axum::http::StatusCode::FORBIDDEN, "customer-deleted", "You may not do this", detail))
-        }
+        Why::CustomerDeleted => Err(Problem::customer_deleted()),
         Why::CartFull | Why::CodeTaken | Why::LimitBelowUses | Why::CustomerBusy => Err(page::internal(refusal)),
     }
 }

@@ -19,6 +19,11 @@ const fn problem(slug: &'static str, statuses: &'static [u16], meaning: &'static
 pub const TYPES: &[ProblemType] = &[
     problem("addon-not-sold", &[422], "The service has no such add-on. See `GET /v1/plans` for those that it has."),
     problem(
+        "address-required",
+        &[422],
+        "Which tax is due depends on where you live. Say so with `PUT /v1/me`, then check out again.",
+    ),
+    problem(
         "bad-signature",
         &[400],
         "Stripe's signature is missing, wrong or too old. Check `stripe.webhook_secrets`.",
@@ -29,17 +34,22 @@ pub const TYPES: &[ProblemType] = &[
         "The amounts cannot be calculated with, as when they are too large. Buy less at a time.",
     ),
     problem(
-        "cannot-be-sold",
-        &[422],
-        "What is asked for cannot be sold so; `detail` says why. Ask for what the catalogue lists.",
+        "cart-changed",
+        &[409, 412],
+        "The cart is not at the version that you named (412: by `If-Match`). Read it again, then decide anew.",
     ),
-    problem("cart-changed", &[412], "The cart is not at the version that you named. Read it again, then decide anew."),
+    problem("cart-empty", &[422], "There is nothing in the cart. Put something into it, or send `items`."),
     problem(
         "cart-full",
         &[422],
         "The cart, or one of its items, holds as much as it can. Check out what is there first.",
     ),
     problem("changed-meanwhile", &[409], "Somebody else was faster. Read it again, then decide anew."),
+    problem(
+        "checkout-replaced",
+        &[409],
+        "A newer checkout of the same cart has taken this one's place: go on with that; `order_id` names it.",
+    ),
     problem("code-taken", &[409], "Another coupon has this code. Change that one, or take another code."),
     problem(
         "configuration-invalid",
@@ -94,9 +104,19 @@ pub const TYPES: &[ProblemType] = &[
     ),
     problem("forbidden", &[403], "You may not do this; `detail` says who may."),
     problem(
+        "idempotency-in-flight",
+        &[409],
+        "Another request under this `Idempotency-Key` is being worked on. Wait a moment, then ask again.",
+    ),
+    problem(
         "idempotency-key-reused",
         &[422],
         "The `Idempotency-Key` was used for another request. Take a new key for a new request.",
+    ),
+    problem(
+        "idempotency-key-spent",
+        &[409],
+        "The order of this `Idempotency-Key` can no longer be paid. Take a new key to buy again.",
     ),
     problem("internal", &[500], "Our fault. Try again; if it stays, tell support the `request_id`."),
     problem("invalid-body", &[400], "The body is not what the route takes: `detail`, and often `field`, say where."),
@@ -130,11 +150,16 @@ pub const TYPES: &[ProblemType] = &[
     ),
     problem("nothing-to-buy", &[422], "There is nothing to buy. Put something into the cart."),
     problem(
+        "order-being-paid",
+        &[409],
+        "The earlier order of this cart, `order_id`, has just been paid. Look at it and at the cart before you buy again.",
+    ),
+    problem(
         "order-not-cancellable",
         &[409],
-        "The order is paid, or its payment is on its way; `order_status` says how it stands. Ask support for a refund.",
+        "The order is paid, or has ended already; `order_status` says how it stands.",
     ),
-    problem("order-not-held", &[409], "Only an order that is held can be approved or rejected. Read it again."),
+    problem("order-not-held", &[409], "The order waits for nobody's decision; `order_phase` says how it stands."),
     problem(
         "paid-amount-differs",
         &[409],
@@ -163,7 +188,7 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "The service cannot be bought so many times at once; `detail` says how many are allowed.",
     ),
-    problem("reason-required", &[422], "Staff says why it cancels a customer's order. Send a `reason`."),
+    problem("reason-required", &[422], "Staff says why: send a `reason`."),
     problem(
         "service-not-sold",
         &[422],

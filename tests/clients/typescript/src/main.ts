@@ -74,14 +74,14 @@ async function fillCart(service_id: string): Promise<Schemas["CartJson"]> {
   return changed;
 }
 
-async function checkOut(service_id: string): Promise<Schemas["CheckoutAnswer"]> {
-  const items = [{ service_id, quantity: 1 }];
+async function checkOut(cart: Schemas["CartJson"]): Promise<Schemas["CheckoutAnswer"]> {
   const header = { "Idempotency-Key": randomUUID() };
-  const agreed = must("a checkout", await berth.POST("/v1/checkout", { params: { header }, body: { items } }));
-  const again = must("the same one", await berth.POST("/v1/checkout", { params: { header }, body: { items } }));
-  assert.equal(again.order_id, agreed.order_id);
+  const body = { cart_version: cart.version };
+  const agreed = must("a checkout", await berth.POST("/v1/checkout", { params: { header }, body }));
+  const again = must("the same one", await berth.POST("/v1/checkout", { params: { header }, body }));
+  assert.deepEqual([again.order_id, agreed.status], [agreed.order_id, "pending"]);
   const unknown = await berth.POST("/v1/checkout", { body: { items: [{ service_id: "nothing-of-the-kind" }] } });
-  assert.ok(refused("what is not sold", unknown));
+  assert.equal(refused("what is not sold", unknown), "service-not-sold");
   return agreed;
 }
 
@@ -129,11 +129,12 @@ async function lookAtTheInvoice(order: Schemas["OrderJson"]): Promise<void> {
 await introduceMyself();
 const plan = await choosePlan();
 const cart = await fillCart(plan.service_id);
-const agreed = await checkOut(plan.service_id);
+const agreed = await checkOut(cart);
 assert.ok(agreed.checkout_url, "there is something to pay");
 await pay(agreed.checkout_url);
 const order = await untilCompleted(agreed.order_id);
 assert.equal(order.total, cart.total);
+assert.deepEqual(must("my cart", await berth.GET("/v1/cart")).items, []);
 await lookAtWhatIBought(order);
 await lookAtTheInvoice(order);
 assert.equal(refused("to be forgotten", await berth.DELETE("/v1/me")), "customer-busy");
