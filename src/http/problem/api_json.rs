@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::Problem;
+use super::{Problem, objects::OfObjects};
 
 /// axum's `Json`, whose refusals are problems that name the field: member `field`, as in `items[0].quantity`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +20,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = <Json<T> as FromRequest<S>>::from_request(request, state).await.map_err(Problem::from)?;
+        let read = <Json<OfObjects<T>> as FromRequest<S>>::from_request(request, state).await;
+        let Json(OfObjects(body)) = read.map_err(Problem::from)?;
         Ok(Self(body))
     }
 }
@@ -103,7 +104,7 @@ mod tests {
                 "`items[1].quantity`: invalid type: string \"two\", expected u8 at line 1 column 42",
             ),
             (r#"{"items":[{}]}"#, json!("items[0]"), "`items[0]`: missing field `quantity` at line 1 column 12"),
-            ("[]", json!(null), "invalid length 0, expected struct Cart with 1 element at line 1 column 2"),
+            ("[]", json!(null), "invalid type: sequence, expected struct Cart at line 1 column 0"),
             (r#"{"items":"#, json!("items"), "`items`: EOF while parsing a value at line 1 column 9"),
         ] {
             let problem = refused(json, text).await;
