@@ -43,7 +43,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_map(Strict(visitor))
+        self.0.deserialize_map(Fields(visitor))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
@@ -74,6 +74,21 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         self.0.deserialize_enum(name, variants, Strict(visitor))
+    }
+}
+
+/// Reads a struct, and from an object only.
+struct Fields<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Fields<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(Strict(access))
     }
 }
 
@@ -192,7 +207,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Strict(visitor))
+        self.0.struct_variant(fields, Fields(visitor))
     }
 }
 
@@ -240,9 +255,10 @@ mod tests {
             json!({ "lines": [["a"]] }),
             json!({ "lines": [], "address": ["a"] }),
             json!({ "lines": [], "kind": { "of": ["a"] } }),
+            json!({ "lines": [], "kind": { "with": ["a"] } }),
         ] {
             let error = read(bad.clone()).unwrap_err();
-            assert!(error.starts_with("invalid type: sequence, expected struct"), "{bad}: {error}");
+            assert!(error.starts_with("invalid type: sequence, expected an object"), "{bad}: {error}");
         }
     }
 
