@@ -15,6 +15,7 @@ use crate::{
         catalogue::Catalogue,
         configuration::Configuration,
         coupon::{CouponCode, CouponRefusal, Uses},
+        hostname::DomainName,
         money::{Currency, Money},
         pricing::{self, Discount, LineRequest, PricingRequest, Quote, QuotedLine},
         tax::{TaxAddress, TaxTreatment},
@@ -52,7 +53,7 @@ pub(super) struct Basket {
 
 /// A line that was wanted.
 pub(super) struct BasketLine {
-    /// As it was wanted.
+    /// As it was wanted, its domain as it is stored.
     pub(super) line: CartLine,
     /// Its place in `quote.lines`; none where it cannot be sold.
     pub(super) quoted: Option<usize>,
@@ -61,7 +62,21 @@ pub(super) struct BasketLine {
 /// A coupon that holds for the basket. What it takes off in all is `quote.discount`.
 pub(super) struct AppliedCoupon {
     pub(super) coupon: StoredCoupon,
-    pub(super) discount: Discount,
+}
+
+impl Wanted {
+    /// With domains as they are stored and compared. What is none stays as it is, and has a trouble.
+    fn spelt(&self) -> Self {
+        let spelt = |line: &CartLine| CartLine {
+            domain: line.domain.as_ref().map(|text| name_in(text).map_or_else(|| text.clone(), String::from)),
+            ..line.clone()
+        };
+        Self { currency: self.currency, lines: self.lines.iter().map(spelt).collect(), coupon: self.coupon.clone() }
+    }
+}
+
+fn name_in(domain: &str) -> Option<DomainName> {
+    domain.parse().ok()
 }
 
 impl Basket {
@@ -87,6 +102,7 @@ impl Basket {
 
 /// Prices what a customer wants.
 pub(super) async fn price(app: &App, customer: CustomerId, wanted: &Wanted) -> Result<Basket, Problem> {
+    let wanted = &wanted.spelt();
     let facts = Facts::read(&app.store, &app.catalogue, customer, wanted).await.map_err(of_store)?;
     let address = facts.profile.as_ref().and_then(tax_address);
     let shop = Shop {
@@ -97,7 +113,7 @@ pub(super) async fn price(app: &App, customer: CustomerId, wanted: &Wanted) -> R
     };
     let priced = shop.price(wanted, &facts);
     let Facts { profile, coupon: stored, .. } = facts;
-    let coupon = priced.discount.zip(stored).map(|(discount, coupon)| AppliedCoupon { coupon, discount });
+    let coupon = priced.discount.zip(stored).map(|(_, coupon)| AppliedCoupon { coupon });
     let lines = wanted.lines.iter().zip(priced.quoted).map(|(line, quoted)| BasketLine { line: line.clone(), quoted });
     Ok(Basket { quote: priced.quote, lines: lines.collect(), coupon, troubles: priced.troubles, address, profile })
 }
@@ -131,7 +147,8 @@ impl Facts {
             let Some(code) = code else { return Ok(None) };
             store.coupon_by_code(code.as_str(), Some(customer)).await
         };
-        let domains: Vec<String> = wanted.lines.iter().filter_map(|line| line.domain.clone()).collect();
+        let domains = wanted.lines.iter().filter_map(|line| name_in(line.domain.as_deref()?));
+        let domains: Vec<String> = domains.map(String::from).collect();
         let services = wanted.lines.iter().map(|line| line.service_id.as_str());
         let tried: BTreeSet<&str> =
             services.filter(|id| catalogue.service(id).is_some_and(|service| service.trial_days() > 0)).collect();
@@ -309,3 +326,6 @@ fn check_coupon(
     };
     coupon.check(now, uses, without).map(Some)
 }
+
+#[cfg(test)]
+mod tests;

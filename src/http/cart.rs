@@ -5,10 +5,7 @@ mod lines;
 pub mod staff;
 mod writes;
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use berth_jobs::ids::CartItemId;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
@@ -20,6 +17,7 @@ use super::{
     coupon_checks::CouponChecks,
     if_match::IfMatch,
     problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody},
+    segments::Segments,
 };
 use crate::{
     app::App,
@@ -169,7 +167,7 @@ pub async fn add(
 pub async fn change(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
     if_match: IfMatch,
     ApiJson(change): ApiJson<ItemChange>,
 ) -> Result<Response, Problem> {
@@ -194,7 +192,7 @@ pub async fn change(
 pub async fn remove(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
     if_match: IfMatch,
 ) -> Result<Response, Problem> {
     let wish = Wish::Remove(item_id(&id)?);

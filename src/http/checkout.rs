@@ -27,6 +27,8 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Authenticated, Customer},
+    client_address::ClientAddress,
+    coupon_checks::CouponChecks,
     problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody},
 };
 use crate::{app::App, domain::order::OrderPhase, effects::CustomerContact, store::orders::Order};
@@ -59,7 +61,7 @@ pub struct CheckoutAnswer {
 /// again unchanged it is the same order and page; changed, its old page is closed before the new one opens. Where nothing
 /// is to be paid the accounts are made at once.
 #[utoipa::path(post, path = "/v1/checkout", operation_id = "checkout", tag = "checkout", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$",
         description = "Asking again under it answers the same order, with the header `Idempotent-Replayed: true`.")),
     request_body = CheckoutRequest,
     responses(
@@ -75,6 +77,8 @@ pub struct CheckoutAnswer {
                                       `idempotency-key-reused`, or what is the matter with a line, the coupon or the \
                                       total.",
             body = ProblemJson, content_type = "application/problem+json"),
+        (status = 429, description = "Too many coupons were tried: wait as long as `Retry-After` says.",
+            body = ProblemJson, content_type = "application/problem+json"),
         RefusesBody,
         Refuses,
     ),
@@ -83,6 +87,8 @@ pub async fn create(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
     State(in_flight): State<InFlight>,
+    State(coupon_checks): State<CouponChecks>,
+    from: ClientAddress,
     headers: HeaderMap,
     ApiJson(request): ApiJson<CheckoutRequest>,
 ) -> Result<Response, Problem> {
@@ -91,7 +97,10 @@ pub async fn create(
     let request_hash = request.hash()?;
     let key = idempotency::key_of(&headers)?;
     let _entered = key.as_ref().map(|key| in_flight.enter(contact.id, key)).transpose()?;
-    let asked = Asked { contact, request, key, request_hash, client_ip: None };
+    if request.coupon().is_some() {
+        coupon_checks.count(contact.id, from)?;
+    }
+    let asked = Asked { contact, request, key, request_hash, client_ip: from.0 };
     let Agreed { order, replayed } = agreement::agree(&app, &asked).await?;
     let answer = answer(&app, order).await?;
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();

@@ -5,7 +5,7 @@ mod terms;
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -21,6 +21,7 @@ use super::{
     paging::Listed,
     problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
     reason::Reason,
+    segments::Segments,
 };
 use crate::{
     app::App,
@@ -131,7 +132,7 @@ pub async fn create(
 pub async fn show(
     AuthenticatedStaff(_staff): AuthenticatedStaff,
     State(app): State<App>,
-    Path(code): Path<String>,
+    Segments(code): Segments<String>,
 ) -> Result<Json<CouponJson>, Problem> {
     let coupon = find(&app, &code).await?;
     Ok(Json(CouponJson::of(&app, &coupon)))
@@ -156,7 +157,7 @@ pub async fn show(
 pub async fn change(
     AuthenticatedStaff(staff): AuthenticatedStaff,
     State(app): State<App>,
-    Path(code): Path<String>,
+    Segments(code): Segments<String>,
     ApiJson(patch): ApiJson<CouponPatch>,
 ) -> Result<Json<CouponJson>, Problem> {
     let coupon = find(&app, &code).await?;
@@ -186,7 +187,7 @@ pub async fn change(
 pub async fn end(
     AuthenticatedStaff(staff): AuthenticatedStaff,
     State(app): State<App>,
-    Path(code): Path<String>,
+    Segments(code): Segments<String>,
     ApiJson(ending): ApiJson<Ending>,
 ) -> Result<Json<CouponJson>, Problem> {
     let coupon = find(&app, &code).await?;

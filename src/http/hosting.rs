@@ -16,8 +16,8 @@ use super::{
     auth::Authenticated,
     orders::{may_see, of_store},
     paging::{Listed, PageQuery},
-    path_id::PathId,
     problem::{Problem, ProblemJson, Refuses},
+    segments::Segments,
 };
 use crate::{
     app::App,
@@ -158,7 +158,7 @@ fn phases_of(status: Option<&str>) -> Result<Vec<String>, Problem> {
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    PathId(id): PathId<AccountId>,
+    Segments(id): Segments<AccountId>,
 ) -> Result<Json<AccountJson>, Problem> {
     let account = app.store.account(id).await.map_err(of_store)?;
     if !may_see(&customer, account.customer.id) {
@@ -183,7 +183,7 @@ pub async fn show(
 pub async fn reveal(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    PathId(id): PathId<AccountId>,
+    Segments(id): Segments<AccountId>,
 ) -> Result<Response, Problem> {
     let account = app.store.account(id).await.map_err(of_store)?;
     if customer.id != account.customer.id {

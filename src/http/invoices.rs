@@ -18,8 +18,8 @@ use super::{
     auth::Authenticated,
     me::AddressJson,
     orders::{may_see, of_store},
-    path_id::PathId,
     problem::{Problem, ProblemJson, Refuses},
+    segments::Segments,
 };
 use crate::{
     app::App,
@@ -161,7 +161,7 @@ struct TaxJson {
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    PathId(id): PathId<OrderId>,
+    Segments(id): Segments<OrderId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let order = app.store.order(id).await.map_err(of_store)?;

@@ -16,12 +16,12 @@ pub mod me;
 pub mod orders;
 mod pages;
 mod paging;
-mod path_id;
 pub mod plans;
 pub mod problem;
 mod reason;
 mod reference;
 mod request_id;
+mod segments;
 mod server;
 pub mod sites;
 pub mod stripe;
@@ -194,6 +194,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
         Some(extra) => extra.merge(api),
         None => api,
     };
+    // The limit of time is for an answer's beginning: a stream of events goes on beyond it.
     let all = all
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(axum::middleware::from_fn(request_id::answer))

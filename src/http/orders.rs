@@ -19,8 +19,8 @@ use uuid::Uuid;
 use super::{
     auth::{Authenticated, Customer, Role},
     paging::{Listed, PageQuery},
-    path_id::PathId,
     problem::{Problem, ProblemJson, Refuses, RefusesStaff},
+    segments::Segments,
 };
 use crate::{
     app::App,
@@ -157,7 +157,7 @@ pub async fn list(
 pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    PathId(id): PathId<OrderId>,
+    Segments(id): Segments<OrderId>,
 ) -> Result<Json<OrderJson>, Problem> {
     let order = order_of(&app, &customer, id).await?;
     Ok(Json(in_detail(&app, &customer, order).await?))

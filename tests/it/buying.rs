@@ -268,13 +268,15 @@ async fn an_order_is_made_from_the_cart_that_was_read_and_its_payment_empties_no
     let (first_id, second_id) = (first.id, second.id);
 
     app.committer.write(agreeing(first).guard(Guard::Cart(customer.id, 1))).await.unwrap();
-    app.committer.write(agreeing(second).guard(Guard::Cart(customer.id, 1))).await.unwrap();
+    assert_eq!(why(app.committer.write(checkout(1)).await), Why::AlreadyThere, "a cart is sold once at a time");
     assert_eq!(why(app.committer.write(checkout(2)).await), Why::CartChanged);
-    app.committer.write(paying(&app, first_id).await).await.unwrap();
+    app.committer.write(expiring(&app, first_id).await).await.unwrap();
+    app.committer.write(agreeing(second).guard(Guard::Cart(customer.id, 1))).await.unwrap();
+    app.committer.write(paying(&app, second_id).await).await.unwrap();
     assert_eq!(stack.count("select count(*) from berth.cart_items").await, 0, "what was bought is out of the cart");
 
     app.committer.write(cart(&customer, 2, vec![CartEdit::Add(line("b", 1))])).await.unwrap();
-    app.committer.write(paying(&app, second_id).await).await.unwrap();
+    app.committer.write(paying(&app, first_id).await).await.unwrap();
     assert_eq!(stack.count("select count(*) from berth.cart_items").await, 1, "what came later stays");
     assert_eq!(stack.broken_rules().await, []);
 }
@@ -519,7 +521,7 @@ async fn the_reason_of_an_end_is_a_column_of_the_order() {
 }
 
 /// What breaks each rule, done by somebody who may do everything.
-const DAMAGE: [(&str, &str); 9] = [
+const DAMAGE: [(&str, &str); 12] = [
     ("delete from berth.invoices where sequence = 2", "every paid order has one invoice"),
     ("delete from berth.invoices where sequence = 2", "no number of an invoice is missing"),
     ("update berth.invoice_counter set last = 9", "no number of an invoice is missing"),
@@ -535,9 +537,26 @@ const DAMAGE: [(&str, &str); 9] = [
         "an order's units sum to its totals, set-up fees included",
     ),
     (
-        "insert into berth.checkout_sessions (id, order_id, version, state, opened_at)
+        "drop index berth.checkout_sessions_one_open;
+         insert into berth.checkout_sessions (id, order_id, version, state, opened_at)
          select 'cs_' || v, (select min(id::text)::uuid from berth.orders), v, 'open', now() from generate_series(1, 2) v",
         "an order has at most one open page to pay on",
+    ),
+    (
+        "insert into berth.checkout_sessions (id, order_id, version, state, opened_at)
+         select 'cs_rival', min(id::text)::uuid, 2, 'paid', now() from berth.orders",
+        "every page that was paid is one payment's",
+    ),
+    (
+        "insert into berth.payments (id, order_id, state, currency, amount, created_at)
+         select gen_random_uuid(), min(id::text)::uuid, 'surplus', 'USD', 1, now() from berth.orders",
+        "money that is not owed goes back",
+    ),
+    (
+        "drop index berth.payments_order;
+         insert into berth.payments (id, order_id, state, currency, amount, created_at)
+         select gen_random_uuid(), order_id, state, currency, amount, created_at from berth.payments limit 1",
+        "every paid order has one payment, over its total",
     ),
 ];
 

@@ -6,7 +6,12 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Running, Stack, StackOptions, ask::Answer};
+use super::support::{
+    Running, Stack, StackOptions,
+    ask::Answer,
+    purchase::{agreeing, paying},
+    shop::new_order,
+};
 
 /// A customer with a cart, in a shop without workers.
 struct World {
@@ -232,6 +237,30 @@ async fn machines_with_different_memory_and_sites_with_different_domains_are_ite
     let plain: Vec<_> =
         cart["items"].as_array().unwrap().iter().filter(|item| item["service_id"] == "shared-monthly").collect();
     assert_eq!(plain.len(), 2, "{plain:?}");
+    world.berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_at_which_an_account_lives_is_taken_and_what_was_paid_was_bought() {
+    let world = World::new().await;
+    let app = &world.berth.app;
+    let cart = world.add(json!({ "service_id": "shared-monthly", "domain": "shop.example" })).await.ok();
+    assert_eq!(cart["problems"], json!([]));
+    let mut order = new_order(app, &[("shared-monthly", 1)]);
+    order.items[0].terms.domain = Some("Shop.example".to_owned());
+    let (id, buyer) = (order.id, order.customer.id);
+    app.committer.write(agreeing(order)).await.unwrap();
+    let services = ["shared-monthly".to_owned(), "vps-monthly".to_owned()];
+    assert!(app.store.services_bought(buyer, &services).await.unwrap().is_empty(), "agreed is not bought");
+
+    app.committer.write(paying(app, id).await).await.unwrap();
+
+    assert_eq!(app.store.services_bought(buyer, &services).await.unwrap(), ["shared-monthly".to_owned()].into());
+    let cart = world.cart().await;
+    assert_eq!(cart["problems"][0]["type"], "https://berth.dev/problems/domain-taken");
+    assert_eq!((&cart["problems"][0]["item"], &cart["total"]), (&cart["items"][0]["id"], &json!("4.99")));
+    let again = json!({ "service_id": "wordpress-monthly", "domain": "SHOP.example" });
+    assert_eq!(world.add(again).await.refusal(), (422, "domain-taken"));
     world.berth.stop().await;
 }
 

@@ -67,9 +67,8 @@ async fn an_order_shows_what_was_sold_and_customers_see_nothing_that_is_for_staf
         (&shown["status"], &shown["version"], &shown["currency"]),
         (&json!("pending"), &json!(1), &json!("USD"))
     );
-    for (amount, wanted) in [("subtotal", "19.99"), ("discount", "0.00"), ("tax", "0.00"), ("total", "19.99")] {
-        assert_eq!(shown[amount], wanted, "{amount}");
-    }
+    let sums = ["subtotal", "discount", "tax", "total"].map(|sum| shown[sum].as_str().unwrap());
+    assert_eq!(sums, ["19.99", "0.00", "0.00", "19.99"]);
     assert_eq!(shown["tax_note"], "Reverse charge");
     let item = &shown["items"][0];
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What staff does to a customer's cart: looks at it, and gives a price that the catalogue does not have.
 
 use axum::{
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
 use berth_jobs::ids::{CartItemId, CustomerId};
@@ -18,6 +18,7 @@ use super::{
         orders::of_store,
         problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
         reason::Reason,
+        segments::Segments,
     },
     item_id,
     json::{self, CartAnswers, CartJson},
@@ -83,7 +84,7 @@ pub(super) struct PriceDecision {
 pub async fn show(
     AuthenticatedStaff(_staff): AuthenticatedStaff,
     State(app): State<App>,
-    Path(customer): Path<String>,
+    Segments(customer): Segments<String>,
 ) -> Result<Response, Problem> {
     let customer = contact_of(&app, &customer).await?;
     json::answer(&app, &read(&app, customer.id).await?).await
@@ -109,7 +110,7 @@ pub async fn show(
 pub async fn give_price(
     AuthenticatedStaff(staff): AuthenticatedStaff,
     State(app): State<App>,
-    Path((customer, item)): Path<(String, String)>,
+    Segments((customer, item)): Segments<(String, String)>,
     if_match: IfMatch,
     ApiJson(given): ApiJson<GivenPrice>,
 ) -> Result<Response, Problem> {
@@ -153,7 +154,7 @@ pub async fn give_price(
 pub async fn take_price_back(
     AuthenticatedStaff(staff): AuthenticatedStaff,
     State(app): State<App>,
-    Path((customer, item)): Path<(String, String)>,
+    Segments((customer, item)): Segments<(String, String)>,
     if_match: IfMatch,
     query: Result<Query<ReasonQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {

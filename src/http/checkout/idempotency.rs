@@ -53,7 +53,7 @@ pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let key = key
         .to_str()
         .ok()
-        .filter(|key| (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
+        .filter(|key| (1..=LONGEST_KEY).contains(&key.len()))
         .ok_or_else(|| Problem::invalid_request("Idempotency-Key: 1 to 255 visible ASCII characters"))?;
     Ok(Some(key.to_owned()))
 }

@@ -22,6 +22,8 @@ const PAYABLE_WHEN_SCARCE: SignedDuration = SignedDuration::from_hours(2);
 
 /// The order that the basket becomes.
 pub(super) fn new_order(now: Timestamp, asked: &Asked, cart_version: Option<i32>, basket: &Basket) -> NewOrder {
+    // As the database keeps it, so that an answer reads the same before and after.
+    let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
     let quote = &basket.quote;
     let buyer = buyer(asked, basket);
     let items = quote.units.iter().filter_map(|unit| {

@@ -42,7 +42,7 @@ pub struct NewCoupon {
     #[schema(example = "10")]
     percentage: Option<String>,
     /// For a fixed one: the amount in each currency that it can be used in.
-    #[schema(example = json!(null))]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     fixed: Option<Amounts>,
     /// From when on it can be used; at once when not given.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -61,6 +61,7 @@ pub struct NewCoupon {
     max_uses_per_customer: Option<u32>,
     /// How much must be bought of what it is for, by currency. In a currency that is not named it cannot be used, unless none is.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
     minimum_spend: Amounts,
     /// The services that it is for; none: all.
     #[serde(default)]
@@ -88,6 +89,7 @@ pub struct CouponPatch {
     /// Makes it a percentage of so much.
     percentage: Option<String>,
     /// Makes it a fixed one of these amounts.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     fixed: Option<Amounts>,
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -104,6 +106,7 @@ pub struct CouponPatch {
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000_000)]
     max_uses_per_customer: Option<Option<u32>>,
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     minimum_spend: Option<Amounts>,
     #[schema(max_items = 1000)]
     services: Option<Vec<String>>,

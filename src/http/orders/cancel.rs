@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use super::{
     super::{
         auth::{Authenticated, Customer, Role},
-        path_id::PathId,
         problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody},
         reason::Reason,
+        segments::Segments,
     },
     OrderJson, in_detail, of_store, order_of,
 };
@@ -63,7 +63,7 @@ pub struct CancelRequest {
 pub async fn cancel(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    PathId(id): PathId<OrderId>,
+    Segments(id): Segments<OrderId>,
     request: Option<ApiJson<CancelRequest>>,
 ) -> Result<Json<OrderJson>, Problem> {
     let reason = request.and_then(|ApiJson(request)| request.reason).map(String::from);

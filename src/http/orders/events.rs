@@ -25,8 +25,8 @@ use super::{
     super::{
         Draining,
         auth::{Authenticated, Authenticator},
-        path_id::PathId,
         problem::{Problem, ProblemJson, Refuses},
+        segments::Segments,
     },
     Feed,
     feed::{Full, Orders, Place},
@@ -76,7 +76,7 @@ pub struct StreamTicket {
 pub async fn ticket(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
-    PathId(id): PathId<OrderId>,
+    Segments(id): Segments<OrderId>,
 ) -> Result<Response, Problem> {
     let order = order_of(&app, &customer, id).await?;
     let unavailable = |error: &dyn std::error::Error| {
@@ -168,7 +168,7 @@ pub async fn listen(
     State(authenticator): State<Authenticator>,
     State(feed): State<Feed>,
     State(Draining(draining)): State<Draining>,
-    PathId(id): PathId<OrderId>,
+    Segments(id): Segments<OrderId>,
     query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use super::{
     super::{
         auth::{AuthenticatedStaff, Customer},
-        path_id::PathId,
         problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
         reason::Reason,
+        segments::Segments,
     },
     OrderJson, in_detail, of_store,
 };
@@ -61,7 +61,7 @@ pub struct ReviewRequest {
 pub async fn approve(
     AuthenticatedStaff(staff): AuthenticatedStaff,
     State(app): State<App>,
-    PathId(id): PathId<OrderId>,
+    Segments(id): Segments<OrderId>,
     ApiJson(request): ApiJson<ReviewRequest>,
 ) -> Result<Json<OrderJson>, Problem> {
     let (order, money) = held(&app, id).await?;
@@ -94,7 +94,7 @@ pub async fn approve(
 pub async fn reject(
     AuthenticatedStaff(staff): AuthenticatedStaff,
     State(app): State<App>,
-    PathId(id): PathId<OrderId>,
+    Segments(id): Segments<OrderId>,
     ApiJson(request): ApiJson<ReviewRequest>,
 ) -> Result<Json<OrderJson>, Problem> {
     let (order, money) = held(&app, id).await?;

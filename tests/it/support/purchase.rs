@@ -76,8 +76,10 @@ pub(crate) async fn paying(app: &App, id: OrderId) -> Effects {
             stripe_payment_intent_id: Some(format!("pi_{id}")),
             created_at: now,
         })
-        .settle_coupon(id, CouponUse::Commit)
-        .invoice(order.invoice(&app.seller, &app.catalogue, now).unwrap().unwrap());
+        .settle_coupon(id, CouponUse::Commit);
+    if let Some(invoice) = order.invoice(&app.seller, &app.catalogue, now).unwrap() {
+        effects = effects.invoice(invoice);
+    }
     for item in &order.items {
         effects = effects.account(NewAccount { id: AccountId::new(), order_item_id: item.id, created_at: now });
     }
