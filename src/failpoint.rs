@@ -98,7 +98,8 @@ mod armed {
             }
             Action::Abort => std::process::abort(),
             Action::Stop => {
-                let stopped = nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGSTOP);
+                // To this thread: another one would take it when it next runs, and this one would go on until then.
+                let stopped = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
                 tracing::warn!(?stopped, "frozen at {name}, and thawed");
             }
             Action::Panic => panic!("failpoint {name}"),
