@@ -11,6 +11,8 @@ pub const MOST_OF_A_NAME: usize = 200;
 pub const MOST_OF_A_PLACE: usize = 100;
 /// The longest postal code.
 pub const MOST_OF_A_POSTAL_CODE: usize = 20;
+/// The longest spelling of a country, spaces included.
+pub const MOST_OF_A_COUNTRY: usize = 10;
 /// The longest VAT id, spaces and points included.
 pub const MOST_OF_A_VAT_ID: usize = 40;
 
@@ -106,16 +108,16 @@ impl Reader {
             self.refuse(field, "Send one line of text, without line breaks, NULs and other control characters.");
             return None;
         }
-        let text = text.trim();
         if text.chars().count() > most {
             self.refuse(field, format!("Send at most {most} characters."));
             return None;
         }
+        let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 
     fn country(&mut self, text: Option<&str>) -> Option<Country> {
-        let text = self.line("country", text, MOST_OF_A_NAME)?;
+        let text = self.line("country", text, MOST_OF_A_COUNTRY)?;
         let country = text.parse::<Country>().ok().filter(|country| country.name().is_some());
         if country.is_none() {
             let detail = "Send the two letters by which ISO 3166-1 names the country, such as DE. The United Kingdom's \

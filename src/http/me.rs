@@ -84,14 +84,14 @@ pub struct ProfileRequest {
     company: Option<String>,
     /// ISO 3166-1 alpha-2.
     #[serde(default)]
-    #[schema(min_length = 2, max_length = 2, pattern = "^[A-Za-z]{2}$", example = "DE")]
+    #[schema(max_length = 10, pattern = r"^\s*([A-Za-z]{2})?\s*$", example = "DE")]
     country: Option<String>,
     /// Needs the country.
     #[serde(default)]
     address: Option<AddressRequest>,
     /// Of the European Union, and of the country; spaces, points and hyphens are left out.
     #[serde(default)]
-    #[schema(max_length = 40, pattern = "^[A-Za-z]{2}[A-Za-z0-9+* .-]{2,38}$", example = "DE123456789")]
+    #[schema(max_length = 40, pattern = r"^[A-Za-z0-9+*.\s-]*$", example = "DE123456789")]
     vat_id: Option<String>,
 }
 

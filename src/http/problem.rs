@@ -2,6 +2,7 @@
 
 mod answers;
 mod api_json;
+mod objects;
 mod types;
 
 use std::{borrow::Cow, time::Duration};

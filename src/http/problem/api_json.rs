@@ -1,6 +1,6 @@
 //! JSON bodies whose refusals name the field.
 
-use std::{error::Error, fmt, marker::PhantomData};
+use std::error::Error;
 
 use axum::{
     Json,
@@ -8,12 +8,9 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::de::DeserializeOwned;
 
-use super::Problem;
+use super::{Problem, objects::OfObjects};
 
 /// axum's `Json`, whose refusals are problems that name the field: member `field`, as in `items[0].quantity`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,32 +20,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let read = <Json<Object<T>> as FromRequest<S>>::from_request(request, state).await;
-        let Json(Object(body)) = read.map_err(Problem::from)?;
+        let read = <Json<OfObjects<T>> as FromRequest<S>>::from_request(request, state).await;
+        let Json(OfObjects(body)) = read.map_err(Problem::from)?;
         Ok(Self(body))
-    }
-}
-
-/// A JSON object. serde would read a struct from an array too, and one without required fields from an empty one.
-struct Object<T>(T);
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields<T>(PhantomData<T>);
-
-        impl<'de, T: DeserializeOwned> Visitor<'de> for Fields<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
-            }
-        }
-
-        deserializer.deserialize_map(Fields(PhantomData))
     }
 }
 
