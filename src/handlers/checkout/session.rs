@@ -88,7 +88,7 @@ pub(super) async fn act_on(
         }
         _ => Effects::none(),
     };
-    Ok(effects.fact(Fact::Session(news(ctx, order, session))))
+    Ok(effects.fact(Fact::Session(news(ctx, order, session, told))))
 }
 
 /// The order that Berth has opened the session for.
@@ -117,10 +117,12 @@ fn version_of(order: &Order, session: &CheckoutSession) -> i32 {
     told.unwrap_or(order.session_version)
 }
 
-fn news(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> SessionNews {
+fn news(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: Told) -> SessionNews {
     let state = match (session.payment_status, session.status) {
         (Some(CheckoutPaymentStatus::Paid), _) => SessionState::Paid,
         (_, Some(CheckoutStatus::Expired)) => SessionState::Expired,
+        // Nobody can pay on it a second time.
+        _ if told == Told::Failure => SessionState::Expired,
         _ => SessionState::Open,
     };
     SessionNews {

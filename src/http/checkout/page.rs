@@ -108,7 +108,7 @@ pub(super) async fn close(app: &App, order: OrderId, session: &str) -> Result<Cl
 /// The order exists, and what it needs of Stripe or the database cannot be had just now.
 pub(super) fn kept(order: OrderId) -> Problem {
     let detail = "The order is kept, but its payment page could not be opened or closed. Wait as long as `Retry-After` \
-                  says, then send the same request again: it goes on with that order.";
+                  says, then send the same request again: nothing is ordered twice.";
     Problem::unavailable(RETRY_AFTER).with_detail(detail).with("order_id", order.to_string())
 }
 
