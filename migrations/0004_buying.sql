@@ -122,6 +122,11 @@ alter table berth.orders
     add column hold_reason text,
     add column client_ip inet,
     add column failure text,
+    -- A renewal is for one period of one account.
+    add column renewal_of_hosting_id uuid references berth.hosting_accounts (id),
+    add column period_start timestamptz,
+    add check (is_renewal = (renewal_of_hosting_id is not null)),
+    add check (is_renewal = (period_start is not null)),
     add check ((coupon_id is null) = (coupon_code is null)),
     -- A held order that staff has refused is `rejected`, one that was given up on purpose is `withdrawn`: unlike a
     -- cancelled one, no payment told of later revives it.
@@ -129,6 +134,8 @@ alter table berth.orders
     add constraint orders_phase_check check (phase in
         ('pending', 'awaiting_payment', 'held', 'processing', 'completed', 'failed', 'cancelled', 'rejected',
          'withdrawn'));
+-- A period is renewed once.
+create unique index orders_of_period on berth.orders (renewal_of_hosting_id, period_start);
 -- A cart is sold once at a time: whoever checks it out again finds the order, or has it withdrawn for another one.
 create unique index orders_of_cart on berth.orders (customer_id) where cart_version is not null and phase = 'pending';
 

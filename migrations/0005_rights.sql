@@ -89,8 +89,8 @@ create policy own on berth.cart_items for select to authenticated using (custome
 -- The columns that the views show or compare: no password, no coupon besides one's own order's, no idempotency key,
 -- no server, no address of a client, nobody's name among the staff.
 grant select (
-    id, customer_id, phase, currency, subtotal, discount, tax, total, stripe_session_id, is_renewal, coupon_code,
-    created_at, expires_at, paid_at, completed_at
+    id, customer_id, phase, currency, subtotal, discount, tax, total, stripe_session_id, is_renewal,
+    renewal_of_hosting_id, coupon_code, created_at, expires_at, paid_at, completed_at
 ) on berth.orders to authenticated;
 grant select (
     id, order_id, position, service_id, name, service_type, plan_name, billing_cycle, price, setup_fee, discount, tax,
@@ -156,6 +156,7 @@ select
     ) as items,
     o.stripe_session_id,
     o.is_renewal,
+    berth.show_id('acc_', o.renewal_of_hosting_id) as renewal_of_hosting_id,
     o.created_at,
     o.paid_at,
     o.completed_at,

@@ -230,7 +230,7 @@ pub(crate) const ROWS: &[Row] = &[
         must: "One payment is one order's; a second payment of an order goes back",
         tests: &[
             "an_order_that_is_paid_on_two_pages_is_paid_once_and_the_other_money_goes_back",
-            "values_that_make_no_sense_are_refused_by_the_tables_themselves",
+            "a_page_and_a_payment_are_one_orders_and_a_period_is_renewed_once",
         ],
     },
     Row {
@@ -249,7 +249,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "O6",
         must: "A period of an account is renewed once",
-        tests: &["values_that_make_no_sense_are_refused_by_the_tables_themselves"],
+        tests: &["a_page_and_a_payment_are_one_orders_and_a_period_is_renewed_once"],
     },
     Row {
         id: "O7",

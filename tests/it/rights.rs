@@ -254,7 +254,7 @@ async fn every_table_has_row_level_security_and_lets_the_program_pass() {
 async fn the_views_carry_the_briefs_fields() {
     let world = World::plain().await;
     let order = "id user_id status subtotal discount tax total items created_at completed_at expires_at renewal_date \
-                 stripe_session_id";
+                 stripe_session_id is_renewal renewal_of_hosting_id";
     let hosting = "id user_id service_type plan_name status account_username control_panel_url nameservers created_at \
                    activated_at expires_at renewal_date billing_cycle auto_renew";
     let item = "id order_id hosting_account_id service_type plan_name billing_cycle price created_at";
@@ -344,7 +344,7 @@ async fn statements_that_do_harm_on_the_briefs_schema_are_refused_on_ours() {
 }
 
 /// Values that the brief's columns take, and no column of ours, whoever writes them.
-const IMPOSSIBLE: [(&str, &str); 10] = [
+const IMPOSSIBLE: [(&str, &str); 16] = [
     ("C3", "update berth.cart_items set quantity = -3"),
     ("C3", "update berth.cart_items set quantity = null"),
     ("C6", "update berth.cart_items set price_override = 0.01, override_by = null"),
@@ -355,6 +355,12 @@ const IMPOSSIBLE: [(&str, &str); 10] = [
     ("C17", "update berth.coupons set max_uses = 0"),
     ("C17", "update berth.coupons set max_uses = 1, uses = 2"),
     ("C17", "update berth.coupons set uses = null"),
+    ("O1", "update berth.orders set phase = 'anything'"),
+    ("O2", "update berth.orders set total = total + 1"),
+    ("O2", "update berth.orders set subtotal = -1, total = -1"),
+    ("O2", "update berth.order_items set total = 0.01"),
+    ("O6", "update berth.orders set is_renewal = true"),
+    ("O13", "update berth.orders set currency = null"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,6 +371,30 @@ async fn values_that_make_no_sense_are_refused_by_the_tables_themselves() {
         let refused = world.try_as("berth_app", None, write).await;
         // `check_violation` or `not_null_violation`.
         assert!(matches!(code(&refused), "23514" | "23502"), "{row}: {write}: {refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_and_a_payment_are_one_orders_and_a_period_is_renewed_once() {
+    let world = World::plain().await;
+    sqlx::raw_sql("delete from berth.payments").execute(&world.pool).await.unwrap();
+
+    for (row, write) in [
+        ("O3", "update berth.orders set stripe_session_id = 'cs_of_both'"),
+        (
+            "O3",
+            "insert into berth.payments (id, order_id, state, amount, currency, stripe_payment_intent_id, created_at)
+             select gen_random_uuid(), id, 'succeeded', 1, 'USD', 'pi_of_both', berth.now() from berth.orders",
+        ),
+        (
+            "O6",
+            "update berth.orders
+             set is_renewal = true, period_start = '2026-01-01',
+                 renewal_of_hosting_id = (select id from berth.hosting_accounts order by id limit 1)",
+        ),
+    ] {
+        let refused = world.try_as("berth_app", None, write).await;
+        assert_eq!(code(&refused), "23505", "{row}: {write}: {refused:?}");
     }
 }
 
