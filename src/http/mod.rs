@@ -194,10 +194,52 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
         Some(extra) => extra.merge(api),
         None => api,
     };
-    // The limit of time is for an answer's beginning: a stream of events goes on beyond it.
-    let all = all
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+    Ok(sites.before(limited(all, REQUEST_TIMEOUT)))
+}
+
+/// The limit of time is for an answer's beginning: a stream of events goes on beyond it.
+fn limited(routes: Router, timeout: Duration) -> Router {
+    routes
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(axum::middleware::from_fn(request_id::answer))
-        .layer(CatchPanicLayer::custom(request_id::answer_panic));
-    Ok(sites.before(all))
+        .layer(CatchPanicLayer::custom(request_id::answer_panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::{
+        body::Body,
+        http::Request,
+        response::{Sse, sse::Event},
+    };
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn a_stream_outlasts_the_time_within_which_an_answer_must_begin() {
+        let events = || {
+            futures::stream::unfold(0, |told| async move {
+                tokio::time::sleep(LIMIT).await;
+                (told < 3).then(|| (Ok::<_, Infallible>(Event::default().data("x")), told + 1))
+            })
+        };
+        let routes = Router::new()
+            .route("/stream", get(move || async move { Sse::new(events()) }))
+            .route("/slow", get(|| async { tokio::time::sleep(LIMIT * 20).await }));
+        let routes = limited(routes, LIMIT);
+        let ask =
+            async |path: &str| routes.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+
+        let slow = ask("/slow").await;
+        let streamed = ask("/stream").await.into_body().collect().await.unwrap().to_bytes();
+
+        assert_eq!(slow.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(streamed.as_ref(), b"data: x\n\ndata: x\n\ndata: x\n\n");
+    }
 }

@@ -192,14 +192,17 @@ pub async fn listen(
     let orders = feed.listen(id);
     let now = app.store.live_orders(&[id]).await.map_err(of_store)?.pop().ok_or_else(Problem::not_found)?;
     let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::new(now, known, orders, draining, place);
-    let events = Sse::new(listener.events()).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("still here"));
-    let mut response = events.into_response();
+    Ok(stream(Listener::new(now, known, orders, draining, place), HEARTBEAT))
+}
+
+fn stream(listener: Listener, heartbeat: Duration) -> Response {
+    let heartbeat = KeepAlive::new().interval(heartbeat).text("still here");
+    let mut response = Sse::new(listener.events()).keep_alive(heartbeat).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // nginx would keep events back until it has a bufferful.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 /// Whose order it is that a ticket is for. The ticket is used up by this.
@@ -324,7 +327,7 @@ mod tests {
 
     /// Everything that the stream says until it ends.
     async fn said(listener: Listener) -> String {
-        let bytes = Sse::new(listener.events()).into_response().into_body().collect().await.unwrap().to_bytes();
+        let bytes = stream(listener, Duration::from_millis(10)).into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
@@ -343,6 +346,18 @@ mod tests {
         assert_eq!(ids(&said), ["1", "5"], "{said}");
         assert!(said.contains(r#""status":"completed""#) && said.matches("event: order\n").count() == 2, "{said}");
         assert!(!said.contains("retry"), "nobody has to come back: {said}");
+    }
+
+    #[tokio::test]
+    async fn a_silent_stream_says_that_it_lives() {
+        let world = World::new();
+        let mut listener = world.listener(order(OrderPhase::Pending, 1), None);
+        listener.ends_at = Instant::now() + Duration::from_millis(100);
+
+        let said = said(listener).await;
+
+        assert!(said.matches(": still here\n\n").count() > 1, "{said}");
+        assert_eq!(ids(&said), ["1"], "a heartbeat is no event: {said}");
     }
 
     #[tokio::test]
