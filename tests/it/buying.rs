@@ -322,24 +322,9 @@ async fn an_order_that_has_an_invoice_takes_no_second_number() {
     let (stack, app) = world().await;
     let (one, two) = (agreed(&app, None).await, agreed(&app, None).await);
     app.committer.write(paying(&app, one).await).await.unwrap();
-    let known = app.store.invoice_of(one).await.unwrap().unwrap();
     sqlx::query("update berth.invoice_counter set last = 999999").execute(&stack.pool).await.unwrap();
 
-    let again = berth::effects::NewInvoice {
-        id: berth_jobs::ids::InvoiceId::new(),
-        order_id: one,
-        customer_id: known.customer_id,
-        prefix: "INV-".to_owned(),
-        subtotal: known.subtotal,
-        discount: known.discount,
-        tax: known.tax,
-        total: known.total,
-        seller: json!({}),
-        buyer: json!({}),
-        lines: json!([]),
-        issued_at: app.clock.now(),
-    };
-    app.committer.write(Effects::none().invoice(again)).await.unwrap();
+    app.committer.write(Effects::none().invoice(shop::invoice(&app, one).await)).await.unwrap();
     app.committer.write(paying(&app, two).await).await.unwrap();
 
     assert_eq!(app.store.invoice_of(one).await.unwrap().unwrap().number, "INV-000001");

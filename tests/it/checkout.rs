@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use super::support::{Stack, cart::slug};
+use super::support::{Stack, WatchedPanel, cart::slug};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paid_checkout_becomes_a_site_that_answers() {
@@ -166,6 +167,41 @@ async fn of_ten_checkouts_under_one_key_at_once_one_is_worked_on_and_the_others_
     assert_eq!(stack.count("select count(*) from berth.orders").await, 1);
     assert_eq!(stack.sim_get("records").await["checkout_sessions"].as_array().unwrap().len(), 1);
     assert_eq!(stack.sim_get("records").await["customers"].as_array().unwrap().len(), 1);
+    berth.stop().await;
+}
+
+/// Which keys are being worked on is known within a process only: between two of them the rows decide.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_that_are_asked_at_once_under_one_key_make_one_order_with_one_page() {
+    let stack = Stack::new().await;
+    let berth = stack.start_with(&[]).await;
+    let (app, tasks) = stack.app(&WatchedPanel::new()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let servers = [stack.base(), format!("http://{}", listener.local_addr().unwrap())];
+    let second = tokio::spawn({
+        let tasks = tasks.clone();
+        async move { berth::http::serve(app, listener, None, &tasks).await }
+    });
+    let token = stack.token(Uuid::new_v4());
+    let body = json!({ "items": [{ "service_id": "shared-monthly" }] });
+
+    let asked = servers.iter().cycle().take(10).map(async |server| {
+        let request = stack.client.post(format!("{server}/v1/checkout")).bearer_auth(&token);
+        let answer = request.header("Idempotency-Key", "cart").json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    });
+    let (answered, told): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().partition(|(status, _)| *status == 201);
+
+    let orders: BTreeSet<String> = answered.iter().map(|(_, order)| order.to_string()).collect();
+    assert_eq!(orders.len(), 1, "{orders:?}");
+    for (status, problem) in told {
+        assert_eq!((status, slug(&problem)), (409, "idempotency-in-flight"), "{problem}");
+    }
+    assert_eq!(stack.count("select count(*) from berth.orders").await, 1);
+    assert_eq!(stack.sim_get("records").await["checkout_sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(stack.sim_get("records").await["customers"].as_array().unwrap().len(), 1);
+    tasks.draining.cancel();
+    second.await.unwrap().unwrap();
     berth.stop().await;
 }
 

@@ -80,6 +80,7 @@ async fn attempt(app: &App, asked: &Asked) -> Result<Option<Order>, Problem> {
         Some(version) => match standing::of_cart(app, version, &new).await? {
             Standing::Nothing => {}
             Standing::Same(order) => return Ok(Some(*order)),
+            Standing::Newer => return Ok(None),
             Standing::Withdrawn(earlier) => withdrawal = Some(earlier),
         },
         None if asked.key.is_none() => {
@@ -93,16 +94,18 @@ async fn attempt(app: &App, asked: &Asked) -> Result<Option<Order>, Problem> {
     if let Some(version) = cart_version {
         effects = effects.guard(Guard::Cart(asked.contact.id, version));
     }
-    let mut late = None;
+    let (mut late, mut kept) = (None, None);
     if let Some(earlier) = withdrawal {
-        late = earlier.may_open();
+        (late, kept) = (earlier.may_open(), earlier.without_page());
         effects = earlier.onto(effects);
     }
-    let agreed = commit(app, new, effects).await?;
-    if let (Some(_), Some(earlier)) = (&agreed, late) {
-        standing::close_late(app, earlier).await;
+    let agreed = commit(app, new, effects).await;
+    match (&agreed, late, kept) {
+        (Ok(Some(_)), Some(earlier), _) => standing::close_late(app, earlier).await,
+        (Ok(None) | Err(_), _, Some(kept)) => standing::keep_without_page(app, kept).await,
+        (Ok(_) | Err(_), _, _) => {}
     }
-    Ok(agreed)
+    agreed
 }
 
 /// What is to be bought, and which version of the cart that is.

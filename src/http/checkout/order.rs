@@ -17,8 +17,8 @@ use crate::{
 /// How long an order can be paid. Stripe's limit is 24 hours from when it hears of the session.
 const PAYABLE: SignedDuration = SignedDuration::from_mins(24 * 60 - 5);
 /// How long an order can be paid whose coupon is for few: what it holds is soon free again. Stripe's shortest is half an
-/// hour.
-const PAYABLE_WHEN_SCARCE: SignedDuration = SignedDuration::from_hours(2);
+/// hour; the rest is for asking again when Stripe is away.
+const PAYABLE_WHEN_SCARCE: SignedDuration = SignedDuration::from_mins(45);
 
 /// The order that the basket becomes.
 pub(super) fn new_order(now: Timestamp, asked: &Asked, cart_version: Option<i32>, basket: &Basket) -> NewOrder {

@@ -25,6 +25,8 @@ pub(super) enum Standing {
     Nothing,
     /// What is asked for now.
     Same(Box<Order>),
+    /// An order of the cart as it is by now: what was read of it is old.
+    Newer,
     /// Another order, which can no longer be paid.
     Withdrawn(Withdrawal),
 }
@@ -33,6 +35,8 @@ pub(super) enum Standing {
 pub(super) struct Withdrawal {
     step: OrderMove,
     has_coupon: bool,
+    /// Which of its pages is the present one.
+    session_version: i32,
     /// No page of it was known: one may be about to be opened.
     may_open: bool,
     closed: Vec<SessionNews>,
@@ -42,6 +46,13 @@ impl Withdrawal {
     /// The order, if a page of it may be about to be opened.
     pub(super) fn may_open(&self) -> Option<OrderId> {
         self.may_open.then(|| self.step.id())
+    }
+
+    /// What is true when no other order is made after all: the page of this one is closed, and it needs another. `None`
+    /// when none was closed.
+    pub(super) fn without_page(&self) -> Option<Effects> {
+        let kept = Effects::none().next_session(self.step.id(), self.session_version);
+        (!self.closed.is_empty()).then(|| self.closed.iter().cloned().map(Fact::Session).fold(kept, Effects::fact))
     }
 
     /// Withdraws the order in the commit that makes another.
@@ -65,6 +76,7 @@ pub(super) async fn of_cart(app: &App, version: i32, new: &NewOrder) -> Result<S
     let order = app.store.order(id).await.map_err(of_store)?;
     match order.state.phase {
         OrderPhase::Pending if is_same(&order, new) => Ok(Standing::Same(Box::new(order))),
+        OrderPhase::Pending if order.cart_version > Some(version) => Ok(Standing::Newer),
         OrderPhase::Pending => withdraw(app, &order).await,
         OrderPhase::AwaitingPayment | OrderPhase::Held => Ok(Standing::Same(Box::new(order))),
         // It has moved since it was looked for; so has the cart, if it was paid.
@@ -103,7 +115,16 @@ async fn withdraw(app: &App, order: &Order) -> Result<Standing, Problem> {
         }
     }
     let (has_coupon, may_open) = (order.coupon.is_some(), order.stripe_session_id.is_none());
-    Ok(Standing::Withdrawn(Withdrawal { step, has_coupon, may_open, closed }))
+    let session_version = order.session_version;
+    Ok(Standing::Withdrawn(Withdrawal { step, has_coupon, session_version, may_open, closed }))
+}
+
+/// Keeps an order whose page was closed for another one that was not made: whoever asks for it again gets another page.
+pub(super) async fn keep_without_page(app: &App, kept: Effects) {
+    if let Err(error) = app.committer.write(kept).await {
+        // It has been withdrawn by somebody else, or Stripe's event about the page ends it.
+        tracing::debug!(error = chain(&error), "an order keeps a page that is closed");
+    }
 }
 
 /// Closes the page of an order that was opened while the order was withdrawn, before another one opens. Should that fail,
