@@ -64,8 +64,8 @@ pub struct Declined<'a> {
 }
 
 impl Declined<'_> {
-    /// What can be done about it. The advice counts before the reason, the reason before the error; what nobody knows is soft:
-    /// it is tried a few times.
+    /// What can be done about it. The advice counts before the reason, the reason before the error; what nobody knows is
+    /// soft: it is tried a few times.
     #[must_use]
     pub fn class(&self) -> DeclineClass {
         let is_one_of =

@@ -192,8 +192,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// However often somebody changes, no credit exceeds the exact share of what was paid for those days, and all that was
-        /// credited is never more than all that was paid.
+        /// However often somebody changes, no credit exceeds the exact share of what was paid for those days, and all that
+        /// was credited is never more than all that was paid.
         #[test]
         fn nobody_is_credited_more_than_was_paid(
             paid in 0_i64..100_000,

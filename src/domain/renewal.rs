@@ -33,7 +33,8 @@ impl RenewalState {
 
     /// What `event` does to it; `None` when it changes nothing.
     ///
-    /// Calling it off while a charge is under way is recorded; a charge that then fails ends it, and one that succeeds goes back.
+    /// Calling it off while a charge is under way is recorded; a charge that then fails ends it, and one that succeeds goes
+    /// back.
     #[must_use]
     pub fn apply(&self, event: RenewalEvent) -> Option<RenewalMove> {
         if self.phase.is_charging() && event == RenewalEvent::CalledOff {

@@ -52,7 +52,8 @@ timetable! {
     reminder_days: Vec<u32> = vec![3];
     /// Whether who has not paid is told on D.
     due_day_notice: bool = true;
-    /// The saved card is charged on these days after D (before it, where negative); later ones only while the bank declines softly.
+    /// The saved card is charged on these days after D (before it, where negative); later ones only while the bank declines
+    /// softly.
     charge_days: Vec<i32> = vec![-3, -1, 0, 2, 4];
     /// An invoice that is older is never charged by itself: somebody switched something on.
     charge_within_days: u32 = 30;
@@ -72,8 +73,8 @@ timetable! {
     final_notice_days: u32 = 3;
     /// A suspended account is removed so many days after D; 0: never.
     terminate_days: u32 = 30;
-    /// The backup and the secrets of an account are deleted so many days after D, if it was removed in time: as long after its
-    /// removal as that says.
+    /// The backup and the secrets of an account are deleted so many days after D, if it was removed in time: as long after
+    /// its removal as that says.
     purge_days: u32 = 60;
     /// Who has a card that expires is told so many days before the end of its last month, the earliest first.
     card_expiry_days: Vec<u32> = vec![14, 3];

@@ -16,8 +16,8 @@ use crate::domain::order::UnknownPhase;
 ///    │            │             │                           │
 ///    └────────────┴─────────────┴───────────────────────────┴──▶ terminating ──▶ terminated
 /// ```
-/// While a panel is at work (`provisioning`, `changing`, `suspending`, `unsuspending`, `terminating`) only its answer leads on.
-/// What happens meanwhile is recorded in the account's [`Standing`](super::Standing) and acted upon next.
+/// While a panel is at work (`provisioning`, `changing`, `suspending`, `unsuspending`, `terminating`) only its answer leads
+/// on. What happens meanwhile is recorded in the account's [`Standing`](super::Standing) and acted upon next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AccountPhase {
     /// Paid for; nothing was sent to a panel yet.

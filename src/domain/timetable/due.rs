@@ -95,7 +95,8 @@ pub fn due(now: Timestamp, facts: &AccountFacts, timetable: &Timetable) -> Vec<D
         return Vec::new();
     }
     if let Some(at) = facts.standing.cancel_at {
-        return account.once(at, Step::End(Ending::Cancelled)).into_iter().collect(); // nothing else is asked of who leaves
+        // Nothing else is asked of who leaves.
+        return account.once(at, Step::End(Ending::Cancelled)).into_iter().collect();
     }
     let paid = facts.renewal.is_some_and(|renewal| renewal.phase == RenewalPhase::Paid);
     if paid || facts.frozen || facts.standing.held_by_more() {
@@ -107,13 +108,13 @@ pub fn due(now: Timestamp, facts: &AccountFacts, timetable: &Timetable) -> Vec<D
         .collect()
 }
 
-/// The notice of a card that expires, by its number from 1: the latest that applies, until its last month is over. It is told
-/// once for a card and month.
+/// The notice of a card that expires, by its number from 1: the latest that applies, until its last month is over. It is
+/// told once for a card and month.
 #[must_use]
 pub fn card_expiring(now: Timestamp, expires_at: Timestamp, timetable: &Timetable) -> Option<(usize, Timestamp)> {
     let days = timetable.card_expiry_days.iter().enumerate();
     let times = days.map(|(at, days)| (at + 1, after(expires_at, -hours(*days))));
-    times.filter(|(_, since)| *since <= now && now < expires_at).last()
+    times.filter(|(_, since)| *since <= now && now < expires_at).next_back()
 }
 
 /// One account at one moment.
@@ -217,7 +218,7 @@ impl At<'_> {
         let slots = self.table.charge_days.iter().map(|days| after(self.facts.due_at, i64::from(*days) * 24));
         let mut passed = slots.filter(|slot| *slot <= self.now);
         let first = passed.next()?;
-        let latest = passed.last().unwrap_or(first);
+        let latest = passed.next_back().unwrap_or(first);
         let charge = |since| Some(Due { step: Step::Charge(renewal.attempts + 1), since });
         let Some(last) = renewal.last_charge else { return charge(latest) };
         if last.at < card.since {
@@ -239,7 +240,8 @@ impl At<'_> {
         unpaid.then(|| self.once(from, Step::EnterGrace))?
     }
 
-    /// When it may be suspended at the earliest, by what the customer was told; none when they were not told, or it never is.
+    /// When it may be suspended at the earliest, by what the customer was told; none when they were not told, or it never
+    /// is.
     fn suspended_from(&self) -> Option<Timestamp> {
         if self.table.suspend_days == 0 || self.facts.exempt {
             return None;

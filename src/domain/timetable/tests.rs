@@ -242,13 +242,27 @@ fn no_card_is_charged_that_must_not_be() {
         ("paid", |a| a.renewal.as_mut().unwrap().phase = RenewalPhase::Paid),
         ("too often", |a| a.renewal.as_mut().unwrap().attempts = 15),
         ("just declined", |a| {
-            let at = "2026-05-05T09:59:00Z".parse().unwrap();
+            let at = "2026-05-05T10:05:00Z".parse().unwrap();
             a.renewal.as_mut().unwrap().last_charge = Some(LastCharge { at, class: DeclineClass::Soft });
         }),
     ];
     for (name, change) in cases {
         assert!(!charged(change), "{name}");
     }
+}
+
+#[test]
+fn a_charge_that_was_made_late_is_not_followed_by_the_next_at_once() {
+    let mut facts = overdue();
+    let since = "2026-01-01T00:00:00Z".parse().unwrap();
+    facts.card = Some(CardFacts { since, expires_at: "2027-01-01T00:00:00Z".parse().unwrap() });
+    let renewal = facts.renewal.as_mut().unwrap();
+    renewal.attempts = 1;
+    let at = "2026-05-05T09:00:00Z".parse().unwrap(); // an hour before the charge of D+4
+    renewal.last_charge = Some(LastCharge { at, class: DeclineClass::Soft });
+
+    assert_eq!(steps(&facts, "2026-05-05T20:59:59Z"), []);
+    assert_eq!(steps(&facts, "2026-05-05T21:00:00Z"), [Step::Charge(2)]);
 }
 
 #[test]
@@ -308,7 +322,7 @@ fn a_card_that_expires_is_told_of_twice_and_never_afterwards() {
 fn the_ends_of_the_calendar_are_no_trouble() {
     for due_at in [jiff::Timestamp::MIN, jiff::Timestamp::MAX] {
         for now in [jiff::Timestamp::MIN, jiff::Timestamp::MAX] {
-            due(now, &AccountFacts { due_at, ..overdue() }, &Timetable::default());
+            assert!(due(now, &AccountFacts { due_at, ..overdue() }, &Timetable::default()).len() <= 3);
         }
     }
 }
@@ -325,8 +339,8 @@ fn answer() -> impl Strategy<Value = Answer> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whenever the sweeps and the mail are away: everything is said once, nobody is suspended or removed who was not told in
-    /// time, and a sweep that runs a second time at the same moment finds nothing new. `Life` asserts it at every step.
+    /// Whenever the sweeps and the mail are away: everything is said once, nobody is suspended or removed who was not told
+    /// in time, and a sweep that runs a second time at the same moment finds nothing new. `Life` asserts it at every step.
     #[test]
     fn no_outage_suspends_or_removes_who_was_not_told(
         annual: bool,
