@@ -113,8 +113,8 @@ pub fn due(now: Timestamp, facts: &AccountFacts, timetable: &Timetable) -> Vec<D
 #[must_use]
 pub fn card_expiring(now: Timestamp, expires_at: Timestamp, timetable: &Timetable) -> Option<(usize, Timestamp)> {
     let days = timetable.card_expiry_days.iter().enumerate();
-    let times = days.map(|(at, days)| (at + 1, after(expires_at, -hours(*days))));
-    times.filter(|(_, since)| *since <= now && now < expires_at).next_back()
+    let mut times = days.map(|(at, days)| (at + 1, after(expires_at, -hours(*days))));
+    times.rfind(|(_, since)| *since <= now && now < expires_at)
 }
 
 /// One account at one moment.
