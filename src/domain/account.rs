@@ -1,120 +1,20 @@
 //! A hosting account's life: what may become of it, decided from where it stands.
 
-use std::{fmt, str::FromStr};
+mod moves;
+mod phase;
+mod standing;
 
 use berth_jobs::ids::AccountId;
 use jiff::Timestamp;
 
+pub use moves::{AccountMove, Change, PackageChange};
+pub use phase::{AccountEvent, AccountPhase};
+pub use standing::{Ending, LiftCause, Standing, SuspensionReason, UnknownReason};
+
 use super::{
-    order::UnknownPhase,
     period::{self, BillingCycle, PeriodError},
     username::Username,
 };
-
-/// Where an account stands.
-///
-/// ```text
-/// pending ──▶ provisioning ──▶ active        suspended, terminated: later in life
-///                │  ▲ (tried again)
-///                ▼  │
-///              failed
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AccountPhase {
-    /// Paid for; nothing was sent to a panel yet.
-    Pending,
-    /// Its creation is intended and may be under way.
-    Provisioning,
-    /// The panel has confirmed it.
-    Active,
-    /// Exists, but serves a notice instead of the site.
-    Suspended,
-    /// The panel refused it for good, or every attempt failed. A person decides.
-    Failed,
-    /// Removed from its panel.
-    Terminated,
-}
-
-impl AccountPhase {
-    /// Every phase.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Provisioning, Self::Active, Self::Suspended, Self::Failed, Self::Terminated];
-
-    /// The name in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Provisioning => "provisioning",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Failed => "failed",
-            Self::Terminated => "terminated",
-        }
-    }
-
-    /// The status that customers see: `pending`, `active`, `suspended` or `cancelled`.
-    #[must_use]
-    pub const fn status(self) -> &'static str {
-        match self {
-            Self::Pending | Self::Provisioning | Self::Failed => "pending",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Terminated => "cancelled",
-        }
-    }
-
-    /// The whole machine: where an event leads from here, or `None` when it is refused.
-    #[must_use]
-    pub const fn next(self, event: AccountEvent) -> Option<Self> {
-        use AccountEvent as E;
-        match (self, event) {
-            (Self::Pending | Self::Provisioning | Self::Failed, E::ProvisioningStarted) => Some(Self::Provisioning),
-            (Self::Provisioning, E::Provisioned) => Some(Self::Active),
-            (Self::Provisioning, E::ProvisioningFailed) => Some(Self::Failed),
-            (Self::Pending | Self::Failed, E::Provisioned | E::ProvisioningFailed)
-            | (Self::Active | Self::Suspended | Self::Terminated, _) => None,
-        }
-    }
-}
-
-impl fmt::Display for AccountPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for AccountPhase {
-    type Err = UnknownPhase;
-
-    fn from_str(name: &str) -> Result<Self, UnknownPhase> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == name).ok_or_else(|| UnknownPhase(name.to_owned()))
-    }
-}
-
-/// What can happen to an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AccountEvent {
-    /// Its creation is about to be asked of a panel.
-    ProvisioningStarted,
-    /// The panel has confirmed that it exists and is ours.
-    Provisioned,
-    /// It cannot be made without a person's help.
-    ProvisioningFailed,
-}
-
-impl AccountEvent {
-    /// Every event.
-    pub const ALL: [Self; 3] = [Self::ProvisioningStarted, Self::Provisioned, Self::ProvisioningFailed];
-
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::ProvisioningStarted => "creation intended",
-            Self::Provisioned => "confirmed by the panel",
-            Self::ProvisioningFailed => "creation failed",
-        }
-    }
-}
 
 /// Under which name, where and with which password an account is to be created. Committed before the panel
 /// hears of it, and reused by every later attempt.
@@ -145,6 +45,8 @@ pub struct AccountState {
     pub cycle: BillingCycle,
     /// So many days are a trial, before its first period that is paid; usually none.
     pub trial_days: u32,
+    /// What is wished of it besides.
+    pub standing: Standing,
 }
 
 impl AccountState {
@@ -182,127 +84,184 @@ impl AccountState {
         self.apply(AccountEvent::ProvisioningFailed, Change::Failed(failure))
     }
 
+    /// The move into grace: what was paid for is over at `now`, and its renewal is not paid. `None` when it is not active.
+    #[must_use]
+    pub fn lapsed(&self) -> Option<AccountMove> {
+        self.apply(AccountEvent::Lapsed, Change::None)
+    }
+
+    /// The move for a period that was paid for: it is good until `expires_at`, non-payment no longer holds it, and if
+    /// nothing else does, it begins to work again. `None` when it has ended: that money goes back.
+    #[must_use]
+    pub fn renewed(&self, expires_at: Timestamp) -> Option<AccountMove> {
+        let mut standing = self.standing.clone();
+        standing.reasons.retain(|reason| !reason.is_lifted_by(LiftCause::Payment));
+        self.record(AccountEvent::Renewed, standing, Change::Renewed { expires_at })
+    }
+
+    /// The move that suspends it, or records that it is to be when that cannot begin yet; `None` when that reason stands
+    /// already, or the account has ended. Non-payment suspends only what works.
+    #[must_use]
+    pub fn suspend(&self, reason: SuspensionReason) -> Option<AccountMove> {
+        let works = matches!(self.phase, AccountPhase::Active | AccountPhase::Grace);
+        if reason == SuspensionReason::NonPayment && !works {
+            return None;
+        }
+        let mut standing = self.standing.clone();
+        if !standing.reasons.insert(reason) {
+            return None;
+        }
+        self.record(AccountEvent::ReasonRecorded, standing, Change::None)
+    }
+
+    /// The move that takes a reason away, and lets the account work again when it was the last; `None` when it does not
+    /// stand, or that cause does not lift it.
+    #[must_use]
+    pub fn lift(&self, reason: SuspensionReason, cause: LiftCause) -> Option<AccountMove> {
+        let mut standing = self.standing.clone();
+        if !reason.is_lifted_by(cause) || !standing.reasons.remove(&reason) {
+            return None;
+        }
+        self.record(AccountEvent::ReasonLifted, standing, Change::None)
+    }
+
+    /// The panel has confirmed the suspension.
+    #[must_use]
+    pub fn suspended(&self, now: Timestamp) -> Option<AccountMove> {
+        self.apply(AccountEvent::Suspended, Change::Suspended { at: now })
+    }
+
+    /// The panel has confirmed that it works again.
+    #[must_use]
+    pub fn unsuspended(&self) -> Option<AccountMove> {
+        self.apply(AccountEvent::Unsuspended, Change::Unsuspended)
+    }
+
+    /// The move that commits the intention to give it another package; one at a time, of an account that is to stay.
+    #[must_use]
+    pub fn change(&self, to: PackageChange) -> Option<AccountMove> {
+        if self.standing.cancel_at.is_some() {
+            return None;
+        }
+        self.apply(AccountEvent::ChangeStarted, Change::ChangeIntended(to))
+    }
+
+    /// The panel has confirmed the other package.
+    #[must_use]
+    pub fn changed(&self) -> Option<AccountMove> {
+        self.apply(AccountEvent::Changed, Change::Changed)
+    }
+
+    /// The panel has refused the other package.
+    #[must_use]
+    pub fn change_refused(&self, why: String) -> Option<AccountMove> {
+        self.apply(AccountEvent::ChangeRefused, Change::ChangeRefused(why))
+    }
+
+    /// The move that lets it end at `period_end`; `None` when it is to end already, or that is past.
+    #[must_use]
+    pub fn cancel_at(&self, period_end: Timestamp, now: Timestamp) -> Option<AccountMove> {
+        if self.standing.cancel_at.is_some() || period_end <= now {
+            return None;
+        }
+        let standing = Standing { cancel_at: Some(period_end), ..self.standing.clone() };
+        self.record(AccountEvent::CancelScheduled, standing, Change::None)
+    }
+
+    /// The move that takes that back; `None` when it was never to end, or has come to it.
+    #[must_use]
+    pub fn uncancel(&self, now: Timestamp) -> Option<AccountMove> {
+        if self.standing.ending.is_some() || self.standing.cancel_at.is_none_or(|at| at <= now) {
+            return None;
+        }
+        let standing = Standing { cancel_at: None, ..self.standing.clone() };
+        self.record(AccountEvent::CancelUndone, standing, Change::None)
+    }
+
+    /// The move at the end of the period with which it was to end; `None` before, and when it was not.
+    #[must_use]
+    pub fn period_ended(&self, now: Timestamp) -> Option<AccountMove> {
+        if self.standing.cancel_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        self.end(Ending::Cancelled)
+    }
+
+    /// The move that ends it, or records that it is to end when its panel has answered; `None` when that is decided already.
+    /// Only an account that is suspended for non-payment, and for nothing else, can lapse.
+    #[must_use]
+    pub fn end(&self, ending: Ending) -> Option<AccountMove> {
+        let can_lapse = self.phase == AccountPhase::Suspended && self.standing.only_unpaid();
+        if self.standing.ending.is_some() || (ending == Ending::Lapsed && !can_lapse) {
+            return None;
+        }
+        let standing = Standing { ending: Some(ending), ..self.standing.clone() };
+        self.record(AccountEvent::EndRecorded, standing, Change::None)
+    }
+
+    /// The panel has confirmed that it is gone.
+    #[must_use]
+    pub fn terminated(&self, now: Timestamp) -> Option<AccountMove> {
+        self.apply(AccountEvent::Terminated, Change::Terminated { at: now })
+    }
+
+    /// The move that acts upon what was recorded while a panel was at work; `None` when there is nothing to act upon, or the
+    /// panel still is.
+    #[must_use]
+    pub fn act(&self) -> Option<AccountMove> {
+        self.apply(wished(self.phase, &self.standing)?, Change::None)
+    }
+
     /// The state after `step` is committed.
     #[must_use]
     pub fn after(&self, step: &AccountMove) -> Self {
-        Self { phase: step.to, version: step.version + 1, ..self.clone() }
+        Self { phase: step.to, version: step.version + 1, standing: step.standing.clone(), ..self.clone() }
+    }
+
+    /// Records a wish, and begins to act upon it where that is possible at once.
+    fn record(&self, event: AccountEvent, standing: Standing, change: Change) -> Option<AccountMove> {
+        let recorded = self.phase.next(event);
+        let begun = wished(recorded.unwrap_or(self.phase), &standing);
+        // A renewal or a scheduled end must be possible in itself; a reason or an ending may be acted upon without a stop.
+        let at_once = matches!(event, AccountEvent::ReasonRecorded | AccountEvent::EndRecorded);
+        let event = begun.filter(|_| recorded.is_some() || at_once).unwrap_or(event);
+        self.step(event, standing, change)
     }
 
     fn apply(&self, event: AccountEvent, change: Change) -> Option<AccountMove> {
+        self.step(event, self.standing.clone(), change)
+    }
+
+    fn step(&self, event: AccountEvent, standing: Standing, change: Change) -> Option<AccountMove> {
         let to = self.phase.next(event)?;
-        Some(AccountMove { id: self.id, version: self.version, from: self.phase, to, reason: event.reason(), change })
+        let reason = event.reason();
+        Some(AccountMove { id: self.id, version: self.version, from: self.phase, to, reason, standing, change })
     }
 }
 
-/// What a move writes besides the phase.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The intention to create it.
-    Intended(Intent),
-    /// Its first period.
-    Activated {
-        /// From when it is active.
-        at: Timestamp,
-        /// What its periods count from: when it became active, or the end of its trial.
-        anchor: Timestamp,
-        /// The end of its first period, or of its trial.
-        expires_at: Timestamp,
-    },
-    /// Why it failed.
-    Failed(String),
-}
-
-/// A move of an account from one version to the next; only [`AccountState`] makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a move becomes true when it is committed"]
-pub struct AccountMove {
-    id: AccountId,
-    version: i32,
-    from: AccountPhase,
-    to: AccountPhase,
-    reason: &'static str,
-    change: Change,
-}
-
-impl AccountMove {
-    /// Which account moves.
-    #[must_use]
-    pub const fn id(&self) -> AccountId {
-        self.id
+/// What is to begin, by what is wished of an account that stands there.
+fn wished(phase: AccountPhase, standing: &Standing) -> Option<AccountEvent> {
+    if standing.ending.is_some() && phase.next(AccountEvent::TerminationStarted).is_some() {
+        return Some(AccountEvent::TerminationStarted);
     }
-
-    /// The version that it moves from.
-    #[must_use]
-    pub const fn version(&self) -> i32 {
-        self.version
-    }
-
-    /// The phase that it leaves.
-    #[must_use]
-    pub const fn from(&self) -> AccountPhase {
-        self.from
-    }
-
-    /// The phase that it reaches.
-    #[must_use]
-    pub const fn to(&self) -> AccountPhase {
-        self.to
-    }
-
-    /// Why, for the history.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        self.reason
-    }
-
-    /// What it writes besides.
-    #[must_use]
-    pub const fn change(&self) -> &Change {
-        &self.change
+    match phase {
+        AccountPhase::Active | AccountPhase::Grace if !standing.reasons.is_empty() => {
+            Some(AccountEvent::SuspensionStarted)
+        }
+        AccountPhase::Suspended if standing.reasons.is_empty() => Some(AccountEvent::UnsuspensionStarted),
+        AccountPhase::Pending
+        | AccountPhase::Provisioning
+        | AccountPhase::Active
+        | AccountPhase::Grace
+        | AccountPhase::Suspending
+        | AccountPhase::Suspended
+        | AccountPhase::Unsuspending
+        | AccountPhase::Changing
+        | AccountPhase::Failed
+        | AccountPhase::Terminating
+        | AccountPhase::Terminated => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_event_in_every_phase() {
-        let mut table = String::new();
-        for phase in AccountPhase::ALL {
-            for event in AccountEvent::ALL {
-                let to = phase.next(event).map_or("-", AccountPhase::as_str);
-                table.push_str(&format!("{:<13} {:<20} {to}\n", phase.as_str(), format!("{event:?}")));
-            }
-        }
-
-        insta::assert_snapshot!(table);
-    }
-
-    #[test]
-    fn periods_count_from_the_activation_or_from_the_end_of_the_trial() {
-        let state = |trial_days| AccountState {
-            id: AccountId::new(),
-            phase: AccountPhase::Provisioning,
-            version: 2,
-            cycle: BillingCycle::Monthly,
-            trial_days,
-        };
-        let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
-        let period = |trial_days| match state(trial_days).provisioned(now).unwrap().unwrap().change() {
-            Change::Activated { at, anchor, expires_at } => [at, anchor, expires_at].map(ToString::to_string),
-            other @ (Change::Intended(_) | Change::Failed(_)) => panic!("{other:?}"),
-        };
-
-        assert_eq!(period(0), ["2026-01-31T10:00:00Z", "2026-01-31T10:00:00Z", "2026-02-28T10:00:00Z"]);
-        assert_eq!(period(14), ["2026-01-31T10:00:00Z", "2026-02-14T10:00:00Z", "2026-02-14T10:00:00Z"]);
-    }
-
-    #[test]
-    fn names_read_back() {
-        for phase in AccountPhase::ALL {
-            assert_eq!(phase.as_str().parse(), Ok(phase));
-        }
-        assert!("live".parse::<AccountPhase>().is_err());
-    }
-}
+mod tests;

@@ -205,6 +205,26 @@ impl Money {
         self.fraction(rate, hundred.checked_add(rate).ok_or(MoneyError::TooLarge)?)
     }
 
+    /// What `of` of `whole` equal shares of the amount are worth, rounded once, half away from zero.
+    ///
+    /// # Errors
+    /// When there is no whole to be a part of, or the outcome is too large.
+    pub fn part(&self, of: u32, whole: u32) -> Result<Self, MoneyError> {
+        if whole == 0 {
+            return Err(MoneyError::NoWeights);
+        }
+        self.fraction(i128::from(of), i128::from(whole))
+    }
+
+    /// As [`Money::part`], rounded down: never more than the exact part.
+    ///
+    /// # Errors
+    /// As [`Money::part`].
+    pub fn part_rounded_down(&self, of: u32, whole: u32) -> Result<Self, MoneyError> {
+        let product = self.shown_units().checked_mul(i128::from(of)).ok_or(MoneyError::TooLarge)?;
+        self.of_shown_units(product.checked_div(i128::from(whole)).ok_or(MoneyError::NoWeights)?)
+    }
+
     /// Which of two amounts of one currency is more.
     ///
     /// # Errors

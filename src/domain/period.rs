@@ -92,6 +92,23 @@ pub fn after_cycles(anchor: Timestamp, cycle: BillingCycle, cycles: u32) -> Resu
     Ok(due.timestamp())
 }
 
+/// The end of the period that begins at `due`: the first date after it that counts from the anchor. Paid late or early, a
+/// period never moves the ones that follow.
+///
+/// # Errors
+/// When the date lies beyond the year 9999.
+pub fn next_end(anchor: Timestamp, cycle: BillingCycle, due: Timestamp) -> Result<Timestamp, PeriodError> {
+    let month = |at: Timestamp| {
+        let date = at.to_zoned(TimeZone::UTC).date();
+        i32::from(date.year()) * 12 + i32::from(date.month())
+    };
+    let months = u32::try_from(month(due) - month(anchor)).unwrap_or(0);
+    let cycles = months / cycle.months();
+    // The date in the month of `due` may lie before it or be it; the one a cycle later lies in a later month.
+    let here = after_cycles(anchor, cycle, cycles)?;
+    if here > due { Ok(here) } else { after_cycles(anchor, cycle, cycles.saturating_add(1)) }
+}
+
 /// The end of a trial of so many days of 24 hours.
 ///
 /// # Errors
@@ -174,6 +191,34 @@ mod tests {
         }
         assert!("Monthly".parse::<BillingCycle>().is_err());
         assert!("weekly".parse::<BillingCycle>().is_err());
+    }
+
+    #[test]
+    fn periods_tile_from_every_anchor_day_for_ten_years_whenever_they_are_paid() {
+        let first = jiff::civil::date(2027, 1, 1);
+
+        for day in first.series(Span::new().days(1)).take(2 * 365 + 1) {
+            let anchor = day.at(23, 30, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
+            for (cycle, cycles) in [(BillingCycle::Monthly, 120), (BillingCycle::Annual, 10)] {
+                let mut due = anchor;
+                for n in 1..=cycles {
+                    let end = next_end(anchor, cycle, due).unwrap();
+                    assert_eq!(Ok(end), after_cycles(anchor, cycle, n), "{anchor} + {n} {cycle}");
+                    let within = due + SignedDuration::from_secs(1);
+                    assert_eq!(next_end(anchor, cycle, within), Ok(end), "what began within it ends with it");
+                    due = end;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_period_before_the_anchor_ends_with_it() {
+        let anchor: Timestamp = "2026-03-31T10:00:00Z".parse().unwrap();
+        let trial_began: Timestamp = "2026-03-17T10:00:00Z".parse().unwrap();
+
+        assert_eq!(next_end(anchor, BillingCycle::Monthly, trial_began), Ok(anchor));
+        assert!(next_end(anchor, BillingCycle::Annual, Timestamp::MAX).is_err());
     }
 
     /// The due dates of ten years fall in consecutive months (or years), on the anchor's day or the month's last one.

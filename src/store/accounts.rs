@@ -16,7 +16,7 @@ use super::{
     orders::{HistoryStep, Page},
 };
 use crate::{
-    domain::account::{AccountPhase, AccountState, Intent},
+    domain::account::{AccountPhase, AccountState, Intent, Standing},
     effects::CustomerContact,
 };
 
@@ -249,6 +249,7 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
     let phase: AccountPhase = row.phase.parse().map_err(|error| unreadable(&error))?;
     let cycle = row.billing_cycle.parse().map_err(|error| unreadable(&error))?;
     let trial_days = u32::try_from(row.trial_days).map_err(|error| unreadable(&error))?;
+    let reason = row.suspension_reason.as_deref().map(str::parse).transpose().map_err(|error| unreadable(&error))?;
     let password_waits = row.sealed_password.is_some() && phase == AccountPhase::Active;
     let intent = match (&row.server, &row.username, row.sealed_password, row.intended_at) {
         (Some(server), Some(username), Some(sealed_password), Some(intended_at)) => Some(Intent {
@@ -261,7 +262,7 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
         _ => None,
     };
     Ok(Account {
-        state: AccountState { id, phase, version: row.version, cycle, trial_days },
+        state: AccountState { id, phase, version: row.version, cycle, trial_days, standing: Standing::with(reason) },
         customer: CustomerContact { id: CustomerId(row.customer_id), email: row.email, name: row.customer_name },
         order_id: OrderId(row.order_id),
         service_id: row.service_id,

@@ -28,7 +28,7 @@ pub use refusal::{Refusal, Why};
 
 use super::jobs::Dispatch;
 use crate::{
-    domain::account::{AccountMove, Change, Intent},
+    domain::account::AccountMove,
     effects::{Alert, Effects, Guard},
 };
 
@@ -199,28 +199,17 @@ impl AccountColumns {
         self.to.push(step.to().to_string());
         self.reasons.push(step.reason().to_owned());
         self.by.push(by);
-        let intent: Option<&Intent> = match step.change() {
-            Change::Intended(intent) => Some(intent),
-            Change::Activated { .. } | Change::Failed(_) => None,
-        };
+        let change = step.change();
+        let intent = change.intent();
         self.servers.push(intent.map(|i| i.server.clone()));
         self.usernames.push(intent.map(|i| i.username.to_string()));
         self.salts.push(intent.map(|i| i.username_salt));
         self.passwords.push(intent.map(|i| i.sealed_password.clone()));
         self.intended_at.push(intent.map(|i| i.intended_at.to_sqlx()));
-        let period = match step.change() {
-            Change::Activated { at, anchor, expires_at } => {
-                Some((at.to_sqlx(), anchor.to_sqlx(), expires_at.to_sqlx()))
-            }
-            Change::Intended(_) | Change::Failed(_) => None,
-        };
-        self.activated_at.push(period.map(|(at, _, _)| at));
-        self.anchors.push(period.map(|(_, anchor, _)| anchor));
-        self.expires_at.push(period.map(|(_, _, until)| until));
-        self.failures.push(match step.change() {
-            Change::Failed(failure) => Some(failure.clone()),
-            Change::Intended(_) | Change::Activated { .. } => None,
-        });
+        self.activated_at.push(change.activation().map(|(at, _)| at.to_sqlx()));
+        self.anchors.push(change.activation().map(|(_, anchor)| anchor.to_sqlx()));
+        self.expires_at.push(change.expires_at().map(|until| until.to_sqlx()));
+        self.failures.push(change.failure().map(str::to_owned));
     }
 }
 

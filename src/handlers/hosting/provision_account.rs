@@ -56,7 +56,12 @@ fn moved_on(account: &Account) -> Effects {
         AccountPhase::Pending
         | AccountPhase::Provisioning
         | AccountPhase::Failed
+        | AccountPhase::Grace
+        | AccountPhase::Suspending
         | AccountPhase::Suspended
+        | AccountPhase::Unsuspending
+        | AccountPhase::Changing
+        | AccountPhase::Terminating
         | AccountPhase::Terminated => Effects::none().enqueue(ReconcileAccount { account_id: account.state.id }),
     }
 }

@@ -18,14 +18,9 @@ pub async fn run(job: &ReconcileAccount, ctx: &Ctx) -> Result<Effects, JobError>
     let account = ctx.store.account(job.account_id).await?;
     let (Some(server), Some(username)) = (&account.server, &account.username) else {
         // Nothing was ever sent to a panel.
-        return Ok(match account.state.phase {
-            AccountPhase::Pending => Effects::none().enqueue(ProvisionAccount { account_id: account.state.id }),
-            AccountPhase::Provisioning
-            | AccountPhase::Active
-            | AccountPhase::Suspended
-            | AccountPhase::Failed
-            | AccountPhase::Terminated => Effects::none(),
-        });
+        let pending = account.state.phase == AccountPhase::Pending;
+        let provision = ProvisionAccount { account_id: account.state.id };
+        return Ok(if pending { Effects::none().enqueue(provision) } else { Effects::none() });
     };
     let as_read = Effects::none().guard(Guard::Account(account.state.id, account.state.version));
     ctx.checkpoint(as_read).await?;
@@ -36,10 +31,14 @@ pub async fn run(job: &ReconcileAccount, ctx: &Ctx) -> Result<Effects, JobError>
         AccountPhase::Pending | AccountPhase::Provisioning | AccountPhase::Failed => {
             return Ok(Effects::none().enqueue(ProvisionAccount { account_id: account.state.id }));
         }
-        AccountPhase::Active => panel.ensure_active(&on_panel).await?,
-        AccountPhase::Suspended => {
+        AccountPhase::Active | AccountPhase::Grace | AccountPhase::Unsuspending | AccountPhase::Changing => {
+            panel.ensure_active(&on_panel).await?
+        }
+        AccountPhase::Suspending | AccountPhase::Suspended => {
             panel.ensure_suspended(&on_panel, account.suspension_reason.as_deref().unwrap_or("suspended")).await?
         }
+        // It is removed by the job that has made its backup, not from here.
+        AccountPhase::Terminating => return Ok(Effects::none()),
         AccountPhase::Terminated => panel.ensure_absent(&on_panel).await?,
     };
     match step {
