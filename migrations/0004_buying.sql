@@ -134,8 +134,9 @@ alter table berth.orders
     add constraint orders_phase_check check (phase in
         ('pending', 'awaiting_payment', 'held', 'processing', 'completed', 'failed', 'cancelled', 'rejected',
          'withdrawn'));
--- A period is renewed once.
-create unique index orders_of_period on berth.orders (renewal_of_hosting_id, period_start);
+-- A period is renewed once; a renewal that was called off makes room for another.
+create unique index orders_of_period on berth.orders (renewal_of_hosting_id, period_start)
+    where phase not in ('cancelled', 'withdrawn', 'rejected');
 -- A cart is sold once at a time: whoever checks it out again finds the order, or has it withdrawn for another one.
 create unique index orders_of_cart on berth.orders (customer_id) where cart_version is not null and phase = 'pending';
 
@@ -175,6 +176,10 @@ alter table berth.order_items
     add column renewal_price numeric check (renewal_price >= 0);
 
 alter table berth.hosting_accounts
+    drop constraint hosting_accounts_phase_check,
+    add constraint hosting_accounts_phase_check check (phase in
+        ('pending', 'provisioning', 'active', 'grace', 'suspending', 'suspended', 'unsuspending', 'changing', 'failed',
+         'terminating', 'terminated')),
     add column domain text,
     add column configuration jsonb not null default '{}' check (jsonb_typeof(configuration) = 'object'),
     add column addons jsonb not null default '[]' check (jsonb_typeof(addons) = 'array');

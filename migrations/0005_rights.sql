@@ -207,6 +207,11 @@ select
     case a.phase
         when 'provisioning' then 'pending'
         when 'failed' then 'pending'
+        when 'grace' then 'active'
+        when 'suspending' then 'active'
+        when 'changing' then 'active'
+        when 'unsuspending' then 'suspended'
+        when 'terminating' then 'cancelled'
         when 'terminated' then 'cancelled'
         else a.phase
     end as status,
