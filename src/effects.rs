@@ -3,12 +3,14 @@
 mod cart;
 mod coupon;
 mod papers;
+mod sweeping;
 
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
+pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{
     AnyJob,
@@ -75,6 +77,12 @@ pub struct Effects {
     pub(crate) maybe_complete: Vec<OrderId>,
     /// Jobs to enqueue.
     pub(crate) jobs: Vec<NewJob>,
+    /// Runs of sweeps that begin. Refused when they have begun, or a later one has.
+    pub(crate) ticks: Vec<NewTick>,
+    /// When Stripe is asked about pages next. Ignored for those that are open no longer.
+    pub(crate) page_asks: Vec<(String, Timestamp)>,
+    /// What nobody needs any more.
+    pub(crate) leftovers: Vec<Leftovers>,
     /// Invoices, numbered last of all. Ignored when the order has one.
     pub(crate) invoices: Vec<NewInvoice>,
 }
