@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Page, Step, Sweep, leftovers, page};
+use super::{Action, Page, Step, Sweep, leftovers, page};
 use crate::{
     domain::money::Money,
     store::{Store, StoreError, sweeps::Cursor},
@@ -84,11 +84,14 @@ pub async fn plan(store: &Store, sweep: Sweep, as_of: Timestamp, most_steps: usi
     }
 }
 
+/// What is done, and in which currency.
+type Alike = (Action, Option<&'static str>);
+
 #[derive(Default)]
 struct Telling {
     steps: Vec<PlannedStep>,
     left_out: u64,
-    sums: BTreeMap<(super::Action, Option<&'static str>), (u64, Option<Money>)>,
+    sums: BTreeMap<Alike, (u64, Option<Money>)>,
 }
 
 impl Telling {
