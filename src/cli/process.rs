@@ -122,7 +122,7 @@ impl Running {
             worker::start(&app, queues, &tasks).await?;
         }
         // Whoever runs sweeps begins them: nothing else has to be set up.
-        if queues.contains(&Queue::Sweeps) {
+        if queues.contains(&Queue::Sweeps) && app.config.work.schedule {
             schedule::start(&app, &tasks);
         }
         let http = match listener {

@@ -23,13 +23,18 @@ use super::support::{
     purchase::{agreeing, coupon, expiring, order, ten_per_cent, why},
 };
 
-const DAY: f64 = 86_400.0;
-const MINUTE: f64 = 60.0;
+const TWO_DAYS: u32 = 2 * 24 * 60;
+/// Longer than an order can be paid.
+const A_DAY_AND_MORE: u32 = 26 * 60;
 const TICKS: &str = "select count(*) from berth.ticks";
 /// Everything that a sweep may bring about, but for its own job.
 const DONE: &str = "select (select count(*) from berth.order_history) + (select count(*) from berth.payments)
     + (select count(*) from berth.mails) + (select count(*) from berth.coupon_redemptions where state <> 'reserved')
     + (select count(*) from berth.jobs where kind not like 'sweep_%')";
+
+fn minutes(minutes: u32) -> f64 {
+    f64::from(minutes * 60)
+}
 
 /// Lets it be this time, by Berth's clock.
 async fn set_time(stack: &Stack, app: &App, text: &str) {
@@ -113,7 +118,7 @@ impl ADayLater {
         let id: OrderId = without_page.id;
         berth.app.committer.write(agreeing(without_page)).await.unwrap();
         // By Stripe's own clock no time passes: its pages stay open.
-        stack.pass_for(&berth.app, 1.1 * DAY).await;
+        stack.pass_for(&berth.app, minutes(A_DAY_AND_MORE)).await;
         let fresh = order(&berth.app, None);
         let fresh_id: OrderId = fresh.id;
         berth.app.committer.write(agreeing(fresh)).await.unwrap();
@@ -182,12 +187,12 @@ async fn a_process_that_works_on_sweeps_begins_them_by_itself() {
     let stack = Stack::new().await;
     let mut schedules = Process::start(&stack, &["schedule"], &[]);
     stack.until_count(TICKS, 3).await;
-    let mut works = Process::start(&stack, &["work", "--queues", "sweeps"], &[]);
+    let mut works = Process::start(&stack, &["work", "--queues", "sweeps"], &[("BERTH_WORK__SCHEDULE", "true")]);
 
     stack.until_count("select count(*) from berth.jobs where kind like 'sweep_%' and state = 'done'", 3).await;
     // Their times come while nobody is there but the worker.
     assert_eq!(schedules.terminate().await, Some(0));
-    stack.pass(2.0 * DAY).await;
+    stack.pass(minutes(TWO_DAYS)).await;
     stack.until_count("select count(*) from berth.jobs where kind like 'sweep_%' and state = 'done'", 6).await;
 
     assert_eq!(stack.count(TICKS).await, 6);
@@ -255,7 +260,7 @@ async fn while_stripe_is_away_no_order_that_may_have_been_paid_is_given_up() {
     assert_eq!(phase(&berth.app, &without_page).await, "cancelled");
 
     stack.client.delete(format!("{}/_sim/faults", stack.stripe)).send().await.unwrap();
-    stack.pass_for(&berth.app, 10.0 * MINUTE).await;
+    stack.pass_for(&berth.app, minutes(10)).await;
     stack.until_idle().await;
     for order in &paid {
         assert_eq!(phase(&berth.app, order).await, "completed", "{order}");
@@ -279,7 +284,7 @@ async fn a_paid_page_whose_event_was_lost_is_found_within_minutes_and_an_open_on
 
     sweep(&stack, &berth.app, Sweep::CheckoutPages).await;
     assert_eq!(stack.count(ASKED).await, 0, "their events may still come");
-    stack.pass_for(&berth.app, 16.0 * MINUTE).await;
+    stack.pass_for(&berth.app, minutes(16)).await;
     let plan = planned(&berth.app, Sweep::CheckoutPages).await;
     let wanted: BTreeMap<String, &str> = [&paid, &open].map(|order| (order.clone(), "ask_stripe")).into();
     assert_eq!(actions(&plan), wanted);
@@ -289,10 +294,10 @@ async fn a_paid_page_whose_event_was_lost_is_found_within_minutes_and_an_open_on
 
     assert_eq!((phase(&berth.app, &paid).await, phase(&berth.app, &open).await), ("completed", "pending"));
     assert_eq!(stack.count(ASKED).await, 2);
-    for (minutes, asked) in [(14.0, 2), (3.0, 3), (17.0, 3), (17.0, 4), (60.0, 4), (10.0, 5)] {
-        stack.pass_for(&berth.app, minutes * MINUTE).await;
+    for (later, asked) in [(14, 2), (3, 3), (17, 3), (17, 4), (60, 4), (10, 5)] {
+        stack.pass_for(&berth.app, minutes(later)).await;
         sweep(&stack, &berth.app, Sweep::CheckoutPages).await;
-        assert_eq!(stack.count(ASKED).await, asked, "{minutes} minutes later");
+        assert_eq!(stack.count(ASKED).await, asked, "{later} minutes later");
     }
     stack.audit().await;
     berth.stop().await;
@@ -307,7 +312,7 @@ async fn the_page_of_an_order_that_is_not_to_be_paid_any_more_is_closed() {
     let step = expiring(&berth.app, order.parse().unwrap()).await;
     berth.app.committer.write(step).await.unwrap();
 
-    stack.pass_for(&berth.app, 16.0 * MINUTE).await;
+    stack.pass_for(&berth.app, minutes(16)).await;
     let plan = planned(&berth.app, Sweep::CheckoutPages).await;
     sweep(&stack, &berth.app, Sweep::CheckoutPages).await;
 
