@@ -2,17 +2,21 @@
 
 mod cart;
 mod coupon;
+mod events;
 mod papers;
+mod sweeping;
 
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
+pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
+pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{
     AnyJob,
-    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId, StripeEventId},
+    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId},
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -75,6 +79,12 @@ pub struct Effects {
     pub(crate) maybe_complete: Vec<OrderId>,
     /// Jobs to enqueue.
     pub(crate) jobs: Vec<NewJob>,
+    /// Runs of sweeps that begin. Refused when they have begun, or a later one has.
+    pub(crate) ticks: Vec<NewTick>,
+    /// When Stripe is asked about pages next. Ignored for those that are open no longer.
+    pub(crate) page_asks: Vec<(String, Timestamp)>,
+    /// What nobody needs any more.
+    pub(crate) leftovers: Vec<Leftovers>,
     /// Invoices, numbered last of all. Ignored when the order has one.
     pub(crate) invoices: Vec<NewInvoice>,
 }
@@ -311,56 +321,6 @@ pub struct NewAccount {
     pub order_item_id: OrderItemId,
     /// When the order was paid.
     pub created_at: Timestamp,
-}
-
-/// An event of Stripe, as it came.
-#[derive(Clone, Debug)]
-pub struct NewStripeEvent {
-    /// Stripe's id.
-    pub id: StripeEventId,
-    /// Such as `checkout.session.completed`.
-    pub kind: String,
-    /// The body, byte for byte.
-    pub payload: bytes::Bytes,
-    /// Whether a job will act on it, it is of no interest, or a person should look.
-    pub outcome: EventOutcome,
-}
-
-/// What becomes of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventOutcome {
-    /// A job will act on it.
-    Pending,
-    /// A job has acted on it.
-    Applied,
-    /// Nothing is to be done.
-    Ignored,
-    /// It could not be understood, or belongs to the other mode: kept for a person.
-    Parked,
-}
-
-impl EventOutcome {
-    /// The name in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Applied => "applied",
-            Self::Ignored => "ignored",
-            Self::Parked => "parked",
-        }
-    }
-}
-
-/// What became of an event.
-#[derive(Clone, Debug)]
-pub struct SettledEvent {
-    /// Which.
-    pub event_id: StripeEventId,
-    /// What became of it.
-    pub outcome: EventOutcome,
-    /// Why, where that is not plain.
-    pub note: Option<String>,
 }
 
 /// A mail to be sent once.

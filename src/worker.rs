@@ -55,6 +55,9 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::ProvisionAccount(job) => handlers::hosting::provision_account::run(job, ctx).await,
         AnyJob::ReconcileAccount(job) => handlers::hosting::reconcile_account::run(job, ctx).await,
         AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,
+        AnyJob::SweepUnpaidOrders(job) => handlers::sweeps::sweep_unpaid_orders::run(job, ctx).await,
+        AnyJob::SweepCheckoutPages(job) => handlers::sweeps::sweep_checkout_pages::run(job, ctx).await,
+        AnyJob::SweepLeftovers(job) => handlers::sweeps::sweep_leftovers::run(job, ctx).await,
         AnyJob::NoOp(job) => handlers::diagnosis::no_op::run(job, ctx).await,
     }
 }

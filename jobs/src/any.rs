@@ -10,6 +10,7 @@ use crate::{
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
     mail::SendMail,
+    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 
 /// What the constants of a [`Job`] say, as a value.
@@ -157,5 +158,8 @@ any_job! {
     ProvisionAccount,
     ReconcileAccount,
     SendMail,
+    SweepUnpaidOrders,
+    SweepCheckoutPages,
+    SweepLeftovers,
     NoOp,
 }

@@ -9,6 +9,7 @@ pub mod hosting;
 pub mod ids;
 mod job;
 pub mod mail;
+pub mod sweeps;
 
 pub use any::{AnyJob, DecodeError, JobKind};
 pub use job::{Backoff, Class, Job, Queue, UnknownQueue};

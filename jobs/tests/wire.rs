@@ -9,6 +9,7 @@ use berth_jobs::{
     hosting::{ProvisionAccount, ReconcileAccount},
     ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
     mail::SendMail,
+    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ const SOME_UUID: Uuid = Uuid::from_u128(0x0198_5f3a_7c21_7b3e_9d52_41f0_6a8e_c2b
 /// A job of each kind, with every field set.
 fn samples() -> Vec<AnyJob> {
     let event_id = || StripeEventId("evt_1Q0PsIJvEtkwdCNYMSaVuRz6".to_owned());
+    let as_of = || Some("2026-11-25T12:00:00Z".to_owned());
     vec![
         CompleteCheckout { event_id: event_id() }.into(),
         CloseCheckout { event_id: event_id() }.into(),
@@ -27,6 +29,9 @@ fn samples() -> Vec<AnyJob> {
         ProvisionAccount { account_id: AccountId(SOME_UUID) }.into(),
         ReconcileAccount { account_id: AccountId(SOME_UUID) }.into(),
         SendMail { mail_id: MailId(SOME_UUID) }.into(),
+        SweepUnpaidOrders { as_of: as_of() }.into(),
+        SweepCheckoutPages { as_of: as_of() }.into(),
+        SweepLeftovers { as_of: as_of() }.into(),
         NoOp { note: Some("after the upgrade".to_owned()) }.into(),
     ]
 }

@@ -76,7 +76,7 @@ fn shape_of(kind: &str) -> String {
 }
 
 /// Writes the job as everything is written, and gives its id to Redis; answers the job that is now in the ledger.
-async fn enqueue(config: &Config, new: NewJob) -> anyhow::Result<JobId> {
+pub(super) async fn enqueue(config: &Config, new: NewJob) -> anyhow::Result<JobId> {
     let store = Store::new(&config.database)?;
     checks::migrated(&store, config).await?;
     let redis = redis_of(config)?;

@@ -13,6 +13,7 @@ mod process;
 mod settings;
 mod signals;
 mod stripe_sim;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -41,6 +42,7 @@ const LAST_THREADS: Duration = Duration::from_millis(250);
   berth up                         serve and work in one process: production on one machine
   berth serve                      HTTP only
   berth work --queues mail         jobs only, here those of one queue
+  berth sweep unpaid_orders --dry-run   what would be given up, of whom, and its sum
   berth jobs list --state dead     what waits for a person
   berth doctor --audit             is everything in order, and has everything been delivered?
 ")]
@@ -73,6 +75,15 @@ enum Command {
     #[command(before_help = "Examples:\n  berth work\n  berth work --queues payments,provisioning\n")]
     #[command(after_help = process::STOPPING)]
     Work(process::WorkArgs),
+    /// Begin sweeps at their times. Processes that work on the queue `sweeps` do so as well; any number may.
+    #[command(before_help = "Examples:\n  berth schedule\n")]
+    #[command(after_help = process::STOPPING)]
+    Schedule,
+    /// Do now what the schedule does at its time, or show what it would do.
+    #[command(before_help = "Examples:\n  berth sweep unpaid_orders --dry-run\n  \
+        berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n")]
+    #[command(after_help = sweep::AFTER_HELP)]
+    Sweep(sweep::SweepArgs),
     /// Run everything on this machine: private Postgres and Redis, a Stripe to buy from, a mailbox to read.
     #[command(
         before_help = "Examples:\n  berth dev\n  berth dev --once      buy one hosting account, show the timeline, \
@@ -144,6 +155,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up => Box::pin(process::up(file)).await,
         Command::Serve => Box::pin(process::serve(file)).await,
         Command::Work(args) => Box::pin(process::work(file, args)).await,
+        Command::Schedule => Box::pin(process::schedule(file)).await,
+        Command::Sweep(args) => sweep::run(file, args).await,
         Command::Dev(args) => Box::pin(dev::run(file, args)).await,
         Command::Migrate => process::migrate(file).await,
         Command::Token(args) => token::run(file, &args),

@@ -22,7 +22,7 @@ use crate::{
     app::App,
     config::{Config, Role},
     error::chain,
-    http, store,
+    http, schedule, store,
     supervise::Supervisor,
     worker,
 };
@@ -62,15 +62,24 @@ pub(super) async fn work(file: Option<PathBuf>, args: WorkArgs) -> anyhow::Resul
     stay(file, Role::Work, &queues).await
 }
 
+/// Begins sweeps and runs none.
+pub(super) async fn schedule(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    stay(file, Role::Schedule, &[]).await
+}
+
 async fn stay(file: Option<PathBuf>, role: Role, queues: &[Queue]) -> anyhow::Result<ExitCode> {
-    let config = if role == Role::Work { settings::load_or_dev(file)? } else { settings::load(file)? };
+    let serves = matches!(role, Role::Up | Role::Serve);
+    let config = if serves { settings::load(file)? } else { settings::load_or_dev(file)? };
     settings::log(&config)?;
     config.require_for(role)?;
     let signals = Signals::catch(Some(config.work.shutdown_grace().max(LEAST_GRACE)))?;
-    let listener = if role == Role::Work { None } else { Some(listen(&config).await?) };
+    let listener = if serves { Some(listen(&config).await?) } else { None };
     let tasks = Supervisor::default();
     let app = App::new(config, role, &tasks)?;
     checks::may_start(&app).await?;
+    if role == Role::Schedule {
+        schedule::start(&app, &tasks);
+    }
     let mut running = Running::start(app, tasks, queues, listener, None).await?;
     let asked = running.until_asked(&signals).await;
     running.stop().await;
@@ -111,6 +120,10 @@ impl Running {
         let works = !queues.is_empty();
         if works {
             worker::start(&app, queues, &tasks).await?;
+        }
+        // Whoever runs sweeps begins them: nothing else has to be set up.
+        if queues.contains(&Queue::Sweeps) && app.config.work.schedule {
+            schedule::start(&app, &tasks);
         }
         let http = match listener {
             Some(listener) => {

@@ -108,6 +108,7 @@ pub(super) const KEYS: &[Key] = &[
     key("work.lease_renew_seconds", Kind::Number(1, AN_HOUR)),
     key("work.relay_interval_ms", Kind::Number(1, 60_000)),
     key("work.redispatch_after_seconds", Kind::Number(1, AN_HOUR)),
+    key("work.schedule", Kind::Flag),
     key("work.concurrency.payments", Kind::Number(1, 10_000)),
     key("work.concurrency.provisioning", Kind::Number(1, 10_000)),
     key("work.concurrency.mail", Kind::Number(1, 10_000)),

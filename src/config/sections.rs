@@ -176,6 +176,7 @@ pub struct Work {
     lease_renew_seconds: u64,
     relay_interval_ms: u64,
     redispatch_after_seconds: u64,
+    pub schedule: bool,
 }
 
 /// `[work.concurrency]`: jobs at once in one process, a queue each.

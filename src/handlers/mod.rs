@@ -4,3 +4,4 @@ pub mod checkout;
 pub mod diagnosis;
 pub mod hosting;
 pub mod mail;
+pub mod sweeps;

@@ -25,6 +25,7 @@ mod segments;
 mod server;
 pub mod sites;
 pub mod stripe;
+pub mod sweeps;
 
 use std::time::Duration;
 
@@ -156,6 +157,7 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(hosting::show))
         .routes(routes!(hosting::reveal))
         .routes(routes!(me::show, me::replace, me::delete))
+        .routes(routes!(sweeps::run))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .routes(routes!(stripe::receive))
         .routes(routes!(health::live))

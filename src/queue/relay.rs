@@ -16,10 +16,6 @@ const PAGE: i64 = 500;
 const EPOCH_PAGE: i64 = 5_000;
 /// How often Redis is asked whether it is still the Redis that was filled.
 const EPOCH_EVERY: Duration = Duration::from_secs(1);
-/// How often finished jobs are deleted, how old they are then, and how many at once.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
-const KEEP_ENDED: Duration = Duration::from_secs(7 * 24 * 3600);
-const PRUNE_PAGE: i64 = 5_000;
 
 /// What the relay works with.
 #[derive(Clone, Debug)]
@@ -39,7 +35,6 @@ impl Relay {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut next_epoch = Instant::now();
         let mut next_recheck = Instant::now() + self.redispatch_after;
-        let mut next_prune = Instant::now() + PRUNE_EVERY;
         while !stop.is_cancelled() {
             let now = Instant::now();
             if now >= next_epoch {
@@ -50,11 +45,6 @@ impl Relay {
             if now >= next_recheck {
                 report("recheck", self.recheck().await);
                 next_recheck = now + self.redispatch_after;
-            }
-            if now >= next_prune {
-                let pruned = report("prune", self.prune().await).unwrap_or(0);
-                // A full page means that there is more.
-                next_prune = if pruned == PRUNE_PAGE.unsigned_abs() { now } else { now + PRUNE_EVERY };
             }
             if !more {
                 tokio::select! {
@@ -125,10 +115,6 @@ impl Relay {
                 return Ok(all);
             }
         }
-    }
-
-    async fn prune(&self) -> Result<u64, RelayError> {
-        Ok(self.store.prune_ended(KEEP_ENDED, PRUNE_PAGE).await?)
     }
 }
 

@@ -15,6 +15,7 @@ mod orders;
 mod papers;
 mod payments;
 mod refusal;
+mod sweeping;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +83,7 @@ pub(crate) async fn apply(
     coupons::write(db, units, &mut applied).await?;
     payments::insert(db, units, &mut applied).await?;
     payments::give_back(db, units, &mut applied).await?;
+    sweeping::tick(db, units, &mut applied).await?;
     let without_domain = insert_accounts(db, units, &mut applied).await?;
     if !applied.refused.is_empty() {
         return Ok(applied);
@@ -92,8 +94,10 @@ pub(crate) async fn apply(
     papers::insert_audits(db, units).await?;
     papers::insert_tickets(db, units).await?;
     settle_events(db, units).await?;
+    sweeping::ask_later(db, units).await?;
     facts::learn(db, &facts).await?;
     complete_orders(db, units).await?;
+    sweeping::delete_leftovers(db, units).await?;
     applied.dispatches = jobs::insert(db, units, mails, overfull).await?;
     papers::issue_invoices(db, units).await?;
     Ok(applied)

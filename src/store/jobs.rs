@@ -2,8 +2,6 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
-use std::time::Duration;
-
 use berth_jobs::{Class, Queue, ids::JobId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -241,31 +239,6 @@ impl Store {
             .execute(&self.pool)
             .await?;
         Ok(())
-    }
-
-    /// Deletes at most `limit` jobs that ended well, or were cancelled, more than `age` ago; answers how many.
-    pub(crate) async fn prune_ended(&self, age: Duration, limit: i64) -> Result<u64, StoreError> {
-        // Ids begin with the time at which they were made: the oldest rows are the first of the primary key, and none
-        // that is younger than the age is looked at.
-        let before = self.real_now().await?.checked_sub(age).unwrap_or(Timestamp::MIN);
-        let seconds = u64::try_from(before.as_second()).unwrap_or_default();
-        let youngest = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
-        let done = sqlx::query!(
-            "delete from berth.jobs
-             where id in (
-                 select id
-                 from berth.jobs
-                 where id < $1 and state in ('done', 'cancelled') and finished_at < $2
-                 order by id
-                 limit $3
-             )",
-            youngest,
-            before.to_sqlx(),
-            limit,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
     }
 
     /// The newest jobs, by state and kind where given.

@@ -23,6 +23,7 @@ pub mod orders;
 pub mod payments;
 mod pool;
 pub mod stream_tickets;
+pub mod sweeps;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 

@@ -37,9 +37,23 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
+    // What jobs do and dry runs show.
+    ("sweeps", &["domain", "effects", "store"]),
     (
         "handlers",
-        &["app", "domain", "effects", "error", "failpoint", "fulfilment", "gateways", "mail", "secrets", "store"],
+        &[
+            "app",
+            "domain",
+            "effects",
+            "error",
+            "failpoint",
+            "fulfilment",
+            "gateways",
+            "mail",
+            "secrets",
+            "store",
+            "sweeps",
+        ],
     ),
     (
         "http",
@@ -57,6 +71,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "secrets",
             "store",
             "supervise",
+            "sweeps",
             "telemetry",
         ],
     ),
@@ -64,7 +79,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
         "worker",
         &["app", "config", "effects", "error", "failpoint", "handlers", "queue", "store", "supervise", "watchdog"],
     ),
-    ("schedule", &["app", "clock", "config", "domain", "effects", "error", "queue", "store", "supervise"]),
+    ("schedule", &["app", "effects", "error", "queue", "store", "supervise", "sweeps"]),
     (
         "dev",
         &[
@@ -101,6 +116,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "secrets",
             "store",
             "supervise",
+            "sweeps",
             "telemetry",
             "worker",
         ],
@@ -156,6 +172,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("minijinja", &["src/mail/", "src/dev/", "src/http/pages.rs"]),
     ("mrml", &["src/mail/"]),
     ("chacha20poly1305", &["src/secrets"]),
+    ("croner", &["src/schedule.rs"]),
     ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),
 ];
 

@@ -24,6 +24,7 @@ mod provisioning;
 mod redis;
 mod reference;
 mod rights;
+mod schedule;
 mod shutdown;
 mod strangers;
 mod support;

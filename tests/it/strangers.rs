@@ -79,6 +79,7 @@ impl World {
             ("/v1/cart/items/{id}", vec![text(&cart["items"][0]["id"])]),
             ("/v1/carts/{customer_id}", vec![self.ada.id.to_string()]),
             ("/v1/coupons/{code}", vec!["MARKER".to_owned()]),
+            ("/v1/sweeps/{name}", vec!["unpaid_orders".to_owned()]),
         ]);
     }
 
@@ -123,8 +124,8 @@ impl World {
 
     /// Texts that only Ada's answers hold.
     fn marks(&self) -> Vec<String> {
-        let ids =
-            self.ids.iter().filter(|(prefix, _)| **prefix != "/v1/coupons/{code}").flat_map(|(_, ids)| ids.clone());
+        const OF_ALL: [&str; 2] = ["/v1/coupons/{code}", "/v1/sweeps/{name}"];
+        let ids = self.ids.iter().filter(|(prefix, _)| !OF_ALL.contains(prefix)).flat_map(|(_, ids)| ids.clone());
         ids.chain([NAME, DOMAIN, "adelheid@marker.example"].map(str::to_owned)).collect()
     }
 
@@ -204,6 +205,7 @@ fn body_for(route: &Route) -> Value {
         }
         ("PATCH", "/v1/coupons/{code}") => json!({ "max_uses": 5, "reason": "a test" }),
         ("POST", "/v1/orders/{id}/cancel") => json!({}),
+        ("POST", "/v1/sweeps/{name}") => json!({ "dry_run": true, "reason": "a test" }),
         ("DELETE", _) | ("POST", "/v1/coupons/{code}/end" | "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => {
             json!({ "reason": "a test" })
         }

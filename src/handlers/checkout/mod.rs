@@ -7,3 +7,4 @@ pub mod refund_payment;
 mod session;
 mod surplus;
 pub mod sync_checkout;
+mod unheard;

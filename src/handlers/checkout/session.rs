@@ -81,8 +81,8 @@ pub(super) async fn act_on(
             fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?
         }
         Some(CheckoutPaymentStatus::NoPaymentRequired) => mismatched(order, session, "nothing was asked for"),
-        _ if told == Told::Failure => ended(order, OrderEvent::PaymentFailed),
-        _ if session.status == Some(CheckoutStatus::Expired) => ended(order, OrderEvent::Expired),
+        _ if told == Told::Failure => ended(Effects::none(), order, OrderEvent::PaymentFailed),
+        _ if session.status == Some(CheckoutStatus::Expired) => ended(Effects::none(), order, OrderEvent::Expired),
         _ if session.status == Some(CheckoutStatus::Complete) => {
             order.state.apply(OrderEvent::PaymentDelayed).map(Effects::from).unwrap_or_default()
         }
@@ -92,7 +92,7 @@ pub(super) async fn act_on(
 }
 
 /// The order that Berth has opened the session for.
-fn order_of(session: &CheckoutSession) -> Option<OrderId> {
+pub(super) fn order_of(session: &CheckoutSession) -> Option<OrderId> {
     session.metadata.get("order_id")?.parse().ok()
 }
 
@@ -112,7 +112,7 @@ fn is_current(order: &Order, session: &CheckoutSession) -> bool {
     }
 }
 
-fn version_of(order: &Order, session: &CheckoutSession) -> i32 {
+pub(super) fn version_of(order: &Order, session: &CheckoutSession) -> i32 {
     let told = session.metadata.get("session_version").and_then(|version| version.parse().ok());
     told.unwrap_or(order.session_version)
 }
@@ -137,9 +137,9 @@ fn news(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: Told) -> Sess
 }
 
 /// It will not be paid, as far as is known: what it has of a coupon is free for others.
-fn ended(order: &Order, event: OrderEvent) -> Effects {
-    let Some(step) = order.state.apply(event) else { return Effects::none() };
-    let effects = Effects::from(step);
+pub(super) fn ended(effects: Effects, order: &Order, event: OrderEvent) -> Effects {
+    let Some(step) = order.state.apply(event) else { return effects };
+    let effects = effects.move_order(step);
     if order.coupon.is_some() { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
 }
 

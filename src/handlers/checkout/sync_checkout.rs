@@ -2,7 +2,7 @@
 
 use berth_jobs::checkout::SyncCheckout;
 
-use super::session;
+use super::{session, unheard};
 use crate::{app::Ctx, effects::Effects, error::JobError};
 
 /// Runs the job.
@@ -11,9 +11,12 @@ use crate::{app::Ctx, effects::Effects, error::JobError};
 /// When Stripe or the database is away.
 pub async fn run(job: &SyncCheckout, ctx: &Ctx) -> Result<Effects, JobError> {
     let order = ctx.store.order(job.order_id).await?;
-    let Some(session_id) = &order.stripe_session_id else {
+    let found = match &order.stripe_session_id {
+        Some(known) => Some(ctx.stripe()?.checkout_session(known).await?),
+        None => unheard::page(ctx, &order).await?,
+    };
+    let Some(found) = found else {
         return Err(JobError::Cancel(format!("{} has no session at Stripe", job.order_id)));
     };
-    let found = ctx.stripe()?.checkout_session(session_id).await?;
     session::act_on(ctx, &order, &found, session::Told::Lookup).await
 }

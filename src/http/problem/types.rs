@@ -24,6 +24,11 @@ pub const TYPES: &[ProblemType] = &[
         "Which tax is due depends on where you live. Say so with `PUT /v1/me`, then check out again.",
     ),
     problem(
+        "as-of-refused",
+        &[422],
+        "A sweep runs as of now or a time before; a dry run looks ten years ahead at most. Choose another `as_of`.",
+    ),
+    problem(
         "bad-signature",
         &[400],
         "Stripe's signature is missing, wrong or too old. Check `stripe.webhook_secrets`.",

@@ -1,0 +1,115 @@
+//! `berth sweep`: does now what the schedule does at its time, or shows what it would do.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{
+    checks,
+    enqueue::enqueue,
+    output::{lines, print, print_json, say, table},
+    settings,
+};
+use crate::{
+    config::Role,
+    effects::NewJob,
+    store::Store,
+    sweeps::{self, Plan, Sweep},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SweepArgs {
+    /// Which: unpaid_orders, checkout_pages, leftovers.
+    name: Sweep,
+    /// What was due at that time, such as 2030-01-01T00:00:00Z; a dry run may look ahead. Without it, what is due now.
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<Timestamp>,
+    /// Only show what would be done, to whom, with sums.
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) const AFTER_HELP: &str = "Without --dry-run it enqueues the sweep's job and prints the job's id (`berth jobs \
+    show` tells how it went): workers of the queue `sweeps` do it. Running it again does nothing twice.";
+
+pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Result<ExitCode> {
+    let config = settings::load_or_dev(file)?;
+    settings::log_quietly(&config)?;
+    config.require_for(Role::Operate)?;
+    let store = Store::new(&config.database)?;
+    checks::migrated(&store, &config).await?;
+    let now = store.now().await?;
+    let as_of = args.as_of.unwrap_or(now);
+    sweeps::check_as_of(as_of, now, args.dry_run)?;
+    if args.dry_run {
+        let plan = sweeps::plan(&store, args.name, as_of, usize::MAX).await?;
+        if args.json { print_json(&plan)? } else { print(&shown(&plan))? }
+    } else {
+        let job = enqueue(&config, NewJob::now(args.name.job(args.as_of))).await?;
+        if args.json { print_json(&json!({ "job_id": job }))? } else { print(&job.to_string())? }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The plan as two tables: each step, then sums.
+fn shown(plan: &Plan) -> String {
+    if plan.steps.is_empty() {
+        say(&format!("berth: nothing is due for {} at {}", plan.sweep, plan.as_of));
+    }
+    let mut steps = table(&["ACTION", "SUBJECT", "ROWS", "AMOUNT", "DUE SINCE", "CUSTOMER", "EMAIL"]);
+    for step in &plan.steps {
+        steps.add_row(vec![
+            step.action.to_owned(),
+            step.subject.clone(),
+            step.rows.to_string(),
+            money(step.amount.as_deref(), step.currency.as_deref()),
+            step.due_since.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            step.customer_id.clone().unwrap_or_default(),
+            step.email.clone().unwrap_or_default(),
+        ]);
+    }
+    let mut sums = table(&["ACTION", "ROWS", "AMOUNT"]);
+    for sum in &plan.sums {
+        let amount = money(sum.amount.as_deref(), sum.currency.as_deref());
+        sums.add_row(vec![sum.action.to_owned(), sum.rows.to_string(), amount]);
+    }
+    format!("{}\n\n{}", lines(&steps), lines(&sums))
+}
+
+fn money(amount: Option<&str>, currency: Option<&str>) -> String {
+    [amount, currency].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweeps::{PlannedStep, Sum};
+
+    #[test]
+    fn a_plan_is_shown_step_by_step_and_summed_up() {
+        let step = |subject: &str, amount: &str| PlannedStep {
+            action: "cancel",
+            subject: subject.to_owned(),
+            customer_id: Some("0190b6a2-7c5e-7d3a-9f21-3b6f0c1d2e4f".to_owned()),
+            email: Some("zoe@example.com".to_owned()),
+            amount: Some(amount.to_owned()),
+            currency: Some("USD".to_owned()),
+            due_since: "2026-11-25T12:00:00Z".parse().unwrap(),
+            rows: 1,
+        };
+        let sum = Sum { action: "cancel", rows: 2, amount: Some("24.98".to_owned()), currency: Some("USD".to_owned()) };
+        let plan = Plan {
+            sweep: "unpaid_orders",
+            as_of: "2026-11-25T13:00:00Z".parse().unwrap(),
+            steps: vec![step("ord_1", "4.99"), step("ord_2", "19.99")],
+            steps_left_out: 0,
+            sums: vec![sum],
+        };
+
+        insta::assert_snapshot!(shown(&plan));
+    }
+}

@@ -1,0 +1,120 @@
+//! `POST /v1/sweeps/{name}`: staff runs a sweep before its time, or looks at what it would do.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{
+    auth::{AuthenticatedStaff, Customer},
+    orders::of_store,
+    problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
+    reason::Reason,
+    segments::Segments,
+};
+use crate::{
+    app::App,
+    effects::{Effects, NewAudit, NewJob},
+    error::chain,
+    sweeps::{self, Plan, Sweep},
+};
+
+/// How soon to try again when the database is away.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// So many steps are shown; all of them are summed up.
+const MOST_STEPS: usize = 1_000;
+
+/// How a sweep is to be run, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SweepRequest {
+    reason: Reason,
+    /// Only show what would be done.
+    #[serde(default)]
+    dry_run: bool,
+    /// What was due at that time; a dry run may look ten years ahead. Without it, what is due now.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    as_of: Option<Timestamp>,
+}
+
+/// A sweep that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SweepStarted {
+    /// The job that does it: `job_…`.
+    job_id: String,
+}
+
+/// Runs a sweep now, or shows what it would do: to which rows, of whom, with sums. Staff only, and written down.
+///
+/// A sweep that is run twice does nothing twice. With `dry_run` nothing is changed.
+#[utoipa::path(post, path = "/v1/sweeps/{name}", tag = "staff", operation_id = "run_sweep",
+    security(("bearer" = [])),
+    params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages` or `leftovers`")),
+    request_body = SweepRequest,
+    responses(
+        (status = 200, description = "With `dry_run`: what would be done, at most 1,000 steps of it.", body = Plan),
+        (status = 202, description = "The sweep's job is in the ledger, or waited there already.", body = SweepStarted),
+        (status = 404, description = "There is no such sweep.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        (status = 422, description = "`as-of-refused`: a sweep runs as of now or a time before; a dry run looks ten years \
+                                      ahead at most.",
+            body = ProblemJson, content_type = "application/problem+json"),
+        RefusesBody,
+        RefusesStaff,
+        Refuses,
+    ),
+)]
+pub async fn run(
+    AuthenticatedStaff(staff): AuthenticatedStaff,
+    State(app): State<App>,
+    Segments(name): Segments<String>,
+    ApiJson(request): ApiJson<SweepRequest>,
+) -> Result<Response, Problem> {
+    let sweep: Sweep = name.parse().map_err(|_| Problem::not_found())?;
+    let now = app.store.now().await.map_err(of_store)?;
+    let as_of = request.as_of.unwrap_or(now);
+    sweeps::check_as_of(as_of, now, request.dry_run)
+        .map_err(|error| Problem::unprocessable("as-of-refused", format!("Choose another `as_of`: {error}.")))?;
+    let audit = audit(sweep, &staff, &request, now);
+    if request.dry_run {
+        let plan = sweeps::plan(&app.store, sweep, as_of, MOST_STEPS).await.map_err(of_store)?;
+        write(&app, Effects::none().audit(audit)).await?;
+        return Ok(Json(plan).into_response());
+    }
+    let new = NewJob::now(sweep.job(request.as_of));
+    let (id, coalesce_key) = (new.id, new.job.coalesce_key());
+    write(&app, Effects { jobs: vec![new], ..Effects::none() }.audit(audit)).await?;
+    // Ours, or the one that waited already; should that have ended just now, another one is asked for.
+    let known = app.store.enqueued_job(id, None, coalesce_key.as_deref()).await.map_err(of_store)?;
+    let known = known.ok_or_else(|| Problem::unavailable(RETRY_AFTER))?;
+    let started = SweepStarted { job_id: known.to_string() };
+    Ok((StatusCode::ACCEPTED, Json(started)).into_response())
+}
+
+fn audit(sweep: Sweep, staff: &Customer, request: &SweepRequest, now: Timestamp) -> NewAudit {
+    NewAudit {
+        actor: staff.id.to_string(),
+        action: if request.dry_run { "sweep.dry_run" } else { "sweep.run" },
+        subject: sweep.to_string(),
+        reason: Some(request.reason.clone().into()),
+        before: None,
+        after: Some(json!({ "as_of": request.as_of })),
+        at: now,
+    }
+}
+
+async fn write(app: &App, effects: Effects) -> Result<(), Problem> {
+    app.committer.write(effects).await.map_err(|error| {
+        tracing::error!(error = chain(&error), "a sweep could not be asked for");
+        Problem::unavailable(RETRY_AFTER)
+    })
+}

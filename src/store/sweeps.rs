@@ -1,0 +1,257 @@
+//! What is due to the sweeps, in pages by the time since when, and by id.
+
+use berth_jobs::ids::{CustomerId, OrderId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::{
+    domain::{
+        money::{Currency, Money},
+        order::{OrderPhase, OrderState},
+    },
+    effects::Leftovers,
+};
+
+/// The end of a page: the next one begins after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Since when the last row is due.
+    pub at: Timestamp,
+    /// Its order's id.
+    pub id: Uuid,
+}
+
+impl Cursor {
+    /// Before every row.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { at: Timestamp::UNIX_EPOCH, id: Uuid::nil() }
+    }
+}
+
+/// An order that a sweep looks at.
+#[derive(Clone, Debug)]
+pub struct DueOrder {
+    /// Which, where it stands, and at which version.
+    pub state: OrderState,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Their address.
+    pub email: String,
+    /// What is to be paid.
+    pub total: Money,
+    /// Since when it is due.
+    pub due_at: Timestamp,
+    /// Whether a use of a coupon is reserved for it.
+    pub has_coupon: bool,
+    /// Whether there may be a page at Stripe that it can be paid on, known or not.
+    pub may_have_page: bool,
+}
+
+/// An open page that Stripe is to be asked about.
+#[derive(Clone, Debug)]
+pub struct DuePage {
+    /// Stripe's id.
+    pub session_id: String,
+    /// The order that is paid on it.
+    pub order: DueOrder,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+}
+
+struct OrderRow {
+    id: Uuid,
+    phase: String,
+    version: i32,
+    customer_id: Uuid,
+    email: String,
+    currency: String,
+    total: Decimal,
+    due_at: Timestamp,
+    has_coupon: bool,
+    may_have_page: bool,
+}
+
+impl OrderRow {
+    fn read(self) -> Result<DueOrder, StoreError> {
+        let id = OrderId(self.id);
+        let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("order {id}"), why);
+        let phase: OrderPhase = self.phase.parse().map_err(|error| unreadable(&error))?;
+        let currency: Currency = self.currency.parse().map_err(|error| unreadable(&error))?;
+        Ok(DueOrder {
+            state: OrderState { id, phase, version: self.version },
+            customer_id: CustomerId(self.customer_id),
+            email: self.email,
+            total: Money::new(self.total, currency).map_err(|error| unreadable(&error))?,
+            due_at: self.due_at,
+            has_coupon: self.has_coupon,
+            may_have_page: self.may_have_page,
+        })
+    }
+}
+
+impl Store {
+    /// Orders that could be paid until `expired_by` or shorter and are not, but for those that were looked at before: the
+    /// job that does has the order's id in its key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unpaid_orders(
+        &self,
+        expired_by: Timestamp,
+        after: Cursor,
+        limit: i64,
+    ) -> Result<Vec<DueOrder>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select o.id, o.phase, o.version, o.customer_id, c.email, o.currency, o.total, o.expires_at,
+                      o.coupon_id is not null as "has_coupon!",
+                      o.stripe_session_id is not null or c.stripe_customer_id is not null as "may_have_page!"
+               from berth.orders o
+               join berth.customers c on c.id = o.customer_id
+               where o.phase = 'pending' and not o.is_renewal
+                 and o.expires_at <= $1 and (o.expires_at, o.id) > ($2, $3)
+                 and not exists (select from berth.jobs j where j.once_key = 'unpaid_order:' || o.id)
+               order by o.expires_at, o.id
+               limit $4"#,
+            expired_by.to_sqlx(),
+            after.at.to_sqlx(),
+            after.id,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = rows.into_iter().map(|row| {
+            let due = OrderRow {
+                id: row.id,
+                phase: row.phase,
+                version: row.version,
+                customer_id: row.customer_id,
+                email: row.email,
+                currency: row.currency,
+                total: row.total,
+                due_at: row.expires_at.to_jiff(),
+                has_coupon: row.has_coupon,
+                may_have_page: row.may_have_page,
+            };
+            due.read()
+        });
+        read.collect()
+    }
+
+    /// Pages that are open as far as is known and whose turn to be asked about has come. Those of orders that could be
+    /// paid until `expired_by` or shorter are the sweep's of unpaid orders.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn pages_to_ask(
+        &self,
+        as_of: Timestamp,
+        expired_by: Timestamp,
+        after: Cursor,
+        limit: i64,
+    ) -> Result<Vec<DuePage>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select s.id as session_id, s.ask_at, s.opened_at, o.id, o.phase, o.version, o.customer_id, c.email,
+                      o.currency, o.total, o.coupon_id is not null as "has_coupon!"
+               from berth.checkout_sessions s
+               join berth.orders o on o.id = s.order_id
+               join berth.customers c on c.id = o.customer_id
+               where s.state = 'open' and s.ask_at <= $1 and (s.ask_at, s.order_id) > ($3, $4)
+                 and not (o.phase = 'pending' and not o.is_renewal and o.expires_at <= $2)
+               order by s.ask_at, s.order_id
+               limit $5"#,
+            as_of.to_sqlx(),
+            expired_by.to_sqlx(),
+            after.at.to_sqlx(),
+            after.id,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = rows.into_iter().map(|row| {
+            let due = OrderRow {
+                id: row.id,
+                phase: row.phase,
+                version: row.version,
+                customer_id: row.customer_id,
+                email: row.email,
+                currency: row.currency,
+                total: row.total,
+                due_at: row.ask_at.to_jiff(),
+                has_coupon: row.has_coupon,
+                may_have_page: true,
+            };
+            Ok(DuePage { session_id: row.session_id, order: due.read()?, opened_at: row.opened_at.to_jiff() })
+        });
+        read.collect()
+    }
+
+    /// How many rows of each kind are left over, counted up to `most`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 3], StoreError> {
+        let row = sqlx::query!(
+            r#"select
+                   (select count(*) from (
+                       select from berth.stream_tickets where expires_at < $1 limit $5
+                   ) t) as "tickets!",
+                   (select count(*) from (
+                       select from berth.jobs
+                       where id < $2 and state in ('done', 'cancelled') and finished_at < $3
+                       limit $5
+                   ) j) as "jobs!",
+                   (select count(*) from (
+                       select from berth.ticks t
+                       where t.due_at < $4
+                         and t.due_at < (select max(l.due_at) from berth.ticks l where l.name = t.name)
+                       limit $5
+                   ) k) as "ticks!""#,
+            before.tickets.to_sqlx(),
+            youngest_id_of(before.jobs),
+            before.jobs.to_sqlx(),
+            before.ticks.to_sqlx(),
+            most,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let count = |rows: i64| u64::try_from(rows).unwrap_or_default();
+        Ok([("stream tickets", count(row.tickets)), ("jobs", count(row.jobs)), ("ticks", count(row.ticks))])
+    }
+
+    /// Berth's time, and since when each sweep's last tick was due.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn last_ticks(&self, names: &[String]) -> Result<(Timestamp, Vec<Option<Timestamp>>), StoreError> {
+        let rows = sqlx::query!(
+            r#"select berth.now() as "now!", (select max(t.due_at) from berth.ticks t where t.name = n.name) as last
+               from unnest($1::text[]) with ordinality n (name, place)
+               order by n.place"#,
+            names,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let now = rows.first().map(|row| row.now.to_jiff());
+        let now = now.ok_or_else(|| StoreError::Missing("name of a sweep".to_owned()))?;
+        Ok((now, rows.into_iter().map(|row| row.last.map(|at| at.to_jiff())).collect()))
+    }
+
+    /// Berth's time, and that of the database's own clock.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn times(&self) -> Result<(Timestamp, Timestamp), StoreError> {
+        let row = sqlx::query!(r#"select berth.now() as "ours!", now() as "own!""#).fetch_one(&self.pool).await?;
+        Ok((row.ours.to_jiff(), row.own.to_jiff()))
+    }
+}
+
+/// Ids begin with the time at which they were made: nothing that has a later one is older than that.
+pub(super) fn youngest_id_of(before: Timestamp) -> Uuid {
+    let seconds = u64::try_from(before.as_second()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0))
+}

@@ -1,0 +1,216 @@
+//! What the sweeps do: which rows are due at a time, and what becomes of each. A dry run shows it, a job has it done.
+
+mod checkout_pages;
+mod leftovers;
+mod plan;
+mod unpaid_orders;
+
+use std::{fmt, str::FromStr};
+
+use berth_jobs::{
+    AnyJob,
+    ids::CustomerId,
+    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+};
+use jiff::{SignedDuration, Timestamp};
+
+pub use plan::{Plan, PlannedStep, Sum, plan};
+
+use crate::{
+    domain::money::Money,
+    effects::Effects,
+    store::{Store, StoreError, sweeps::Cursor},
+};
+
+/// So many rows are read, and changed in one commit.
+const PAGE: i64 = 500;
+/// How long Stripe has to tell by itself that a page has ended.
+const MARGIN: SignedDuration = SignedDuration::from_mins(10);
+/// How far ahead a dry run may look.
+const FURTHEST: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
+
+/// The sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep {
+    /// Orders whose time to be paid is over are given up; who has paid all the same has paid.
+    UnpaidOrders,
+    /// Stripe is asked about pages of whose end it has told nothing.
+    CheckoutPages,
+    /// What nobody needs any more is deleted.
+    Leftovers,
+}
+
+impl Sweep {
+    /// Every sweep.
+    pub const ALL: [Self; 3] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Leftovers];
+
+    /// Its name on the command line, in addresses and among the ticks.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnpaidOrders => "unpaid_orders",
+            Self::CheckoutPages => "checkout_pages",
+            Self::Leftovers => "leftovers",
+        }
+    }
+
+    /// The job that does it, for what was due at a time or is due when it runs.
+    #[must_use]
+    pub fn job(self, as_of: Option<Timestamp>) -> AnyJob {
+        let as_of = as_of.map(|at| at.to_string());
+        match self {
+            Self::UnpaidOrders => SweepUnpaidOrders { as_of }.into(),
+            Self::CheckoutPages => SweepCheckoutPages { as_of }.into(),
+            Self::Leftovers => SweepLeftovers { as_of }.into(),
+        }
+    }
+}
+
+impl fmt::Display for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Sweep {
+    type Err = UnknownSweep;
+
+    fn from_str(name: &str) -> Result<Self, UnknownSweep> {
+        Self::ALL.into_iter().find(|sweep| sweep.as_str() == name).ok_or_else(|| UnknownSweep(name.to_owned()))
+    }
+}
+
+/// No sweep has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no sweep is called `{name}`; there are {known}", name = .0, known = Sweep::ALL.map(Sweep::as_str).join(", "))]
+pub struct UnknownSweep(pub String);
+
+/// A sweep cannot be run as of this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AsOfError {
+    /// What is not due yet cannot be done yet.
+    #[error("what is due later than now can only be shown, by a dry run")]
+    ToCome,
+    /// Nothing was ever due then, or nobody can say what will be.
+    #[error("a sweep looks back to 1970 at most, and a dry run ten years ahead")]
+    OutOfRange,
+}
+
+/// Whether a sweep may be run, or shown, as of a time.
+///
+/// # Errors
+/// When it may not.
+pub fn check_as_of(as_of: Timestamp, now: Timestamp, dry_run: bool) -> Result<(), AsOfError> {
+    if as_of > now && !dry_run {
+        return Err(AsOfError::ToCome);
+    }
+    if as_of < Timestamp::UNIX_EPOCH || as_of.duration_since(now) > FURTHEST {
+        return Err(AsOfError::OutOfRange);
+    }
+    Ok(())
+}
+
+/// What is done to one row, or to many of which nobody wants to see each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// To which row, as the API shows its id; or to what sort of rows.
+    pub subject: String,
+    /// Whose it is, and their address.
+    pub customer: Option<(CustomerId, String)>,
+    /// How much it is about.
+    pub amount: Option<Money>,
+    /// Since when it is due.
+    pub due_at: Timestamp,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// What a sweep does to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// The order is cancelled, and its coupon free again. Nobody can have paid it.
+    Cancel,
+    /// The order's page is closed at Stripe. Who has paid on it has paid; else the order is cancelled.
+    CloseAtStripe,
+    /// Stripe is asked how the order's page stands.
+    AskStripe,
+    /// It is deleted.
+    Delete,
+}
+
+impl Action {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::CloseAtStripe => "close_at_stripe",
+            Self::AskStripe => "ask_stripe",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Some of what is due, and how it becomes true.
+#[derive(Debug)]
+pub struct Page {
+    /// What is done.
+    pub steps: Vec<Step>,
+    /// What makes it true, all in one commit.
+    pub effects: Effects,
+    /// Where the next page begins; `None` for the last one.
+    pub next: Option<Cursor>,
+}
+
+/// The rows due at `as_of` after a cursor, and what becomes of them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn page(store: &Store, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
+    match sweep {
+        Sweep::UnpaidOrders => unpaid_orders::page(store, as_of, after).await,
+        Sweep::CheckoutPages => checkout_pages::page(store, as_of, after).await,
+        Sweep::Leftovers => leftovers::page(store, as_of, leftovers::MOST).await,
+    }
+}
+
+/// Where the next page begins, if this one was full.
+fn after_full_page<T>(rows: &[T], cursor: impl Fn(&T) -> Cursor) -> Option<Cursor> {
+    let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= PAGE);
+    rows.last().filter(|_| is_full).map(cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_an_unknown_one_is_told_the_known_ones() {
+        for sweep in Sweep::ALL {
+            assert_eq!(sweep.as_str().parse(), Ok(sweep));
+            assert_eq!(sweep.job(None).kind().name, format!("sweep_{sweep}"));
+        }
+        assert_eq!(
+            "dust".parse::<Sweep>().unwrap_err().to_string(),
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, leftovers"
+        );
+    }
+
+    #[test]
+    fn only_a_dry_run_looks_ahead_and_not_for_ever() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-11-25T12:00:00Z");
+        let check = |text: &str, dry_run| check_as_of(at(text), now, dry_run);
+
+        assert_eq!(check("2026-11-25T12:00:00Z", false), Ok(()));
+        assert_eq!(check("2020-01-01T00:00:00Z", false), Ok(()));
+        assert_eq!(check("2026-11-25T12:00:01Z", false), Err(AsOfError::ToCome));
+        assert_eq!(check("2026-11-25T12:00:01Z", true), Ok(()));
+        assert_eq!(check("2036-11-01T00:00:00Z", true), Ok(()));
+        assert_eq!(check("2037-11-25T00:00:00Z", true), Err(AsOfError::OutOfRange));
+        assert_eq!(check("-009999-01-02T01:59:59Z", true), Err(AsOfError::OutOfRange));
+        assert_eq!(check("1969-12-31T23:59:59Z", false), Err(AsOfError::OutOfRange));
+    }
+}

@@ -1,0 +1,52 @@
+//! Orders whose time to be paid is over. One that may have a page is never given up before Stripe has been asked.
+
+use berth_jobs::checkout::ExpireCheckout;
+use jiff::Timestamp;
+
+use super::{Action, MARGIN, PAGE, Page, Step, after_full_page};
+use crate::{
+    domain::order::{Actor, OrderEvent},
+    effects::{CouponUse, Effects},
+    store::{
+        Store, StoreError,
+        sweeps::{Cursor, DueOrder},
+    },
+};
+
+pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
+    let orders = store.unpaid_orders(as_of - MARGIN, after, PAGE).await?;
+    let next = after_full_page(&orders, |order| Cursor { at: order.due_at, id: order.state.id.0 });
+    let (mut steps, mut effects) = (Vec::with_capacity(orders.len()), Effects::none());
+    for order in orders {
+        let action = if order.may_have_page { Action::CloseAtStripe } else { Action::Cancel };
+        effects = match action {
+            Action::Cancel => cancelled(effects, &order),
+            Action::CloseAtStripe | Action::AskStripe | Action::Delete => asking(effects, &order),
+        };
+        steps.push(step(action, order));
+    }
+    Ok(Page { steps, effects, next })
+}
+
+fn cancelled(effects: Effects, order: &DueOrder) -> Effects {
+    let Some(step) = order.state.apply(OrderEvent::Expired) else { return effects };
+    let effects = effects.move_order(step.by(Actor::Berth));
+    if order.has_coupon { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
+}
+
+/// The key says that the order was looked at, so that what Stripe refuses to tell is asked once and then a person's.
+fn asking(effects: Effects, order: &DueOrder) -> Effects {
+    let id = order.state.id;
+    effects.enqueue_once(ExpireCheckout { order_id: id }, format!("unpaid_order:{}", id.0))
+}
+
+pub(super) fn step(action: Action, order: DueOrder) -> Step {
+    Step {
+        action,
+        subject: order.state.id.to_string(),
+        customer: Some((order.customer_id, order.email)),
+        amount: Some(order.total),
+        due_at: order.due_at,
+        rows: 1,
+    }
+}
