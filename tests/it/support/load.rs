@@ -61,6 +61,7 @@ impl Stack {
             let (section, name) = key.rsplit_once('.').unwrap();
             let value = match value.parse::<u64>() {
                 Ok(number) => number.to_string(),
+                Err(_) if ["true", "false"].contains(&value.as_str()) => value.clone(),
                 Err(_) if name == "webhook_secrets" => format!("[{value:?}]"),
                 Err(_) => format!("{value:?}"),
             };
