@@ -177,4 +177,58 @@ mod tests {
             assert_eq!(shown(Some(code)), None, "{code}");
         }
     }
+
+    fn check_told(advice_code: Option<&str>, decline_code: Option<&str>, code: Option<&str>, expected: DeclineClass) {
+        let class = Declined { code, decline_code, advice_code }.class();
+        assert_eq!(class, expected, "{advice_code:?} {decline_code:?} {code:?}");
+    }
+
+    #[test]
+    fn advice_outranks_the_decline_code() {
+        let declined = Some("card_declined");
+        check_told(Some("do_not_try_again"), Some("insufficient_funds"), declined, DeclineClass::Hard);
+        check_told(Some("try_again_later"), Some("stolen_card"), declined, DeclineClass::Soft);
+        check_told(Some("confirm_card_data"), Some("generic_decline"), declined, DeclineClass::NeedsCustomer);
+        check_told(Some("some_new_advice"), Some("stolen_card"), declined, DeclineClass::Hard);
+    }
+
+    #[test]
+    fn decline_codes_have_the_documented_class() {
+        for hard in HARD {
+            check_told(None, Some(hard), Some("card_declined"), DeclineClass::Hard);
+        }
+        for soft in [
+            "insufficient_funds",
+            "do_not_honor",
+            "generic_decline",
+            "try_again_later",
+            "processing_error",
+            "issuer_not_available",
+            "reenter_transaction",
+            "card_velocity_exceeded",
+            "withdrawal_count_limit_exceeded",
+            "approve_with_id",
+            "call_issuer",
+            "no_action_taken",
+            "a_code_of_tomorrow",
+        ] {
+            check_told(None, Some(soft), Some("card_declined"), DeclineClass::Soft);
+        }
+    }
+
+    #[test]
+    fn without_a_decline_code_the_errors_own_code_decides() {
+        check_told(None, None, Some("authentication_required"), DeclineClass::NeedsCustomer);
+        check_told(None, None, Some("expired_card"), DeclineClass::Hard);
+        check_told(None, None, Some("card_declined"), DeclineClass::Soft);
+        check_told(None, None, None, DeclineClass::Soft);
+    }
+
+    #[test]
+    fn a_thief_is_not_told_that_the_card_is_known_to_be_stolen() {
+        let may_be_told = |reason| Declined { decline_code: Some(reason), ..Declined::default() }.shown().is_some();
+
+        assert!(!may_be_told("stolen_card"));
+        assert!(may_be_told("insufficient_funds"));
+    }
 }

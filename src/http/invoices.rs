@@ -17,7 +17,7 @@ use super::{
     accept,
     auth::Authenticated,
     me::AddressJson,
-    orders::{may_see, of_store},
+    orders::{of_store, order_of},
     problem::{Problem, ProblemJson, Refuses},
     segments::Segments,
 };
@@ -164,10 +164,7 @@ pub async fn show(
     Segments(id): Segments<OrderId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let order = app.store.order(id).await.map_err(of_store)?;
-    if !may_see(&customer, order.customer.id) {
-        return Err(Problem::not_found());
-    }
+    let order = order_of(&app, &customer, id).await?;
     let Some(invoice) = app.store.invoice_of(id).await.map_err(of_store)? else { return Err(none_yet()) };
     let Some(kind) = accept::choose(&headers, &["text/html", "application/json"]) else {
         return Err(Problem::not_acceptable("An invoice is there as text/html and as application/json."));

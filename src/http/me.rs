@@ -1,7 +1,5 @@
 //! `/v1/me`: who the customer says that they are, and their wish to be forgotten.
 
-use std::time::Duration;
-
 use axum::{Json, extract::State, http::StatusCode};
 use berth_jobs::ids::CustomerId;
 use jiff::Timestamp;
@@ -28,8 +26,6 @@ use crate::{
     store::{customers::Profile, orders::Page},
 };
 
-/// How soon to try again when the database is away.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// So many of what still runs are named.
 const MOST_NAMED: i64 = 20;
 
@@ -292,5 +288,5 @@ async fn busy(app: &App, customer: CustomerId) -> Result<Problem, Problem> {
 
 fn unwritten(customer: &Customer, error: &CommitError) -> Problem {
     tracing::error!(customer = %customer.id, error = chain(error), "a profile could not be written");
-    Problem::unavailable(RETRY_AFTER)
+    Problem::database_away()
 }

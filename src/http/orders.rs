@@ -164,7 +164,7 @@ pub async fn show(
 }
 
 /// An order that whoever asks may see.
-async fn order_of(app: &App, customer: &Customer, id: OrderId) -> Result<Order, Problem> {
+pub(super) async fn order_of(app: &App, customer: &Customer, id: OrderId) -> Result<Order, Problem> {
     let order = app.store.order(id).await.map_err(of_store)?;
     if may_see(customer, order.customer.id) { Ok(order) } else { Err(Problem::not_found()) }
 }
@@ -189,7 +189,7 @@ pub(super) fn of_store(error: StoreError) -> Problem {
         StoreError::Missing(_) => Problem::not_found(),
         StoreError::Database(_) => {
             tracing::error!(error = crate::error::chain(&error), "the database did not answer a request");
-            Problem::unavailable(std::time::Duration::from_secs(2))
+            Problem::database_away()
         }
         StoreError::Unreadable { .. } => {
             let id = Uuid::now_v7().to_string();

@@ -165,6 +165,12 @@ impl Problem {
         Self { retry_after: Some(retry_after), ..problem }
     }
 
+    /// 503: the database is away.
+    #[must_use]
+    pub fn database_away() -> Self {
+        Self::unavailable(Duration::from_secs(2))
+    }
+
     /// 500. Log the cause with the same id: the answer tells nothing else of it.
     #[must_use]
     pub fn internal(request_id: impl Into<String>) -> Self {

@@ -1,7 +1,5 @@
 //! `POST /v1/sweeps/{name}`: staff runs a sweep before its time, or looks at what it would do.
 
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::State,
@@ -27,8 +25,6 @@ use crate::{
     sweeps::{self, Plan, Sweep},
 };
 
-/// How soon to try again when the database is away.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// So many steps are shown; all of them are summed up.
 const MOST_STEPS: usize = 1_000;
 
@@ -95,7 +91,7 @@ pub async fn run(
     write(&app, Effects { jobs: vec![new], ..Effects::none() }.audit(audit)).await?;
     // Ours, or the one that waited already; should that have ended just now, another one is asked for.
     let known = app.store.enqueued_job(id, None, coalesce_key.as_deref()).await.map_err(of_store)?;
-    let known = known.ok_or_else(|| Problem::unavailable(RETRY_AFTER))?;
+    let known = known.ok_or_else(Problem::database_away)?;
     let started = SweepStarted { job_id: known.to_string() };
     Ok((StatusCode::ACCEPTED, Json(started)).into_response())
 }
@@ -115,6 +111,6 @@ fn audit(sweep: Sweep, staff: &Customer, request: &SweepRequest, now: Timestamp)
 async fn write(app: &App, effects: Effects) -> Result<(), Problem> {
     app.committer.write(effects).await.map_err(|error| {
         tracing::error!(error = chain(&error), "a sweep could not be asked for");
-        Problem::unavailable(RETRY_AFTER)
+        Problem::database_away()
     })
 }

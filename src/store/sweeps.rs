@@ -70,7 +70,7 @@ struct OrderRow {
     email: String,
     currency: String,
     total: Decimal,
-    due_at: Timestamp,
+    due_at: jiff_sqlx::Timestamp,
     has_coupon: bool,
     may_have_page: bool,
 }
@@ -86,7 +86,7 @@ impl OrderRow {
             customer_id: CustomerId(self.customer_id),
             email: self.email,
             total: Money::new(self.total, currency).map_err(|error| unreadable(&error))?,
-            due_at: self.due_at,
+            due_at: self.due_at.to_jiff(),
             has_coupon: self.has_coupon,
             may_have_page: self.may_have_page,
         })
@@ -105,8 +105,9 @@ impl Store {
         after: Cursor,
         limit: i64,
     ) -> Result<Vec<DueOrder>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select o.id, o.phase, o.version, o.customer_id, c.email, o.currency, o.total, o.expires_at,
+        let rows = sqlx::query_as!(
+            OrderRow,
+            r#"select o.id, o.phase, o.version, o.customer_id, c.email, o.currency, o.total, o.expires_at as due_at,
                       o.coupon_id is not null as "has_coupon!",
                       o.stripe_session_id is not null or c.stripe_customer_id is not null as "may_have_page!"
                from berth.orders o
@@ -123,22 +124,7 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let read = rows.into_iter().map(|row| {
-            let due = OrderRow {
-                id: row.id,
-                phase: row.phase,
-                version: row.version,
-                customer_id: row.customer_id,
-                email: row.email,
-                currency: row.currency,
-                total: row.total,
-                due_at: row.expires_at.to_jiff(),
-                has_coupon: row.has_coupon,
-                may_have_page: row.may_have_page,
-            };
-            due.read()
-        });
-        read.collect()
+        rows.into_iter().map(OrderRow::read).collect()
     }
 
     /// Pages that are open as far as is known and whose turn to be asked about has come. Those of orders that could be
@@ -180,7 +166,7 @@ impl Store {
                 email: row.email,
                 currency: row.currency,
                 total: row.total,
-                due_at: row.ask_at.to_jiff(),
+                due_at: row.ask_at,
                 has_coupon: row.has_coupon,
                 may_have_page: true,
             };

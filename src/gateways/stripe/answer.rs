@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::decline::DeclineClass;
 use super::error::{Doubt, GatewayError};
+use crate::domain::decline::Declined;
 
 /// Longer sentences are cut: they are for a log line.
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -92,8 +92,9 @@ pub(super) fn judge(answer: Answer) -> Result<Answer, Failure> {
 }
 
 fn declined(error: ErrorObject) -> GatewayError {
+    let (code, decline_code) = (error.code.as_deref(), error.decline_code.as_deref());
     GatewayError::Declined {
-        class: DeclineClass::of(error.advice_code.as_deref(), error.decline_code.as_deref(), error.code.as_deref()),
+        class: Declined { code, decline_code, advice_code: error.advice_code.as_deref() }.class(),
         code: error.code.map(word),
         decline_code: error.decline_code.map(word),
         advice_code: error.advice_code.map(word),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::decline::DeclineClass;
+use crate::domain::decline::DeclineClass;
 
 /// Neither `Display` nor `Debug` holds a secret, a client secret, or the body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

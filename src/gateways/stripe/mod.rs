@@ -3,7 +3,6 @@
 //! Requests are spelled out by async-stripe's builders and sent by `transport`; of the answers only what Berth uses is read.
 
 mod answer;
-mod decline;
 mod error;
 pub mod event;
 mod fields;
@@ -30,7 +29,6 @@ use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, Retrie
 use stripe_core::refund::{ListRefund, RetrieveRefund};
 use stripe_types::RangeQueryTs;
 
-pub use decline::{DeclineClass, may_be_told};
 pub use error::{BAD_ARGUMENT, Doubt, GatewayError};
 pub use event::{EventError, StripeEvent};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};

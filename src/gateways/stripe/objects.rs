@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::decline::DeclineClass;
 use super::fields::{null_is_default, reference, seconds};
+use crate::domain::{
+    decline::{DeclineClass, Declined},
+    money::{Currency, Money},
+};
 
 /// Key and value pairs that come back unchanged. At most 50, keys to 40 and values to 500 characters, no personal data.
 pub type Metadata = BTreeMap<String, String>;
@@ -88,6 +91,14 @@ impl CheckoutSession {
     #[must_use]
     pub fn total(&self) -> Option<Amount> {
         Amount::of(self.amount_total, self.currency.as_deref())
+    }
+
+    /// As [`total`](Self::total), in money; `None` also where it is nothing, or in a currency that Berth does not take.
+    #[must_use]
+    pub fn money(&self) -> Option<Money> {
+        let total = self.total()?;
+        let currency: Currency = total.currency.to_ascii_uppercase().parse().ok()?;
+        Money::from_minor(total.minor, currency).ok().filter(|amount| !amount.is_zero())
     }
 }
 
@@ -210,7 +221,8 @@ impl PaymentError {
     /// What can be done about it.
     #[must_use]
     pub fn class(&self) -> DeclineClass {
-        DeclineClass::of(self.advice_code.as_deref(), self.decline_code.as_deref(), self.code.as_deref())
+        let (code, decline_code) = (self.code.as_deref(), self.decline_code.as_deref());
+        Declined { code, decline_code, advice_code: self.advice_code.as_deref() }.class()
     }
 }
 

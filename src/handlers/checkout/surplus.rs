@@ -4,10 +4,7 @@ use berth_jobs::ids::PaymentId;
 use jiff::Timestamp;
 
 use crate::{
-    domain::{
-        money::{Currency, Money},
-        order::OrderPhase,
-    },
+    domain::order::OrderPhase,
     effects::{Alert, Effects, NewPayment},
     gateways::stripe::CheckoutSession,
     store::{
@@ -46,7 +43,7 @@ pub(super) fn goes_back(now: Timestamp, order: &Order, session: &CheckoutSession
         subject: session.id.clone(),
         detail: format!("money came for {} although {why}; {then}", order.state.id),
     };
-    let (Some(amount), Some(intent)) = (amount_of(session), session.payment_intent.clone()) else {
+    let (Some(amount), Some(intent)) = (session.money(), session.payment_intent.clone()) else {
         return Effects::none().alert(alert("what came cannot be told: look it up at Stripe and give it back."));
     };
     let payment = NewPayment {
@@ -58,10 +55,4 @@ pub(super) fn goes_back(now: Timestamp, order: &Order, session: &CheckoutSession
         created_at: now,
     };
     Effects::none().surplus(payment).alert(alert("it is given back by itself."))
-}
-
-fn amount_of(session: &CheckoutSession) -> Option<Money> {
-    let total = session.total()?;
-    let currency: Currency = total.currency.to_ascii_uppercase().parse().ok()?;
-    Money::from_minor(total.minor, currency).ok().filter(|amount| !amount.is_zero())
 }

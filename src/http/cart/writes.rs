@@ -28,7 +28,7 @@ use crate::{
 
 /// How often a write is decided anew because another one came first. Whoever names a version is told instead.
 const TRIES: u32 = 20;
-/// How soon to ask again when the database is away, or everybody writes to one cart.
+/// How soon to ask again when everybody writes to one cart.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What somebody wants to become of a cart.
@@ -145,7 +145,7 @@ async fn set_coupon(app: &App, cart: &Cart, code: &CouponCode) -> Result<Vec<Car
 pub(in crate::http) fn of_commit(error: &CommitError) -> Problem {
     let CommitError::Refused(refusal) = error else {
         tracing::error!(error = chain(error), "what a request asked for could not be stored");
-        return Problem::unavailable(RETRY_AFTER);
+        return Problem::database_away();
     };
     match refusal.why {
         Why::CartFull => Problem::unprocessable(

@@ -1,7 +1,5 @@
 //! `POST /v1/orders/{id}/cancel`: an order that nobody has paid is given up.
 
-use std::time::Duration;
-
 use axum::{Json, extract::State};
 use berth_jobs::{checkout::ExpireCheckout, ids::OrderId};
 use serde::Deserialize;
@@ -27,8 +25,6 @@ use crate::{
 
 /// How often the order is read anew because something else has moved it meanwhile. Few things can happen to it.
 const TRIES: u32 = 5;
-/// How soon to try again when the database is away.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Why an order is cancelled.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -83,11 +79,11 @@ pub async fn cancel(
             Ok(()) | Err(CommitError::Refused(_)) => order = app.store.order(id).await.map_err(of_store)?,
             Err(error) => {
                 tracing::error!(%id, error = chain(&error), "an order could not be cancelled");
-                return Err(Problem::unavailable(RETRY_AFTER));
+                return Err(Problem::database_away());
             }
         }
     }
-    Err(Problem::unavailable(RETRY_AFTER))
+    Err(Problem::database_away())
 }
 
 fn cancelling(app: &App, customer: &Customer, order: &Order, step: OrderMove, reason: Option<String>) -> Effects {

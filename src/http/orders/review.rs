@@ -19,19 +19,16 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{
-        money::{Currency, Money},
-        order::OrderPhase,
-    },
+    domain::order::OrderPhase,
     effects::{Effects, NewAudit, NewPayment},
     error::chain,
     fulfilment::{self, Came},
-    gateways::stripe::{CheckoutPaymentStatus, CheckoutSession},
+    gateways::stripe::CheckoutPaymentStatus,
     queue::committer::CommitError,
     store::{orders::Order, payments::Payment},
 };
 
-/// How soon to try again when the database is away.
+/// How soon to try again when Stripe is away.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Why it was decided so.
@@ -136,7 +133,7 @@ async fn found_at_stripe(app: &App, order: &Order) -> Result<Came, Problem> {
         Problem::unavailable(RETRY_AFTER)
     })?;
     let is_paid = session.payment_status == Some(CheckoutPaymentStatus::Paid);
-    let (Some(amount), Some(intent)) = (amount_of(&session).filter(|_| is_paid), session.payment_intent) else {
+    let (Some(amount), Some(intent)) = (session.money().filter(|_| is_paid), session.payment_intent) else {
         return Ok(Came::Unknown);
     };
     Ok(Came::Otherwise(NewPayment {
@@ -147,12 +144,6 @@ async fn found_at_stripe(app: &App, order: &Order) -> Result<Came, Problem> {
         stripe_payment_intent_id: Some(intent),
         created_at: app.clock.now(),
     }))
-}
-
-fn amount_of(session: &CheckoutSession) -> Option<Money> {
-    let total = session.total()?;
-    let currency: Currency = total.currency.to_ascii_uppercase().parse().ok()?;
-    Money::from_minor(total.minor, currency).ok().filter(|amount| !amount.is_zero())
 }
 
 async fn decide(
@@ -181,7 +172,7 @@ async fn decide(
         Err(CommitError::Refused(_)) => Err(not_held(&now)),
         Err(error) => {
             tracing::error!(%id, error = chain(&error), "a held order could not be decided on");
-            Err(Problem::unavailable(RETRY_AFTER))
+            Err(Problem::database_away())
         }
     }
 }

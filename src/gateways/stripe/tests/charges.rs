@@ -2,6 +2,7 @@
 
 use super::server::Step;
 use super::*;
+use crate::domain::decline::DeclineClass;
 
 const DECLINED: &str = r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"DECLINE","charge":"ch_1",
     "message":"Your card was declined.","payment_intent":{"id":"pi_1","object":"payment_intent","status":"requires_payment_method",

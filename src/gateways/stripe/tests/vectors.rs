@@ -1,5 +1,6 @@
 //! Signature vectors and event bodies against the webhook code.
 
+use crate::domain::decline::DeclineClass;
 use std::path::PathBuf;
 
 use base64::Engine;
