@@ -1,8 +1,10 @@
 //! What a handler or a route wants to become true, as data. The committer makes it true, all or none.
 
+mod both;
 mod cart;
 mod coupon;
 mod events;
+mod fuse;
 mod papers;
 mod renewals;
 mod sweeping;
@@ -10,6 +12,7 @@ mod sweeping;
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
+pub use fuse::NewFusePlan;
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
@@ -20,7 +23,7 @@ pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{
     AnyJob,
-    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId},
+    ids::{AccountId, CustomerId, FusePlanId, JobId, MailId, OrderId, OrderItemId, PaymentId},
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -97,6 +100,10 @@ pub struct Effects {
     pub(crate) facts: Vec<Fact>,
     /// Orders to be looked at for completion, after everything else.
     pub(crate) maybe_complete: Vec<OrderId>,
+    /// Plans that wait for a person. Ignored while one of the sort waits.
+    pub(crate) fuse_plans: Vec<NewFusePlan>,
+    /// Plans that a person has confirmed, who and when.
+    pub(crate) confirmed_plans: Vec<(FusePlanId, String, Timestamp)>,
     /// Jobs to enqueue.
     pub(crate) jobs: Vec<NewJob>,
     /// Runs of sweeps that begin. Refused when they have begun, or a later one has.
@@ -360,6 +367,14 @@ impl NewMail {
         match &self.mail {
             Mail::OrderConfirmation(mail) => mail.order_id.0,
             Mail::Welcome(mail) => mail.account_id.0,
+            Mail::RenewalInvoice(mail)
+            | Mail::RenewalAnnounced(mail)
+            | Mail::AccountExpiring(mail)
+            | Mail::RenewalReminder(mail)
+            | Mail::RenewalDueToday(mail)
+            | Mail::RenewalOverdue(mail)
+            | Mail::SuspensionWarning(mail)
+            | Mail::TerminationWarning(mail) => mail.account_id.0,
         }
     }
 }

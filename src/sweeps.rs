@@ -1,6 +1,8 @@
 //! What the sweeps do: which rows are due at a time, and what becomes of each. A dry run shows it, a job has it done.
 
+mod accounts;
 mod checkout_pages;
+pub mod fuse;
 mod leftovers;
 mod plan;
 mod unpaid_orders;
@@ -9,15 +11,24 @@ use std::{fmt, str::FromStr};
 
 use berth_jobs::{
     AnyJob,
-    ids::CustomerId,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    ids::{AccountId, CustomerId, OrderId},
+    sweeps::{SweepAccounts, SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 use jiff::{SignedDuration, Timestamp};
 
-pub use plan::{Plan, PlannedStep, Sum, plan};
+pub use fuse::Limits;
+pub use plan::{Plan, PlannedStep, Stopped, Sum, plan};
 
 use crate::{
-    domain::money::Money,
+    app::Parts,
+    domain::{
+        catalogue::Catalogue,
+        fuse::{Fuse, Fused},
+        invoice::Seller,
+        money::Money,
+        tax::TaxRules,
+        timetable::Timetables,
+    },
     effects::Effects,
     store::{Store, StoreError, sweeps::Cursor},
 };
@@ -36,13 +47,15 @@ pub enum Sweep {
     UnpaidOrders,
     /// Stripe is asked about pages of whose end it has told nothing.
     CheckoutPages,
+    /// What is due by the accounts' timetables is done.
+    Accounts,
     /// What nobody needs any more is deleted.
     Leftovers,
 }
 
 impl Sweep {
     /// Every sweep.
-    pub const ALL: [Self; 3] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Leftovers];
+    pub const ALL: [Self; 4] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Accounts, Self::Leftovers];
 
     /// Its name on the command line, in addresses and among the ticks.
     #[must_use]
@@ -50,6 +63,7 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => "unpaid_orders",
             Self::CheckoutPages => "checkout_pages",
+            Self::Accounts => "accounts",
             Self::Leftovers => "leftovers",
         }
     }
@@ -61,6 +75,7 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => SweepUnpaidOrders { as_of }.into(),
             Self::CheckoutPages => SweepCheckoutPages { as_of }.into(),
+            Self::Accounts => SweepAccounts { as_of }.into(),
             Self::Leftovers => SweepLeftovers { as_of }.into(),
         }
     }
@@ -117,6 +132,8 @@ pub struct Step {
     pub action: Action,
     /// To which row, as the API shows its id; or to what sort of rows.
     pub subject: String,
+    /// What exactly, where there are several of an action: the notice, or how an account ends.
+    pub detail: Option<String>,
     /// Whose it is, and their address.
     pub customer: Option<(CustomerId, String)>,
     /// How much it is about.
@@ -136,6 +153,20 @@ pub enum Action {
     CloseAtStripe,
     /// Stripe is asked how the order's page stands.
     AskStripe,
+    /// The account's next period is invoiced.
+    Issue,
+    /// The account's customer is told something.
+    Notify,
+    /// The card that the account's customer has saved is charged.
+    Charge,
+    /// The account is unpaid from now on, and works on.
+    EnterGrace,
+    /// The account is suspended for non-payment.
+    Suspend,
+    /// The account is backed up and removed.
+    Remove,
+    /// The account's backup and secrets are deleted.
+    Purge,
     /// It is deleted.
     Delete,
 }
@@ -148,6 +179,13 @@ impl Action {
             Self::Cancel => "cancel",
             Self::CloseAtStripe => "close_at_stripe",
             Self::AskStripe => "ask_stripe",
+            Self::Issue => "issue",
+            Self::Notify => "notify",
+            Self::Charge => "charge",
+            Self::EnterGrace => "enter_grace",
+            Self::Suspend => "suspend",
+            Self::Remove => "remove",
+            Self::Purge => "purge",
             Self::Delete => "delete",
         }
     }
@@ -164,16 +202,83 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// What sweeps work with.
+#[derive(Clone, Copy, Debug)]
+pub struct Shop<'a> {
+    /// The database.
+    pub store: &'a Store,
+    /// What is sold.
+    pub catalogue: &'a Catalogue,
+    /// Which taxes are charged.
+    pub tax: &'a TaxRules,
+    /// Who the invoices are from.
+    pub seller: &'a Seller,
+    /// Where customers look at their orders and accounts, without a slash at its end.
+    pub shop_url: &'a str,
+    /// When what happens to accounts.
+    pub timetables: &'a Timetables,
+    /// How much is usual in a day.
+    pub fuse: &'a Fuse,
+    /// Now, by Berth's clock.
+    pub now: Timestamp,
+}
+
+impl<'a> Shop<'a> {
+    /// From the program's parts.
+    #[must_use]
+    pub fn of(parts: &'a Parts, now: Timestamp) -> Self {
+        Self {
+            store: &parts.store,
+            catalogue: &parts.catalogue,
+            tax: &parts.tax,
+            seller: &parts.seller,
+            shop_url: &parts.shop.url,
+            timetables: &parts.timetables,
+            fuse: &parts.fuse,
+            now,
+        }
+    }
+
+    /// Where an order can be paid.
+    #[must_use]
+    pub fn pay_url(&self, order: OrderId) -> String {
+        format!("{}/orders/{order}", self.shop_url)
+    }
+}
+
 /// The rows due at `as_of` after a cursor, and what becomes of them.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn page(store: &Store, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
+pub async fn page(shop: &Shop<'_>, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
+    let store = shop.store;
     match sweep {
         Sweep::UnpaidOrders => unpaid_orders::page(store, as_of, after).await,
         Sweep::CheckoutPages => checkout_pages::page(store, as_of, after).await,
+        Sweep::Accounts => accounts::page(shop, as_of, after, &Limits::none()).await,
         Sweep::Leftovers => leftovers::page(store, as_of, leftovers::MOST).await,
     }
+}
+
+/// As [`page`], of the accounts: without what a fuse has stopped.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn accounts_page(
+    shop: &Shop<'_>,
+    as_of: Timestamp,
+    after: Cursor,
+    limits: &Limits,
+) -> Result<Page, StoreError> {
+    accounts::page(shop, as_of, after, limits).await
+}
+
+/// What is due of one sort for these accounts: what a person has confirmed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn confirmed_page(shop: &Shop<'_>, accounts: &[AccountId], what: Fused) -> Result<Page, StoreError> {
+    accounts::confirmed(shop, accounts, what).await
 }
 
 /// Where the next page begins, if this one was full.
@@ -194,7 +299,7 @@ mod tests {
         }
         assert_eq!(
             "dust".parse::<Sweep>().unwrap_err().to_string(),
-            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, leftovers"
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, accounts, leftovers"
         );
     }
 

@@ -58,6 +58,8 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::SweepUnpaidOrders(job) => handlers::sweeps::sweep_unpaid_orders::run(job, ctx).await,
         AnyJob::SweepCheckoutPages(job) => handlers::sweeps::sweep_checkout_pages::run(job, ctx).await,
         AnyJob::SweepLeftovers(job) => handlers::sweeps::sweep_leftovers::run(job, ctx).await,
+        AnyJob::SweepAccounts(job) => handlers::sweeps::sweep_accounts::run(job, ctx).await,
+        AnyJob::RunPlan(job) => handlers::sweeps::run_plan::run(job, ctx).await,
         AnyJob::NoOp(job) => handlers::diagnosis::no_op::run(job, ctx).await,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    sweeps::{RunPlan, SweepAccounts, SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 
 /// What the constants of a [`Job`] say, as a value.
@@ -161,5 +161,7 @@ any_job! {
     SweepUnpaidOrders,
     SweepCheckoutPages,
     SweepLeftovers,
+    SweepAccounts,
+    RunPlan,
     NoOp,
 }

@@ -7,9 +7,9 @@ use berth_jobs::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
-    ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
+    ids::{AccountId, FusePlanId, MailId, OrderId, PaymentId, StripeEventId},
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    sweeps::{RunPlan, SweepAccounts, SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use uuid::Uuid;
@@ -32,6 +32,8 @@ fn samples() -> Vec<AnyJob> {
         SweepUnpaidOrders { as_of: as_of() }.into(),
         SweepCheckoutPages { as_of: as_of() }.into(),
         SweepLeftovers { as_of: as_of() }.into(),
+        SweepAccounts { as_of: as_of() }.into(),
+        RunPlan { plan_id: FusePlanId(SOME_UUID) }.into(),
         NoOp { note: Some("after the upgrade".to_owned()) }.into(),
     ]
 }

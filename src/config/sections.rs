@@ -202,6 +202,15 @@ impl Concurrency {
     }
 }
 
+/// `[fuse]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fuse {
+    pub number: u64,
+    /// A decimal text.
+    pub percent: String,
+}
+
 /// `[dev]`
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

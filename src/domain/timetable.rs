@@ -4,12 +4,14 @@
 
 mod due;
 mod facts;
+mod levels;
 mod rules;
 
 use serde::{Deserialize, Serialize};
 
-pub use due::{Due, Notice, Step, UnknownNotice, card_expiring, due};
+pub use due::{Due, LONGEST_LOOK, Notice, Step, UnknownNotice, card_expiring, due, next_look};
 pub use facts::{AccountFacts, CardFacts, LastCharge, RenewalFacts, Told};
+pub use levels::Timetables;
 pub use rules::InvalidTimetable;
 
 macro_rules! timetable {

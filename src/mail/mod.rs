@@ -2,6 +2,7 @@
 //!
 //! A mail is decided together with the fact it tells of, stored as JSON in a row, and rendered when it is sent.
 
+mod account_notice;
 mod context;
 mod mjml;
 mod renderer;
@@ -10,6 +11,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
+pub use account_notice::{AccountNotice, card_name};
 pub use renderer::{RenderError, Renderer};
 pub use templates::TemplateError;
 
@@ -22,6 +24,14 @@ use serde::{Deserialize, Serialize};
 pub enum Mail {
     OrderConfirmation(OrderConfirmation),
     Welcome(Welcome),
+    RenewalInvoice(AccountNotice),
+    RenewalAnnounced(AccountNotice),
+    AccountExpiring(AccountNotice),
+    RenewalReminder(AccountNotice),
+    RenewalDueToday(AccountNotice),
+    RenewalOverdue(AccountNotice),
+    SuspensionWarning(AccountNotice),
+    TerminationWarning(AccountNotice),
 }
 
 /// Tells the customer that an order is paid. Amounts are decimal text at the currency's scale: `"9.99"`.
@@ -70,7 +80,18 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 2] = ["order_confirmation", "welcome"];
+    pub const KINDS: [&str; 10] = [
+        "order_confirmation",
+        "welcome",
+        "renewal_invoice",
+        "renewal_announced",
+        "account_expiring",
+        "renewal_reminder",
+        "renewal_due_today",
+        "renewal_overdue",
+        "suspension_warning",
+        "termination_warning",
+    ];
 
     /// The mail's name in rows, logs and file names of templates.
     #[must_use]
@@ -78,6 +99,14 @@ impl Mail {
         match self {
             Self::OrderConfirmation(_) => "order_confirmation",
             Self::Welcome(_) => "welcome",
+            Self::RenewalInvoice(_) => "renewal_invoice",
+            Self::RenewalAnnounced(_) => "renewal_announced",
+            Self::AccountExpiring(_) => "account_expiring",
+            Self::RenewalReminder(_) => "renewal_reminder",
+            Self::RenewalDueToday(_) => "renewal_due_today",
+            Self::RenewalOverdue(_) => "renewal_overdue",
+            Self::SuspensionWarning(_) => "suspension_warning",
+            Self::TerminationWarning(_) => "termination_warning",
         }
     }
 
@@ -87,6 +116,36 @@ impl Mail {
         match self {
             Self::OrderConfirmation(mail) => format!("{}:{}", self.kind(), mail.order_id),
             Self::Welcome(mail) => format!("{}:{}", self.kind(), mail.account_id),
+            Self::RenewalInvoice(mail)
+            | Self::RenewalAnnounced(mail)
+            | Self::AccountExpiring(mail)
+            | Self::RenewalReminder(mail)
+            | Self::RenewalDueToday(mail)
+            | Self::RenewalOverdue(mail)
+            | Self::SuspensionWarning(mail)
+            | Self::TerminationWarning(mail) => match (mail.order_id, &mail.step) {
+                (Some(order_id), None) => format!("{}:{order_id}", self.kind()),
+                (_, step) => {
+                    let step = step.as_deref().unwrap_or_default();
+                    format!("{}:{}:{}:{step}", self.kind(), mail.account_id, mail.due_at)
+                }
+            },
+        }
+    }
+
+    /// The account whose next step may wait until this mail is delivered: nobody is suspended who was not told.
+    #[must_use]
+    pub fn awaited_by(&self) -> Option<AccountId> {
+        match self {
+            Self::OrderConfirmation(_) | Self::Welcome(_) => None,
+            Self::RenewalInvoice(mail)
+            | Self::RenewalAnnounced(mail)
+            | Self::AccountExpiring(mail)
+            | Self::RenewalReminder(mail)
+            | Self::RenewalDueToday(mail)
+            | Self::RenewalOverdue(mail)
+            | Self::SuspensionWarning(mail)
+            | Self::TerminationWarning(mail) => Some(mail.account_id),
         }
     }
 
@@ -97,6 +156,18 @@ impl Mail {
             Self::Welcome(mail) => {
                 let mut links = vec![("site_url", mail.site_url.as_str()), ("reveal_url", mail.reveal_url.as_str())];
                 links.extend(mail.control_panel_url.as_deref().map(|url| ("control_panel_url", url)));
+                links
+            }
+            Self::RenewalInvoice(mail)
+            | Self::RenewalAnnounced(mail)
+            | Self::AccountExpiring(mail)
+            | Self::RenewalReminder(mail)
+            | Self::RenewalDueToday(mail)
+            | Self::RenewalOverdue(mail)
+            | Self::SuspensionWarning(mail)
+            | Self::TerminationWarning(mail) => {
+                let mut links = vec![("manage_url", mail.manage_url.as_str())];
+                links.extend(mail.pay_url.as_deref().map(|url| ("pay_url", url)));
                 links
             }
         }

@@ -4,7 +4,7 @@ use berth_jobs::ids::{AccountId, OrderId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Mail, OrderConfirmation, OrderLine, Shop, Welcome};
+use super::{AccountNotice, Mail, OrderConfirmation, OrderLine, Shop, Welcome};
 
 /// A fixed id, so that what is rendered from a sample never changes.
 const SAMPLE_ID: Uuid = Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0001);
@@ -19,7 +19,7 @@ pub(super) fn shop() -> Shop {
 
 /// At least two of each kind: all of a template's branches are taken by one or another.
 pub(super) fn mails() -> Vec<Mail> {
-    vec![
+    let mut mails = vec![
         Mail::OrderConfirmation(order_confirmation()),
         Mail::OrderConfirmation(OrderConfirmation {
             customer_name: None,
@@ -30,7 +30,49 @@ pub(super) fn mails() -> Vec<Mail> {
         }),
         Mail::Welcome(welcome()),
         Mail::Welcome(Welcome { customer_name: None, control_panel_url: None, nameservers: Vec::new(), ..welcome() }),
-    ]
+    ];
+    let notices: [fn(AccountNotice) -> Mail; 8] = [
+        Mail::RenewalInvoice,
+        Mail::RenewalAnnounced,
+        Mail::AccountExpiring,
+        Mail::RenewalReminder,
+        Mail::RenewalDueToday,
+        Mail::RenewalOverdue,
+        Mail::SuspensionWarning,
+        Mail::TerminationWarning,
+    ];
+    mails.extend(notices.into_iter().flat_map(|of| [of(notice()), of(short_notice())]));
+    mails
+}
+
+/// With everything that a notice may say.
+pub(super) fn notice() -> AccountNotice {
+    let at = |seconds| Some(Timestamp::constant(seconds, 0));
+    AccountNotice {
+        step: Some("reminder_1".into()),
+        customer_name: Some("Ada Lovelace".into()),
+        site: Some("adalove1".into()),
+        order_id: Some(OrderId(SAMPLE_ID)),
+        total: Some("14.98".into()),
+        credit: Some("4.98".into()),
+        due: Some("10.00".into()),
+        currency: Some("EUR".into()),
+        period_end: at(1_772_323_200),
+        charged_at: at(1_769_644_800),
+        card: Some("Visa ending in 4242".into()),
+        happens_at: at(1_770_336_000),
+        pay_url: Some("https://harbour.example/pay/1".into()),
+        ..short_notice()
+    }
+}
+
+fn short_notice() -> AccountNotice {
+    AccountNotice::new(
+        AccountId(SAMPLE_ID),
+        Timestamp::constant(1_769_904_000, 0),
+        "Shared Hosting".into(),
+        "https://harbour.example/hosting/acc_1".into(),
+    )
 }
 
 pub(super) fn order_confirmation() -> OrderConfirmation {

@@ -37,6 +37,7 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, count_to: i64) -> Resu
         .map(|(what, rows)| Step {
             action: Action::Delete,
             subject: what.to_owned(),
+            detail: None,
             customer: None,
             amount: None,
             due_at: since(what),

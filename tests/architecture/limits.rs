@@ -4,7 +4,8 @@
 pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("clock", &[]),
-    ("config", &[]),
+    // What the domain has names for is set by these names.
+    ("config", &["domain"]),
     ("domain", &[]),
     ("failpoint", &[]),
     ("supervise", &[]),
@@ -37,8 +38,10 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
+    // What it takes to renew an account: a sweep's, or a route's.
+    ("issuing", &["domain", "effects", "mail", "store"]),
     // What jobs do and dry runs show.
-    ("sweeps", &["domain", "effects", "store"]),
+    ("sweeps", &["app", "domain", "effects", "error", "issuing", "mail", "store"]),
     (
         "handlers",
         &[

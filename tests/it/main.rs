@@ -23,6 +23,7 @@ mod postgres;
 mod provisioning;
 mod redis;
 mod reference;
+mod renewals;
 mod rights;
 mod schedule;
 mod shutdown;

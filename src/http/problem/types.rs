@@ -173,6 +173,11 @@ pub const TYPES: &[ProblemType] = &[
     problem("password-not-available", &[409], "The password was revealed before, or the account is not active yet."),
     problem("payload-too-large", &[413], "The body is too large. Send less."),
     problem(
+        "plan-refused",
+        &[422],
+        "A plan is confirmed within a day, under the sweep that made it. What is due now is planned anew by the next run.",
+    ),
+    problem(
         "price-given-for-fewer",
         &[422],
         "Staff gave you a price for no more than you have. Put more into the cart at the usual price.",

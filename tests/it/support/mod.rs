@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod ask;
+mod calendar;
 pub(crate) mod cart;
 mod check;
 pub(crate) mod cutter;
