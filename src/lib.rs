@@ -14,6 +14,7 @@ pub mod gateways;
 pub mod handlers;
 pub mod http;
 pub mod mail;
+pub mod papers;
 pub mod queue;
 pub mod schedule;
 pub mod secrets;
