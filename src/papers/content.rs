@@ -39,10 +39,10 @@ pub(super) fn of(paper: &Paper, typesetter: &mut Typesetter) -> Content {
     Content { before, head, rows, after }
 }
 
-/// What stands at the foot of each sheet: whose paper it is, and which.
+/// What stands at the foot of each sheet: which paper it is of, and whose.
 pub(super) fn foot(paper: &Paper, typesetter: &mut Typesetter) -> Option<Line> {
-    let seller = paper.seller.names.first().map(|name| format!("{name} · ")).unwrap_or_default();
-    let text = format!("{seller}{}", paper.title());
+    let seller = paper.seller.names.first().map(|name| format!(" · {name}")).unwrap_or_default();
+    let text = format!("{}{seller}", paper.title());
     typesetter.wrap(&text, SMALL, WIDTH - tenths_of_mm(350)).into_iter().next()
 }
 

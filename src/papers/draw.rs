@@ -108,7 +108,7 @@ fn draw_placed<'a>(surface: &mut Surface<'_>, placed: &Placed<'a>, fonts: &Fonts
     let Placed { x, baseline, line, cell } = *placed;
     match cell {
         Some(cell) => {
-            let id = surface.start_tagged(ContentTag::Span(SpanTag::empty()));
+            let id = surface.start_tagged(ContentTag::Span(SpanTag::empty().with_actual_text(line.written.as_deref())));
             draw_line(surface, line, x, baseline, fonts);
             tags.add(cell, id);
         }

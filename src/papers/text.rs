@@ -1,5 +1,7 @@
 //! Texts as lines of glyphs: what of a text is printed at all, and where its lines end.
 
+use std::rc::Rc;
+
 use super::typeface::{BadTypeface, Glyph, Typefaces, UNITS_PER_EM, Weight};
 
 /// A twentieth of a point: all lengths of a paper are whole numbers of it. A sheet of A4 is 11,906 by 16,838.
@@ -50,8 +52,10 @@ impl Style {
         i64::from(width) * i64::from(UNITS_PER_EM) / i64::from(self.size.max(1))
     }
 
+    /// How wide so many units are, rounded up: what was measured fits what was measured for it.
     fn twips_of(self, units: i64) -> Twips {
-        let twips = units * i64::from(self.size) / i64::from(UNITS_PER_EM);
+        let em = i64::from(UNITS_PER_EM);
+        let twips = units.saturating_mul(i64::from(self.size)).saturating_add(em - 1) / em;
         Twips::try_from(twips).unwrap_or(Twips::MAX)
     }
 }
@@ -59,8 +63,10 @@ impl Style {
 /// One line of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    /// With the space at its end, where the text goes on: so it is copied and read aloud as it was written.
+    /// As it is shown, with the space at its end where the text goes on.
     pub(super) text: String,
+    /// As it was written, where that differs: so it is copied, searched and read aloud.
+    pub(super) written: Option<String>,
     pub(super) glyphs: Vec<Glyph>,
     pub(super) style: Style,
     /// Without that space.
@@ -76,13 +82,15 @@ pub(super) struct Typesetter {
 #[derive(Default)]
 struct Open {
     text: String,
+    written: String,
     glyphs: Vec<Glyph>,
     advance: i64,
 }
 
-/// Glyphs and the text that they were made of.
+/// Glyphs, the text that they were made of, and the text as it was written: letter by letter the same, but for boxes.
 struct Word<'a> {
-    text: &'a str,
+    written: &'a str,
+    text: Rc<str>,
     glyphs: Vec<Glyph>,
 }
 
@@ -145,8 +153,9 @@ impl Typesetter {
         }
     }
 
-    fn word<'a>(&mut self, text: &'a str, style: Style) -> Word<'a> {
-        Word { text, glyphs: self.typefaces.shape(text, style.weight, style.tabular) }
+    fn word<'a>(&mut self, written: &'a str, style: Style) -> Word<'a> {
+        let (text, glyphs) = self.typefaces.shape(written, style.weight, style.tabular);
+        Word { written, text: text.into(), glyphs }
     }
 }
 
@@ -160,19 +169,20 @@ impl Word<'_> {
         if self.advance() <= limit {
             return vec![self];
         }
+        let of = |glyphs| Self { written: self.written, text: Rc::clone(&self.text), glyphs };
         let mut pieces = Vec::new();
         let mut piece: Vec<Glyph> = Vec::new();
         let mut advance: i64 = 0;
         for group in self.glyphs.chunk_by(|one, other| one.range == other.range) {
             let more: i64 = group.iter().map(|glyph| glyph.advance).sum();
             if !piece.is_empty() && advance.saturating_add(more) > limit {
-                pieces.push(Self { text: self.text, glyphs: std::mem::take(&mut piece) });
+                pieces.push(of(std::mem::take(&mut piece)));
                 advance = 0;
             }
             piece.extend_from_slice(group);
             advance = advance.saturating_add(more);
         }
-        pieces.push(Self { text: self.text, glyphs: piece });
+        pieces.push(of(piece));
         pieces
     }
 }
@@ -185,19 +195,26 @@ impl Open {
     /// Adds the glyphs with the letters that they stand for.
     fn push(&mut self, word: &Word<'_>) {
         let (Some(first), Some(last)) = (word.glyphs.first(), word.glyphs.last()) else { return };
-        let letters = first.range.start..last.range.end;
-        let moved = |at: usize| self.text.len().saturating_add(at).saturating_sub(letters.start);
+        let (begin, end) = (first.range.start, last.range.end);
+        let moved = |at: usize| self.text.len().saturating_add(at).saturating_sub(begin);
         let glyphs = word
             .glyphs
             .iter()
             .map(|glyph| Glyph { range: moved(glyph.range.start)..moved(glyph.range.end), ..glyph.clone() });
         self.glyphs.extend(glyphs);
-        self.text.push_str(word.text.get(letters).unwrap_or_default());
+        let letters = word.text.char_indices().zip(word.written.chars());
+        for ((_, shown), written) in letters.filter(|((at, _), _)| (begin..end).contains(at)) {
+            self.text.push(shown);
+            self.written.push(written);
+        }
         self.advance = self.advance.saturating_add(word.advance());
     }
 
+    /// The line, whose last so many units are a space.
     fn close(self, unseen: i64, style: Style) -> Line {
-        Line { text: self.text, glyphs: self.glyphs, style, width: style.twips_of(self.advance.saturating_sub(unseen)) }
+        let Self { text, written, glyphs, advance } = self;
+        let written = (written != text).then_some(written);
+        Line { text, written, glyphs, style, width: style.twips_of(advance.saturating_sub(unseen)) }
     }
 }
 

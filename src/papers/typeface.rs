@@ -86,50 +86,44 @@ impl Typefaces {
         self.missing
     }
 
-    /// The glyphs of a word that is read from left to right. A group of letters that has none is replaced, letter by
-    /// letter. Figures of equal width are for columns.
-    pub(super) fn shape(&mut self, word: &str, weight: Weight, tabular: bool) -> Vec<Glyph> {
+    /// A word that is read from left to right as it is shown, and its glyphs. Letters of a group that has no glyph are
+    /// shown as boxes, one for each. Figures of equal width are for columns.
+    pub(super) fn shape(&mut self, word: &str, weight: Weight, tabular: bool) -> (String, Vec<Glyph>) {
         let typeface = match weight {
             Weight::Regular => &mut self.regular,
             Weight::SemiBold => &mut self.semi_bold,
         };
-        let letters: Vec<(usize, char)> = word.char_indices().collect();
-        let mut glyphs = Vec::with_capacity(letters.len());
-        for part in letters.chunks(MOST_LETTERS_AT_ONCE) {
-            let end = part.last().map_or(0, |(at, letter)| at + letter.len_utf8());
-            glyphs.extend(typeface.glyphs_or_boxes(part, end, tabular, &mut self.missing));
+        let glyphs = typeface.glyphs(word, tabular);
+        let lacking: BTreeSet<usize> =
+            glyphs.iter().filter(|glyph| glyph.id == 0).flat_map(|glyph| glyph.range.clone()).collect();
+        if lacking.is_empty() {
+            return (word.to_owned(), glyphs);
         }
-        glyphs
+        let mut shown = String::with_capacity(word.len());
+        for (at, letter) in word.char_indices() {
+            if lacking.contains(&at) {
+                self.missing.insert(letter);
+                shown.push(REPLACEMENT);
+            } else {
+                shown.push(letter);
+            }
+        }
+        let glyphs = typeface.glyphs(&shown, tabular);
+        (shown, glyphs)
     }
 }
 
 impl Typeface {
-    fn glyphs_or_boxes(
-        &mut self,
-        letters: &[(usize, char)],
-        end: usize,
-        tabular: bool,
-        missing: &mut BTreeSet<char>,
-    ) -> Vec<Glyph> {
-        let glyphs = self.glyphs(letters, end, tabular);
-        let lacking: BTreeSet<usize> =
-            glyphs.iter().filter(|glyph| glyph.id == 0).flat_map(|glyph| glyph.range.clone()).collect();
-        if lacking.is_empty() {
-            return glyphs;
-        }
-        let replaced = letters.iter().map(|(at, letter)| {
-            if lacking.contains(at) {
-                missing.insert(*letter);
-                (*at, REPLACEMENT)
-            } else {
-                (*at, *letter)
-            }
-        });
-        self.glyphs(&replaced.collect::<Vec<_>>(), end, tabular)
+    /// The glyphs of a word.
+    fn glyphs(&mut self, word: &str, tabular: bool) -> Vec<Glyph> {
+        let letters: Vec<(usize, char)> = word.char_indices().collect();
+        let parts = letters.chunks(MOST_LETTERS_AT_ONCE);
+        parts.flat_map(|part| self.glyphs_of_part(part, tabular)).collect()
     }
 
-    /// The glyphs of letters that stand at these bytes of a text, up to its byte `last`.
-    fn glyphs(&mut self, letters: &[(usize, char)], last: usize, tabular: bool) -> Vec<Glyph> {
+    /// The glyphs of letters that stand at these bytes of a word.
+    fn glyphs_of_part(&mut self, letters: &[(usize, char)], tabular: bool) -> Vec<Glyph> {
+        let last = letters.last().map_or(0, |(at, letter)| at + letter.len_utf8());
         let features = features(tabular);
         let mut buffer = UnicodeBuffer::new();
         for (at, letter) in letters {

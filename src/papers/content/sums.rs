@@ -53,8 +53,7 @@ fn taxes(paper: &Paper, typesetter: &mut Typesetter) -> (Vec<Cell>, Vec<Rule>) {
         cells.append(&mut head.cells);
     }
     y += PADDING;
-    let last = LEFT_WIDTH - GAP;
-    let rules = vec![rule(LEFT, last, y - HAIRLINE, HAIRLINE, Colour::Label)];
+    let rules = vec![rule(LEFT, LEFT_WIDTH, y - HAIRLINE, HAIRLINE, Colour::Label)];
     for (row, texts) in texts.iter().enumerate() {
         y += PADDING;
         for (column, (text, (x, width))) in texts.iter().zip(columns).enumerate() {
