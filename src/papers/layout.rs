@@ -72,7 +72,7 @@ pub(super) struct Rule {
 /// What stands side by side. It is broken over two sheets only if it is higher than one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Band {
-    /// Free space above, except at the top of a sheet.
+    /// Free space above, except where it begins a sheet.
     pub(super) above: Twips,
     pub(super) height: Twips,
     pub(super) cells: Vec<Cell>,
@@ -86,6 +86,7 @@ pub(super) struct Content {
     /// Stands above the rows on every sheet that has some.
     pub(super) head: Band,
     pub(super) rows: Vec<Band>,
+    /// Stands together, if one sheet is enough for it.
     pub(super) after: Vec<Band>,
 }
 
@@ -127,6 +128,7 @@ pub(super) fn sheets(content: &Content) -> Vec<Sheet<'_>> {
     for row in &content.rows {
         sheets.add(row, true);
     }
+    sheets.keep_together(&content.after);
     for band in &content.after {
         sheets.add(band, false);
     }
@@ -143,6 +145,15 @@ impl<'a> Sheets<'a> {
             self.turn(false);
         }
         self.add(head, false);
+    }
+
+    /// Begins a sheet for what does not fit on this one and would fit on that: no sheet has but the last sentence.
+    fn keep_together(&mut self, bands: &[Band]) {
+        let heights = bands.iter().map(|band| band.above.saturating_add(band.height));
+        let together = heights.fold(0, Twips::saturating_add);
+        if together <= BODY && self.y.saturating_add(together) > BOTTOM {
+            self.turn(false);
+        }
     }
 
     fn add(&mut self, band: &'a Band, is_row: bool) {

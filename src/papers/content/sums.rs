@@ -1,8 +1,8 @@
 //! The sums: the tax by rate at the left, the way to the total at the right.
 
-use super::{COLUMN, GAP, HAIRLINE, LEFT_WIDTH, MUTED, RIGHT, RIGHT_WIDTH, RULE, Stack, TEXT, fitted, rule};
+use super::{COLUMN, GAP, HAIRLINE, LEFT_WIDTH, MUTED, RIGHT, RIGHT_WIDTH, RULE, STRONG, Stack, TEXT, fitted, rule};
 use crate::papers::{
-    Paper,
+    Paper, Payment,
     layout::{Align, Band, Cell, LEFT, Role, Rule, Table},
     text::{Colour, Style, Twips, Typesetter, tenths_of_mm},
     typeface::Weight,
@@ -76,7 +76,12 @@ fn rows(paper: &Paper) -> (Vec<Row>, usize) {
     rows.push(row("Tax", paper.tax.amount_text(), TEXT));
     let total = rows.len();
     rows.push(row("Total", paper.total.to_string(), TOTAL));
-    rows.extend(paper.settlement().into_iter().map(|(name, amount)| row(name, amount, MUTED)));
+    // What is still to be done about it stands out.
+    let style = match paper.payment {
+        Payment::Due { .. } => STRONG,
+        Payment::Paid { .. } | Payment::Unsaid => MUTED,
+    };
+    rows.extend(paper.settlement().into_iter().map(|(name, amount)| row(name, amount, style)));
     (rows, total)
 }
 
