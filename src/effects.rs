@@ -4,6 +4,7 @@ mod cart;
 mod coupon;
 mod events;
 mod papers;
+mod renewals;
 mod sweeping;
 
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
@@ -11,6 +12,9 @@ pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, Cou
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
+};
+pub use renewals::{
+    ChargeDecline, ChargeNews, ChargeState, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
 };
 pub use sweeping::{Leftovers, NewTick};
 
@@ -22,7 +26,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::{account::AccountMove, money::Money, order::OrderMove, period::BillingCycle},
+    domain::{account::AccountMove, money::Money, order::OrderMove, period::BillingCycle, renewal::RenewalMove},
     mail::Mail,
 };
 
@@ -33,6 +37,8 @@ pub struct Effects {
     pub(crate) order_moves: Vec<OrderMove>,
     /// Accounts that go from one version to the next.
     pub(crate) account_moves: Vec<AccountMove>,
+    /// Renewals that go from one version to the next.
+    pub(crate) renewal_moves: Vec<RenewalMove>,
     /// Rows that were read and relied upon, and must not have changed.
     pub(crate) guards: Vec<Guard>,
     /// Pages of orders that are to be followed by another. Refused when the order is not as it was read.
@@ -53,6 +59,12 @@ pub struct Effects {
     pub(crate) coupon_uses: Vec<(OrderId, CouponUse)>,
     /// Orders as agreed, with their units. Refused when the order exists.
     pub(crate) new_orders: Vec<NewOrder>,
+    /// Renewals, each with its order. Refused when the period has one.
+    pub(crate) new_renewals: Vec<NewRenewal>,
+    /// Attempts to charge. Refused while another one is under way.
+    pub(crate) new_charges: Vec<NewCharge>,
+    /// Credit that is given or used. Refused when there is not enough, or it was done before.
+    pub(crate) credit_moves: Vec<CreditMove>,
     /// Payments learnt of. Refused when the intent is known, or the order has been paid.
     pub(crate) new_payments: Vec<NewPayment>,
     /// Money that came and is not owed: it goes back. Refused when the intent is known.
@@ -63,6 +75,14 @@ pub struct Effects {
     pub(crate) new_accounts: Vec<NewAccount>,
     /// Events of Stripe. Ignored when known.
     pub(crate) new_events: Vec<NewStripeEvent>,
+    /// What customers are told of accounts, with their mails. Ignored when it was told.
+    pub(crate) notices: Vec<NewNotice>,
+    /// Accounts that were looked at. Ignored when something has happened to them since.
+    pub(crate) looked: Vec<Looked>,
+    /// Accounts that are looked at again at once.
+    pub(crate) looks: Vec<AccountId>,
+    /// Customers whose accounts are.
+    pub(crate) looks_of: Vec<CustomerId>,
     /// Mails, each with the job that sends it. Ignored when the same was said before.
     pub(crate) new_mails: Vec<NewMail>,
     /// Events of Stripe that were acted on, or found to need nothing.
@@ -367,6 +387,8 @@ pub enum Fact {
     },
     /// How a page to pay on stands.
     Session(SessionNews),
+    /// How a charge of a saved card stands.
+    Charge(ChargeNews),
     /// Stripe gives back a payment that was not owed.
     Refunded {
         /// Which.

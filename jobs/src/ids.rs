@@ -129,6 +129,12 @@ ids! {
     AccountId = "acc_";
     /// One attempt to take or give back money.
     PaymentId = "pay_";
+    /// One attempt to charge a saved card.
+    ChargeId = "chg_";
+    /// Money that is given back.
+    RefundId = "rfd_";
+    /// A credit note; customers know it by its number.
+    CreditNoteId = "crn_";
     /// A line of a customer's cart.
     CartItemId = "cit_";
     /// A coupon.

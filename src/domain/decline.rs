@@ -23,6 +23,22 @@ impl DeclineClass {
     }
 }
 
+/// A text in the database that is no such class.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no class of declines that this version knows")]
+pub struct UnknownClass(pub String);
+
+impl std::str::FromStr for DeclineClass {
+    type Err = UnknownClass;
+
+    fn from_str(name: &str) -> Result<Self, UnknownClass> {
+        [Self::Hard, Self::Soft, Self::NeedsCustomer]
+            .into_iter()
+            .find(|class| class.as_str() == name)
+            .ok_or_else(|| UnknownClass(name.to_owned()))
+    }
+}
+
 /// Codes after which a card is never tried again (<https://docs.stripe.com/declines/codes>).
 const HARD: &[&str] = &[
     "card_not_supported",

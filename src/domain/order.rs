@@ -106,7 +106,10 @@ impl OrderPhase {
             (Self::Pending, E::Expired | E::Cancelled) => Some(Self::Cancelled),
             (Self::Pending, E::Replaced) => Some(Self::Withdrawn),
             (Self::Held, E::Rejected) => Some(Self::Rejected),
-            (Self::Processing, E::AccountsActive) => Some(Self::Completed),
+            (Self::Processing, E::AccountsActive)
+            | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Renewed) => {
+                Some(Self::Completed)
+            }
             (Self::Pending, E::AccountsActive | E::Approved | E::Rejected)
             | (
                 Self::AwaitingPayment,
@@ -128,7 +131,8 @@ impl OrderPhase {
                 | E::Expired
                 | E::Replaced
                 | E::Cancelled
-                | E::AccountsActive,
+                | E::AccountsActive
+                | E::Renewed,
             )
             | (
                 Self::Processing,
@@ -141,7 +145,8 @@ impl OrderPhase {
                 | E::Replaced
                 | E::Cancelled
                 | E::Approved
-                | E::Rejected,
+                | E::Rejected
+                | E::Renewed,
             )
             | (
                 Self::Failed | Self::Cancelled,
@@ -203,11 +208,13 @@ pub enum OrderEvent {
     Replaced,
     /// Every account of the order is active.
     AccountsActive,
+    /// The order renews an account, and its total has been paid.
+    Renewed,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
@@ -219,6 +226,7 @@ impl OrderEvent {
         Self::Approved,
         Self::Rejected,
         Self::AccountsActive,
+        Self::Renewed,
     ];
 
     /// The reason that the order's history shows.
@@ -236,15 +244,19 @@ impl OrderEvent {
             Self::Approved => "looked at and approved",
             Self::Rejected => "looked at and refused",
             Self::AccountsActive => "all accounts active",
+            Self::Renewed => "paid, account renewed",
         }
     }
 
     /// Who usually brings it about.
     const fn actor(self) -> Actor {
         match self {
-            Self::PaymentDelayed | Self::Paid | Self::PaymentMismatched | Self::PaymentFailed | Self::Expired => {
-                Actor::Stripe
-            }
+            Self::PaymentDelayed
+            | Self::Paid
+            | Self::Renewed
+            | Self::PaymentMismatched
+            | Self::PaymentFailed
+            | Self::Expired => Actor::Stripe,
             Self::Cancelled | Self::Replaced => Actor::Customer,
             Self::Approved | Self::Rejected => Actor::Staff,
             Self::HeldByRule | Self::AccountsActive => Actor::Berth,
@@ -416,7 +428,7 @@ mod tests {
         for phase in OrderPhase::ALL.into_iter().filter(|phase| phase.is_final()) {
             let leading: Vec<E> = E::ALL.into_iter().filter(|event| phase.next(*event).is_some()).collect();
             let unpaid = matches!(phase, OrderPhase::Failed | OrderPhase::Cancelled);
-            let money = [E::Paid, E::PaymentMismatched, E::HeldByRule];
+            let money = [E::Paid, E::PaymentMismatched, E::HeldByRule, E::Renewed];
             assert_eq!(leading, if unpaid { money.to_vec() } else { Vec::new() }, "{phase}");
         }
     }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use berth_jobs::ids::{AccountId, CustomerId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use rust_decimal::Decimal;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,7 +17,10 @@ use super::{
     orders::{HistoryStep, Page},
 };
 use crate::{
-    domain::account::{AccountPhase, AccountState, Intent, Standing},
+    domain::{
+        account::{AccountPhase, AccountState, Intent, PackageChange, Standing, UnknownReason},
+        timetable::TimetableChanges,
+    },
     effects::CustomerContact,
 };
 
@@ -75,8 +79,28 @@ pub struct Account {
     pub expires_at: Option<Timestamp>,
     /// Why it is suspended.
     pub suspension_reason: Option<String>,
-    /// Why it could not be made.
+    /// Why it could not be made, or keeps its package.
     pub failure: Option<String>,
+    /// What its periods count from.
+    pub billing_anchor: Option<Timestamp>,
+    /// Since when it serves a notice.
+    pub suspended_at: Option<Timestamp>,
+    /// Since when it is gone from its panel.
+    pub terminated_at: Option<Timestamp>,
+    /// The backup made before its end, by the panel's reference.
+    pub backup_reference: Option<String>,
+    /// When its backup and secrets were deleted.
+    pub purged_at: Option<Timestamp>,
+    /// What it is to become by a change that is under way.
+    pub intended_package: Option<PackageChange>,
+    /// What a renewal costs, before discount and tax; `None` is what the catalogue says by then.
+    pub renewal_price: Option<Decimal>,
+    /// What its timetable has otherwise than its plan's.
+    pub timetable: TimetableChanges,
+    /// Whether it is never suspended, nor removed, for non-payment.
+    pub exempt: bool,
+    /// Whether staff keeps it from being removed.
+    pub kept: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -114,6 +138,20 @@ pub(super) struct AccountRow {
     suspension_reason: Option<String>,
     failure: Option<String>,
     trial_days: i32,
+    suspension_reasons: Vec<String>,
+    ending: Option<String>,
+    cancel_at: Option<jiff_sqlx::Timestamp>,
+    suspended_at: Option<jiff_sqlx::Timestamp>,
+    terminated_at: Option<jiff_sqlx::Timestamp>,
+    billing_anchor: Option<jiff_sqlx::Timestamp>,
+    intended_service_id: Option<String>,
+    intended_package: Option<String>,
+    renewal_price: Option<Decimal>,
+    timetable: Value,
+    exempt: bool,
+    kept: bool,
+    backup_reference: Option<String>,
+    purged_at: Option<jiff_sqlx::Timestamp>,
 }
 
 impl Store {
@@ -226,7 +264,7 @@ impl Store {
             r#"with old as (
                    select id, sealed_password
                    from berth.hosting_accounts
-                   where id = $1 and customer_id = $2 and phase = 'active' and sealed_password is not null
+                   where id = $1 and customer_id = $2 and phase in ('active', 'grace') and sealed_password is not null
                    for no key update
                )
                update berth.hosting_accounts a
@@ -249,8 +287,9 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
     let phase: AccountPhase = row.phase.parse().map_err(|error| unreadable(&error))?;
     let cycle = row.billing_cycle.parse().map_err(|error| unreadable(&error))?;
     let trial_days = u32::try_from(row.trial_days).map_err(|error| unreadable(&error))?;
-    let reason = row.suspension_reason.as_deref().map(str::parse).transpose().map_err(|error| unreadable(&error))?;
-    let password_waits = row.sealed_password.is_some() && phase == AccountPhase::Active;
+    let standing = standing_from(&row.suspension_reasons, row.ending.as_deref(), row.cancel_at)
+        .map_err(|error| unreadable(&error))?;
+    let password_waits = row.sealed_password.is_some() && matches!(phase, AccountPhase::Active | AccountPhase::Grace);
     let intent = match (&row.server, &row.username, row.sealed_password, row.intended_at) {
         (Some(server), Some(username), Some(sealed_password), Some(intended_at)) => Some(Intent {
             server: server.clone(),
@@ -262,7 +301,7 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
         _ => None,
     };
     Ok(Account {
-        state: AccountState { id, phase, version: row.version, cycle, trial_days, standing: Standing::with(reason) },
+        state: AccountState { id, phase, version: row.version, cycle, trial_days, standing },
         customer: CustomerContact { id: CustomerId(row.customer_id), email: row.email, name: row.customer_name },
         order_id: OrderId(row.order_id),
         service_id: row.service_id,
@@ -289,5 +328,31 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
         expires_at: row.expires_at.map(|at| at.to_jiff()),
         suspension_reason: row.suspension_reason,
         failure: row.failure,
+        billing_anchor: row.billing_anchor.map(|at| at.to_jiff()),
+        suspended_at: row.suspended_at.map(|at| at.to_jiff()),
+        terminated_at: row.terminated_at.map(|at| at.to_jiff()),
+        backup_reference: row.backup_reference,
+        purged_at: row.purged_at.map(|at| at.to_jiff()),
+        intended_package: row
+            .intended_service_id
+            .zip(row.intended_package)
+            .map(|(service_id, package)| PackageChange { service_id, package }),
+        renewal_price: row.renewal_price,
+        timetable: serde_json::from_value(row.timetable).map_err(|error| unreadable(&error))?,
+        exempt: row.exempt,
+        kept: row.kept,
+    })
+}
+
+/// What is wished of an account, as its row says.
+pub(super) fn standing_from(
+    reasons: &[String],
+    ending: Option<&str>,
+    cancel_at: Option<jiff_sqlx::Timestamp>,
+) -> Result<Standing, UnknownReason> {
+    Ok(Standing {
+        reasons: reasons.iter().map(|reason| reason.parse()).collect::<Result<_, _>>()?,
+        ending: ending.map(str::parse).transpose()?,
+        cancel_at: cancel_at.map(|at| at.to_jiff()),
     })
 }

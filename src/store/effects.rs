@@ -1,13 +1,16 @@
 //! How effects become rows: one set-based statement a kind, for all units of a group together.
 //!
-//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, customers, carts, coupons with
-//! their redemptions; then come the rows that it inserts, in the order of `apply`; the counter of invoices is last.
+//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers, carts, credit,
+//! coupons with their redemptions; then come the rows that it inserts, in the order of `apply`; when accounts are looked at
+//! next comes late, and the counter of invoices last.
 //! What is touched out of turn by a later statement is locked in its turn before (`orders::lock_parents`).
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod agenda;
 mod carts;
 mod coupons;
+mod credit;
 mod customers;
 mod facts;
 mod jobs;
@@ -15,6 +18,7 @@ mod orders;
 mod papers;
 mod payments;
 mod refusal;
+mod renewals;
 mod sweeping;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,11 +79,15 @@ pub(crate) async fn apply(
     move_accounts(db, units, &mut applied).await?;
     let facts = gather(units, |e| &e.facts);
     facts::note_created(db, &facts).await?;
+    renewals::advance(db, units, &mut applied).await?;
     customers::write(db, units, &mut applied).await?;
     facts::know_customers(db, &facts).await?;
     carts::write(db, units, &mut applied).await?;
     orders::insert(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::New).await?;
+    renewals::issue(db, units, &mut applied).await?;
+    renewals::charge(db, units, &mut applied).await?;
+    credit::write(db, units, &mut applied).await?;
     coupons::write(db, units, &mut applied).await?;
     payments::insert(db, units, &mut applied).await?;
     payments::give_back(db, units, &mut applied).await?;
@@ -89,6 +97,7 @@ pub(crate) async fn apply(
         return Ok(applied);
     }
     insert_events(db, units).await?;
+    renewals::notify(db, units).await?;
     let mails = insert_mails(db, units).await?;
     insert_alerts(db, units, &without_domain).await?;
     papers::insert_audits(db, units).await?;
@@ -96,8 +105,10 @@ pub(crate) async fn apply(
     settle_events(db, units).await?;
     sweeping::ask_later(db, units).await?;
     facts::learn(db, &facts).await?;
+    renewals::learn_charges(db, &facts).await?;
     complete_orders(db, units).await?;
     sweeping::delete_leftovers(db, units).await?;
+    agenda::write(db, units).await?;
     applied.dispatches = jobs::insert(db, units, mails, overfull).await?;
     papers::issue_invoices(db, units).await?;
     Ok(applied)
@@ -193,6 +204,14 @@ struct AccountColumns {
     anchors: Vec<Option<jiff_sqlx::Timestamp>>,
     expires_at: Vec<Option<jiff_sqlx::Timestamp>>,
     failures: Vec<Option<String>>,
+    // PostgreSQL has no arrays of arrays of different lengths, so an account's reasons travel as one text.
+    suspended_for: Vec<String>,
+    endings: Vec<Option<String>>,
+    cancel_at: Vec<Option<jiff_sqlx::Timestamp>>,
+    suspended_at: Vec<Option<jiff_sqlx::Timestamp>>,
+    terminated_at: Vec<Option<jiff_sqlx::Timestamp>>,
+    intended_services: Vec<Option<String>>,
+    intended_packages: Vec<Option<String>>,
 }
 
 impl AccountColumns {
@@ -214,6 +233,14 @@ impl AccountColumns {
         self.anchors.push(change.activation().map(|(_, anchor)| anchor.to_sqlx()));
         self.expires_at.push(change.expires_at().map(|until| until.to_sqlx()));
         self.failures.push(change.failure().map(str::to_owned));
+        let standing = step.standing();
+        self.suspended_for.push(standing.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(","));
+        self.endings.push(standing.ending.map(|ending| ending.as_str().to_owned()));
+        self.cancel_at.push(standing.cancel_at.map(ToSqlx::to_sqlx));
+        self.suspended_at.push(change.suspended_at().map(ToSqlx::to_sqlx));
+        self.terminated_at.push(change.terminated_at().map(ToSqlx::to_sqlx));
+        self.intended_services.push(change.intended_package().map(|to| to.service_id.clone()));
+        self.intended_packages.push(change.intended_package().map(|to| to.package.clone()));
     }
 }
 
@@ -248,6 +275,13 @@ async fn move_accounts(
         &c.anchors as &[Option<jiff_sqlx::Timestamp>],
         &c.expires_at as &[Option<jiff_sqlx::Timestamp>],
         &c.failures as &[Option<String>],
+        &c.suspended_for,
+        &c.endings as &[Option<String>],
+        &c.cancel_at as &[Option<jiff_sqlx::Timestamp>],
+        &c.suspended_at as &[Option<jiff_sqlx::Timestamp>],
+        &c.terminated_at as &[Option<jiff_sqlx::Timestamp>],
+        &c.intended_services as &[Option<String>],
+        &c.intended_packages as &[Option<String>],
     )
     .fetch_all(db)
     .await?

@@ -1,12 +1,15 @@
 //! Everything that is asked of Postgres or told to it. All SQL is here.
 
 pub mod accounts;
+pub mod agenda;
 pub mod audit;
 pub mod audit_log;
 mod basket;
+pub mod cards;
 pub mod carts;
 pub mod checkout_sessions;
 pub mod coupons;
+pub mod credit;
 pub mod customers;
 pub(crate) mod effects;
 pub mod events;
@@ -22,6 +25,7 @@ pub mod order_history;
 pub mod orders;
 pub mod payments;
 mod pool;
+pub mod renewals;
 pub mod stream_tickets;
 pub mod sweeps;
 

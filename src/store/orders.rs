@@ -43,6 +43,10 @@ pub struct Order {
     pub checkout_url: Option<String>,
     /// Whether it renews an account.
     pub is_renewal: bool,
+    /// How much of the total is paid from the customer's credit.
+    pub credit: Money,
+    /// The account that it renews.
+    pub renews: Option<AccountId>,
     /// The coupon, and its code as it was spelt.
     pub coupon: Option<(CouponId, String)>,
     /// The version of the cart that it was made from.
@@ -147,6 +151,8 @@ struct OrderRow {
     stripe_session_id: Option<String>,
     checkout_url: Option<String>,
     is_renewal: bool,
+    credit: Decimal,
+    renewal_of_hosting_id: Option<Uuid>,
     coupon_id: Option<Uuid>,
     coupon_code: Option<String>,
     cart_version: Option<i32>,
@@ -192,6 +198,15 @@ struct ItemRow {
 pub(super) struct OrderRows {
     order: OrderRow,
     items: Vec<ItemRow>,
+}
+
+impl Order {
+    /// What is to be paid by card: the total without what the credit pays.
+    #[must_use]
+    pub fn due(&self) -> Money {
+        // The table's check: the credit is at most the total, in its currency.
+        self.total.checked_sub(self.credit).unwrap_or(self.total)
+    }
 }
 
 impl Store {
@@ -306,6 +321,8 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
         stripe_session_id: row.stripe_session_id.clone(),
         checkout_url: row.checkout_url.clone(),
         is_renewal: row.is_renewal,
+        credit: money(row.credit)?,
+        renews: row.renewal_of_hosting_id.map(AccountId),
         coupon: row.coupon_id.map(CouponId).zip(row.coupon_code.clone()),
         cart_version: row.cart_version,
         customer_snapshot: row.customer_snapshot.clone(),

@@ -80,10 +80,28 @@ impl Change {
         }
     }
 
-    /// Why its creation failed, if that is written.
+    /// Since when it serves a notice, if that is written.
+    #[must_use]
+    pub const fn suspended_at(&self) -> Option<Timestamp> {
+        if let Self::Suspended { at } = self { Some(*at) } else { None }
+    }
+
+    /// Since when it is gone, if that is written.
+    #[must_use]
+    pub const fn terminated_at(&self) -> Option<Timestamp> {
+        if let Self::Terminated { at } = self { Some(*at) } else { None }
+    }
+
+    /// What it is to become, if that is written.
+    #[must_use]
+    pub const fn intended_package(&self) -> Option<&PackageChange> {
+        if let Self::ChangeIntended(to) = self { Some(to) } else { None }
+    }
+
+    /// Why it, or another package for it, was refused, if that is written.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
-        if let Self::Failed(why) = self { Some(why) } else { None }
+        if let Self::Failed(why) | Self::ChangeRefused(why) = self { Some(why) } else { None }
     }
 }
 

@@ -19,9 +19,9 @@ pub enum SuspensionReason {
     Abuse,
 }
 
-/// A text in the database that is no such reason.
+/// A text in the database that is no such reason, and no way to end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no reason to suspend that this version knows")]
+#[error("`{0}` is no reason to suspend or way to end that this version knows")]
 pub struct UnknownReason(pub String);
 
 impl SuspensionReason {
@@ -104,6 +104,14 @@ impl Ending {
             Self::Lapsed => "lapsed",
             Self::Staff => "staff",
         }
+    }
+}
+
+impl FromStr for Ending {
+    type Err = UnknownReason;
+
+    fn from_str(name: &str) -> Result<Self, UnknownReason> {
+        Self::ALL.into_iter().find(|ending| ending.as_str() == name).ok_or_else(|| UnknownReason(name.to_owned()))
     }
 }
 

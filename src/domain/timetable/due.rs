@@ -3,7 +3,7 @@
 //! It looks at what is due and not done, so that hours without a sweep are simply more of it: of the reminders that were
 //! missed only the latest is sent, of the charges one is made, and nobody is suspended or removed who was not told in time.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -80,6 +80,33 @@ impl fmt::Display for Notice {
             Self::Overdue(n) => write!(f, "overdue_{n}"),
             Self::FinalWarning => f.write_str("final_warning"),
             Self::TerminationWarning(n) => write!(f, "termination_warning_{n}"),
+        }
+    }
+}
+
+/// A text in the database that is no such notice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no notice that this version knows")]
+pub struct UnknownNotice(pub String);
+
+impl FromStr for Notice {
+    type Err = UnknownNotice;
+
+    fn from_str(step: &str) -> Result<Self, UnknownNotice> {
+        let unknown = || UnknownNotice(step.to_owned());
+        let (kind, number) = match step.rsplit_once('_') {
+            Some((kind, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => (kind, number.parse().ok()),
+            _ => (step, None),
+        };
+        match (kind, number) {
+            ("heads_up", None) => Ok(Self::HeadsUp),
+            ("due_today", None) => Ok(Self::DueToday),
+            ("final_warning", None) => Ok(Self::FinalWarning),
+            ("expiring", Some(n)) => Ok(Self::Expiring(n)),
+            ("reminder", Some(n)) => Ok(Self::Reminder(n)),
+            ("overdue", Some(n)) => Ok(Self::Overdue(n)),
+            ("termination_warning", Some(n)) => Ok(Self::TerminationWarning(n)),
+            _ => Err(unknown()),
         }
     }
 }

@@ -166,6 +166,7 @@ pub(in crate::http) fn of_commit(error: &CommitError) -> Problem {
         | Why::CouponUsedUp
         | Why::CouponUsedUpByCustomer
         | Why::CouponEnded
-        | Why::CustomerBusy => Problem::conflict("changed-meanwhile", "This has changed meanwhile: read it again."),
+        | Why::CustomerBusy
+        | Why::NotEnoughCredit => Problem::conflict("changed-meanwhile", "This has changed meanwhile: read it again."),
     }
 }

@@ -42,6 +42,11 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     let mut rows: Vec<(Uuid, bool)> = Vec::new();
     rows.extend(effects.order_moves.iter().map(|step| (step.id().0, true)));
     rows.extend(effects.account_moves.iter().map(|step| (step.id().0, true)));
+    rows.extend(effects.renewal_moves.iter().map(|step| (step.order_id().0, true)));
+    rows.extend(effects.new_charges.iter().map(|charge| (charge.order_id.0, true)));
+    rows.extend(effects.new_renewals.iter().map(|renewal| (renewal.account_id.0, true)));
+    rows.extend(effects.looked.iter().map(|looked| (looked.account_id.0, true)));
+    rows.extend(effects.credit_moves.iter().map(|step| (step.customer_id.0, true)));
     rows.extend(effects.new_orders.iter().filter_map(|order| Some((order.idempotency.as_ref()?.row(), true))));
     rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.surplus_payments.iter().map(|payment| (payment.order_id.0, true)));

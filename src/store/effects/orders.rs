@@ -26,6 +26,7 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
         match fact {
             Fact::Session(news) => ids.insert(news.order_id.0),
             Fact::CustomerKnown { .. }
+            | Fact::Charge(_)
             | Fact::Refunded { .. }
             | Fact::AccountCreated { .. }
             | Fact::MailAttempted { .. }

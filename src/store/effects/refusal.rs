@@ -40,6 +40,9 @@ pub enum Why {
     /// The coupon has been used more often than it could be from now on.
     #[error("has been used more often than that")]
     LimitBelowUses,
+    /// The customer has less credit than that, or it was moved for this order before.
+    #[error("is too little, or was moved before")]
+    NotEnoughCredit,
     /// The customer was anonymised: nothing can be bought under their id.
     #[error("has been deleted")]
     CustomerDeleted,

@@ -4,7 +4,10 @@ use berth_jobs::ids::{CustomerId, OrderId};
 
 use super::{Order, OrderItem};
 use crate::{
-    domain::order::{OrderPhase, OrderState},
+    domain::{
+        money::Money,
+        order::{OrderPhase, OrderState},
+    },
     effects::{NewOrder, NewOrderItem},
     store::{Store, StoreError},
 };
@@ -96,6 +99,8 @@ impl From<&NewOrder> for Order {
             stripe_session_id: None,
             checkout_url: None,
             is_renewal: false,
+            credit: Money::zero(new.total.currency()),
+            renews: None,
             coupon: terms.coupon.clone(),
             cart_version: terms.cart_version,
             customer_snapshot: terms.customer_snapshot.clone(),

@@ -12,7 +12,9 @@ moved as (
     update berth.orders o
     set phase = m.to_phase,
         version = o.version + 1,
-        paid_at = case when m.to_phase = 'processing' then coalesce(o.paid_at, c.now) else o.paid_at end,
+        paid_at = case when m.to_phase in ('processing', 'completed') then coalesce(o.paid_at, c.now) else o.paid_at end,
+        -- An order that renews an account is complete with its payment.
+        completed_at = case when m.to_phase = 'completed' then coalesce(o.completed_at, c.now) else o.completed_at end,
         hold_reason = case when m.to_phase = 'held' then m.why else o.hold_reason end,
         failure = case when m.to_phase = 'failed' then m.why else o.failure end
     from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $8::text[]) m (id, version, from_phase, to_phase, why),

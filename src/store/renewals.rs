@@ -1,0 +1,198 @@
+//! Renewals and their charges, as they are read.
+
+use berth_jobs::ids::{AccountId, ChargeId, CustomerId, MailId, OrderId};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::domain::{
+    decline::DeclineClass,
+    money::{Currency, Money},
+    renewal::{RenewalPhase, RenewalState},
+};
+
+/// A renewal: one period of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// Which, where it stands, and at which version.
+    pub state: RenewalState,
+    /// The account that it renews.
+    pub account_id: AccountId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// The beginning of its period.
+    pub period_start: Timestamp,
+    /// The end of its period.
+    pub period_end: Timestamp,
+    /// Stripe's intent that all its charges confirm, once there is one.
+    pub intent: Option<String>,
+    /// The mail that brought its invoice.
+    pub invoice_mail_id: MailId,
+    /// When it was invoiced.
+    pub issued_at: Timestamp,
+}
+
+/// An attempt to charge a saved card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// Its id.
+    pub id: ChargeId,
+    /// The renewal's order.
+    pub order_id: OrderId,
+    /// Its number among the renewal's, from 1.
+    pub attempt: u32,
+    /// Stripe's id of the card.
+    pub card_id: String,
+    /// How it stands: `sent`, `in_doubt`, `succeeded`, `declined`, `needs_customer` or `not_made`.
+    pub state: String,
+    /// What was charged.
+    pub amount: Money,
+    /// Stripe's intent, once it is known.
+    pub intent: Option<String>,
+    /// How it was declined.
+    pub decline: Option<DeclineClass>,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// How often Stripe was asked what became of it.
+    pub lookups: u32,
+}
+
+impl Charge {
+    /// Whether it may still be under way.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.answered_at.is_none()
+    }
+}
+
+struct RenewalRow {
+    order_id: Uuid,
+    account_id: Uuid,
+    customer_id: Uuid,
+    period_start: jiff_sqlx::Timestamp,
+    period_end: jiff_sqlx::Timestamp,
+    phase: String,
+    version: i32,
+    attempts: i32,
+    called_off: bool,
+    stripe_payment_intent_id: Option<String>,
+    invoice_mail_id: Uuid,
+    issued_at: jiff_sqlx::Timestamp,
+}
+
+impl RenewalRow {
+    fn read(self) -> Result<Renewal, StoreError> {
+        let order_id = OrderId(self.order_id);
+        let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("the renewal {order_id}"), why);
+        let phase: RenewalPhase = self.phase.parse().map_err(|error| unreadable(&error))?;
+        let attempts = u32::try_from(self.attempts).map_err(|error| unreadable(&error))?;
+        Ok(Renewal {
+            state: RenewalState { order_id, phase, version: self.version, attempts, called_off: self.called_off },
+            account_id: AccountId(self.account_id),
+            customer_id: CustomerId(self.customer_id),
+            period_start: self.period_start.to_jiff(),
+            period_end: self.period_end.to_jiff(),
+            intent: self.stripe_payment_intent_id,
+            invoice_mail_id: MailId(self.invoice_mail_id),
+            issued_at: self.issued_at.to_jiff(),
+        })
+    }
+}
+
+struct ChargeRow {
+    id: Uuid,
+    order_id: Uuid,
+    attempt: i32,
+    card_id: String,
+    state: String,
+    currency: String,
+    amount: Decimal,
+    stripe_payment_intent_id: Option<String>,
+    decline_class: Option<String>,
+    sent_at: jiff_sqlx::Timestamp,
+    answered_at: Option<jiff_sqlx::Timestamp>,
+    lookups: i32,
+}
+
+impl ChargeRow {
+    fn read(self) -> Result<Charge, StoreError> {
+        let id = ChargeId(self.id);
+        let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("charge {id}"), why);
+        let currency: Currency = self.currency.parse().map_err(|error| unreadable(&error))?;
+        Ok(Charge {
+            id,
+            order_id: OrderId(self.order_id),
+            attempt: u32::try_from(self.attempt).map_err(|error| unreadable(&error))?,
+            card_id: self.card_id,
+            state: self.state,
+            amount: Money::new(self.amount, currency).map_err(|error| unreadable(&error))?,
+            intent: self.stripe_payment_intent_id,
+            decline: self.decline_class.as_deref().map(str::parse).transpose().map_err(|error| unreadable(&error))?,
+            sent_at: self.sent_at.to_jiff(),
+            answered_at: self.answered_at.map(|at| at.to_jiff()),
+            lookups: u32::try_from(self.lookups).map_err(|error| unreadable(&error))?,
+        })
+    }
+}
+
+impl Store {
+    /// A renewal, by its order.
+    ///
+    /// # Errors
+    /// When there is none, or the database does not answer.
+    pub async fn renewal(&self, order: OrderId) -> Result<Renewal, StoreError> {
+        let row = sqlx::query_as!(
+            RenewalRow,
+            "select order_id, account_id, customer_id, period_start, period_end, phase, version, attempts, called_off,
+                    stripe_payment_intent_id, invoice_mail_id, issued_at
+             from berth.renewals
+             where order_id = $1",
+            order.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.ok_or_else(|| StoreError::Missing(format!("renewal {order}")))?.read()
+    }
+
+    /// An account's renewals that can still be paid, the earliest period first. There may be one; while a period that was
+    /// called off is charged, two.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn open_renewals(&self, account: AccountId) -> Result<Vec<Renewal>, StoreError> {
+        let rows = sqlx::query_as!(
+            RenewalRow,
+            "select order_id, account_id, customer_id, period_start, period_end, phase, version, attempts, called_off,
+                    stripe_payment_intent_id, invoice_mail_id, issued_at
+             from berth.renewals
+             where account_id = $1 and settled_at is null
+             order by period_start, order_id",
+            account.0,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(RenewalRow::read).collect()
+    }
+
+    /// A renewal's charges, the first one first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn charges_of(&self, order: OrderId) -> Result<Vec<Charge>, StoreError> {
+        let rows = sqlx::query_as!(
+            ChargeRow,
+            r#"select id, order_id, attempt, card_id, state, currency as "currency!: String", amount,
+                      stripe_payment_intent_id, decline_class, sent_at, answered_at, lookups
+               from berth.charges
+               where order_id = $1
+               order by attempt"#,
+            order.0,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(ChargeRow::read).collect()
+    }
+}
