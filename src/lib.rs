@@ -15,6 +15,7 @@ pub mod handlers;
 pub mod http;
 pub mod issuing;
 pub mod mail;
+pub mod papers;
 pub mod queue;
 pub mod schedule;
 pub mod secrets;
