@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod keeper;
 pub(crate) mod load;
 mod panel;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod purchase;
 pub(crate) mod raw;
