@@ -182,8 +182,7 @@ impl App {
             tax: tax_of(&config)?,
             hold_rules: HoldRules::new(&config.fraud.hold_countries, &config.fraud.hold_above)
                 .map_err(|error| StartError::setting("fraud", error))?,
-            time_zone: TimeZone::get(&config.shop.time_zone)
-                .map_err(|error| StartError::setting("shop.time_zone", error))?,
+            time_zone: time_zone_of(&config)?,
             secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,
             username_prefix: config
                 .hosting
@@ -248,7 +247,11 @@ fn start_committer(store: &Store, redis: &RedisQueues, group_size: usize, tasks:
     committer
 }
 
-fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
+/// Stripe, as configured; `None` where it is not.
+///
+/// # Errors
+/// When its address cannot be used.
+pub fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
     let Some(secret_key) = config.stripe.secret_key.clone() else { return Ok(None) };
     let api_base = config.stripe.api_base.clone();
     Stripe::new(&StripeConfig { secret_key, api_base, timeout: STRIPE_TIMEOUT })
@@ -278,6 +281,14 @@ fn seller_of(config: &Config) -> Seller {
         vat_id: config.seller.vat_id.clone(),
         email: config.seller.email.clone().or_else(|| config.shop.support_email.clone()),
     }
+}
+
+/// In which zone the shop's days begin and end, as configured.
+///
+/// # Errors
+/// When there is no such zone.
+pub fn time_zone_of(config: &Config) -> Result<TimeZone, StartError> {
+    TimeZone::get(&config.shop.time_zone).map_err(|error| StartError::setting("shop.time_zone", error))
 }
 
 /// What is sold, as configured.

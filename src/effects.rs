@@ -75,6 +75,10 @@ pub struct Effects {
     pub(crate) new_accounts: Vec<NewAccount>,
     /// Events of Stripe. Ignored when known.
     pub(crate) new_events: Vec<NewStripeEvent>,
+    /// Events that were found in Stripe's list and had not come. Ignored when known.
+    pub(crate) found_events: Vec<NewStripeEvent>,
+    /// Until when Stripe's events are known whole. Never taken back.
+    pub(crate) events_known_until: Option<Timestamp>,
     /// What customers are told of accounts, with their mails. Ignored when it was told.
     pub(crate) notices: Vec<NewNotice>,
     /// Accounts that were looked at. Ignored when something has happened to them since.
@@ -83,6 +87,8 @@ pub struct Effects {
     pub(crate) looks: Vec<AccountId>,
     /// Customers whose accounts are.
     pub(crate) looks_of: Vec<CustomerId>,
+    /// Mails to the shop itself, each with the job that sends it. Ignored when the same was said before.
+    pub(crate) shop_mails: Vec<ShopMail>,
     /// Mails, each with the job that sends it. Ignored when the same was said before.
     pub(crate) new_mails: Vec<NewMail>,
     /// Events of Stripe that were acted on, or found to need nothing.
@@ -137,6 +143,13 @@ impl Effects {
         self
     }
 
+    /// Adds a mail to the shop itself, and the job that sends it.
+    #[must_use]
+    pub fn mail_to_shop(mut self, mail: ShopMail) -> Self {
+        self.shop_mails.push(mail);
+        self
+    }
+
     /// Adds an alert.
     #[must_use]
     pub fn alert(mut self, alert: Alert) -> Self {
@@ -169,6 +182,14 @@ impl Effects {
     #[must_use]
     pub fn maybe_complete(mut self, order: OrderId) -> Self {
         self.maybe_complete.push(order);
+        self
+    }
+
+    /// Adds the alerts and jobs of others: what an event of Stripe's brings about.
+    #[must_use]
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        self.alerts.extend(more.alerts);
+        self.jobs.extend(more.jobs);
         self
     }
 
@@ -356,12 +377,26 @@ pub struct NewMail {
 
 impl NewMail {
     /// The order or account that it is about.
-    pub(crate) fn about(&self) -> uuid::Uuid {
+    pub(crate) fn about(&self) -> Option<uuid::Uuid> {
         match &self.mail {
-            Mail::OrderConfirmation(mail) => mail.order_id.0,
-            Mail::Welcome(mail) => mail.account_id.0,
+            Mail::OrderConfirmation(mail) => Some(mail.order_id.0),
+            Mail::Welcome(mail) => Some(mail.account_id.0),
+            Mail::PackageChanged(mail) => Some(mail.account_id.0),
+            Mail::ChangeNotMade(mail) => Some(mail.account_id.0),
+            Mail::Digest(_) => None,
         }
     }
+}
+
+/// A mail to the shop itself, to be sent once.
+#[derive(Clone, Debug)]
+pub struct ShopMail {
+    /// Its id; also its Message-ID.
+    pub id: MailId,
+    /// Its address.
+    pub to: String,
+    /// What it says.
+    pub mail: Mail,
 }
 
 /// A trouble for a person to look at.

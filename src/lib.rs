@@ -13,6 +13,7 @@ pub mod fulfilment;
 pub mod gateways;
 pub mod handlers;
 pub mod http;
+pub mod incoming;
 pub mod mail;
 pub mod queue;
 pub mod schedule;

@@ -1,8 +1,11 @@
 //! What the sweeps do: which rows are due at a time, and what becomes of each. A dry run shows it, a job has it done.
 
 mod checkout_pages;
+mod digest;
 mod leftovers;
+mod panels;
 mod plan;
+mod stripe_events;
 mod unpaid_orders;
 
 use std::{fmt, str::FromStr};
@@ -10,15 +13,17 @@ use std::{fmt, str::FromStr};
 use berth_jobs::{
     AnyJob,
     ids::CustomerId,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 pub use plan::{Plan, PlannedStep, Sum, plan};
 
 use crate::{
+    config::Config,
     domain::money::Money,
     effects::Effects,
+    gateways::stripe::{GatewayError, Stripe},
     store::{Store, StoreError, sweeps::Cursor},
 };
 
@@ -36,13 +41,20 @@ pub enum Sweep {
     UnpaidOrders,
     /// Stripe is asked about pages of whose end it has told nothing.
     CheckoutPages,
+    /// Stripe's events that never came are found in its list.
+    StripeEvents,
+    /// Every account is compared with its panel.
+    Panels,
+    /// The operator is told what happened.
+    Digest,
     /// What nobody needs any more is deleted.
     Leftovers,
 }
 
 impl Sweep {
     /// Every sweep.
-    pub const ALL: [Self; 3] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Leftovers];
+    pub const ALL: [Self; 6] =
+        [Self::UnpaidOrders, Self::CheckoutPages, Self::StripeEvents, Self::Panels, Self::Digest, Self::Leftovers];
 
     /// Its name on the command line, in addresses and among the ticks.
     #[must_use]
@@ -50,6 +62,9 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => "unpaid_orders",
             Self::CheckoutPages => "checkout_pages",
+            Self::StripeEvents => "stripe_events",
+            Self::Panels => "panels",
+            Self::Digest => "digest",
             Self::Leftovers => "leftovers",
         }
     }
@@ -61,6 +76,9 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => SweepUnpaidOrders { as_of }.into(),
             Self::CheckoutPages => SweepCheckoutPages { as_of }.into(),
+            Self::StripeEvents => SweepStripeEvents { as_of }.into(),
+            Self::Panels => SweepPanels { as_of }.into(),
+            Self::Digest => SweepDigest { as_of }.into(),
             Self::Leftovers => SweepLeftovers { as_of }.into(),
         }
     }
@@ -138,6 +156,12 @@ pub enum Action {
     AskStripe,
     /// It is deleted.
     Delete,
+    /// The event is stored, and acted upon, as if it had come.
+    StoreEvent,
+    /// The account is compared with its panel.
+    LookAtPanel,
+    /// The shop's operator is written to.
+    Mail,
 }
 
 impl Action {
@@ -149,6 +173,9 @@ impl Action {
             Self::CloseAtStripe => "close_at_stripe",
             Self::AskStripe => "ask_stripe",
             Self::Delete => "delete",
+            Self::StoreEvent => "store_event",
+            Self::LookAtPanel => "look_at_panel",
+            Self::Mail => "mail",
         }
     }
 }
@@ -164,15 +191,48 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// Where sweeps look.
+#[derive(Clone)]
+pub struct Sources<'a> {
+    /// The database.
+    pub store: &'a Store,
+    /// Stripe; `None` where it is not set up.
+    pub stripe: Option<&'a Stripe>,
+    /// In which zone the shop's days begin and end.
+    pub time_zone: &'a TimeZone,
+    /// The settings.
+    pub config: &'a Config,
+}
+
+/// Why a sweep cannot tell what is due.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Stripe does not.
+    #[error("Stripe did not list its events")]
+    Stripe(#[from] GatewayError),
+    /// What must be asked is not set up here.
+    #[error("{0} is not set")]
+    NotSetUp(&'static str),
+    /// There is no such day.
+    #[error("there is no such time")]
+    Time(#[from] jiff::Error),
+}
+
 /// The rows due at `as_of` after a cursor, and what becomes of them.
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn page(store: &Store, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
+/// When the database, or who else is asked, does not answer.
+pub async fn page(sources: &Sources<'_>, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, SweepError> {
     match sweep {
-        Sweep::UnpaidOrders => unpaid_orders::page(store, as_of, after).await,
-        Sweep::CheckoutPages => checkout_pages::page(store, as_of, after).await,
-        Sweep::Leftovers => leftovers::page(store, as_of, leftovers::MOST).await,
+        Sweep::UnpaidOrders => Ok(unpaid_orders::page(sources.store, as_of, after).await?),
+        Sweep::CheckoutPages => Ok(checkout_pages::page(sources.store, as_of, after).await?),
+        Sweep::StripeEvents => stripe_events::page(sources, as_of, &after).await,
+        Sweep::Panels => panels::page(sources, as_of, &after).await,
+        Sweep::Digest => digest::page(sources, as_of).await,
+        Sweep::Leftovers => Ok(leftovers::page(sources, as_of, leftovers::MOST).await?),
     }
 }
 
@@ -194,7 +254,7 @@ mod tests {
         }
         assert_eq!(
             "dust".parse::<Sweep>().unwrap_err().to_string(),
-            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, leftovers"
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, stripe_events, panels, digest, leftovers"
         );
     }
 

@@ -57,6 +57,9 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,
         AnyJob::SweepUnpaidOrders(job) => handlers::sweeps::sweep_unpaid_orders::run(job, ctx).await,
         AnyJob::SweepCheckoutPages(job) => handlers::sweeps::sweep_checkout_pages::run(job, ctx).await,
+        AnyJob::SweepStripeEvents(job) => handlers::sweeps::sweep_stripe_events::run(job, ctx).await,
+        AnyJob::SweepPanels(job) => handlers::sweeps::sweep_panels::run(job, ctx).await,
+        AnyJob::SweepDigest(job) => handlers::sweeps::sweep_digest::run(job, ctx).await,
         AnyJob::SweepLeftovers(job) => handlers::sweeps::sweep_leftovers::run(job, ctx).await,
         AnyJob::NoOp(job) => handlers::diagnosis::no_op::run(job, ctx).await,
     }

@@ -10,7 +10,7 @@ use crate::{
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
 };
 
 /// What the constants of a [`Job`] say, as a value.
@@ -160,6 +160,9 @@ any_job! {
     SendMail,
     SweepUnpaidOrders,
     SweepCheckoutPages,
+    SweepStripeEvents,
+    SweepPanels,
+    SweepDigest,
     SweepLeftovers,
     NoOp,
 }

@@ -137,6 +137,8 @@ ids! {
     CreditNoteId = "crn_";
     /// A line of a customer's cart.
     CartItemId = "cit_";
+    /// A change of what an account is.
+    PlanChangeId = "chn_";
     /// A coupon.
     CouponId = "cpn_";
     /// An invoice; customers know it by its number.

@@ -43,6 +43,12 @@ sweeps! {
     SweepUnpaidOrders = "sweep_unpaid_orders";
     /// Asks Stripe about pages of whose end it has told nothing yet, the longer they are open the more seldom.
     SweepCheckoutPages = "sweep_checkout_pages";
+    /// Reads Stripe's list of events and stores those that never came, as if they had.
+    SweepStripeEvents = "sweep_stripe_events";
+    /// Has every account compared with its panel, spread over the time until the next run.
+    SweepPanels = "sweep_panels";
+    /// Tells the shop's operator what happened yesterday, once.
+    SweepDigest = "sweep_digest";
     /// Deletes what nobody needs any more: jobs that ended long ago, tickets that nobody took, old ticks.
     SweepLeftovers = "sweep_leftovers";
 }

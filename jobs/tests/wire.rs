@@ -9,7 +9,7 @@ use berth_jobs::{
     hosting::{ProvisionAccount, ReconcileAccount},
     ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use uuid::Uuid;
@@ -31,6 +31,9 @@ fn samples() -> Vec<AnyJob> {
         SendMail { mail_id: MailId(SOME_UUID) }.into(),
         SweepUnpaidOrders { as_of: as_of() }.into(),
         SweepCheckoutPages { as_of: as_of() }.into(),
+        SweepStripeEvents { as_of: as_of() }.into(),
+        SweepPanels { as_of: as_of() }.into(),
+        SweepDigest { as_of: as_of() }.into(),
         SweepLeftovers { as_of: as_of() }.into(),
         NoOp { note: Some("after the upgrade".to_owned()) }.into(),
     ]

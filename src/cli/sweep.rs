@@ -12,15 +12,16 @@ use super::{
     settings,
 };
 use crate::{
+    app,
     config::Role,
     effects::NewJob,
     store::Store,
-    sweeps::{self, Plan, Sweep},
+    sweeps::{self, Plan, Sources, Sweep},
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SweepArgs {
-    /// Which: unpaid_orders, checkout_pages, leftovers.
+    /// Which: unpaid_orders, checkout_pages, stripe_events, panels, digest, leftovers.
     name: Sweep,
     /// What was due at that time, such as 2030-01-01T00:00:00Z; a dry run may look ahead. Without it, what is due now.
     #[arg(long, value_name = "TIME")]
@@ -46,7 +47,9 @@ pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Resul
     let as_of = args.as_of.unwrap_or(now);
     sweeps::check_as_of(as_of, now, args.dry_run)?;
     if args.dry_run {
-        let plan = sweeps::plan(&store, args.name, as_of, usize::MAX).await?;
+        let (stripe, time_zone) = (app::stripe_of(&config)?, app::time_zone_of(&config)?);
+        let sources = Sources { store: &store, stripe: stripe.as_ref(), time_zone: &time_zone, config: &config };
+        let plan = sweeps::plan(&sources, args.name, as_of, usize::MAX).await?;
         if args.json { print_json(&plan)? } else { print(&shown(&plan))? }
     } else {
         let job = enqueue(&config, NewJob::now(args.name.job(args.as_of))).await?;

@@ -76,6 +76,7 @@ pub(super) const KEYS: &[Key] = &[
     key("shop.name", Kind::Text),
     key("shop.url", WEB),
     key("shop.support_email", Kind::Mailbox),
+    key("shop.operator_email", Kind::Mailbox),
     key("shop.currency", Kind::Currency),
     key("shop.time_zone", Kind::TimeZone),
     key("seller.name", Kind::Text),
@@ -102,6 +103,9 @@ pub(super) const KEYS: &[Key] = &[
     key("hosting.base_domain", Kind::Domain),
     key("hosting.username_prefix", Kind::UsernamePrefix),
     key("catalogue.path", Kind::Text),
+    key("retention.mail_days", Kind::Number(1, 10_000)),
+    // Stripe lists its events for 30 days: until then one that is found must be known.
+    key("retention.event_body_days", Kind::Number(31, 10_000)),
     key("work.group_size", Kind::Number(1, 1_000)),
     key("work.shutdown_grace_seconds", Kind::Number(0, AN_HOUR)),
     key("work.lease_seconds", Kind::Number(1, AN_HOUR)),

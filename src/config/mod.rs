@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Seller,
-    Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Retention, Secrets,
+    Seller, Shop, Stripe, Tax, Work,
 };
 
 use layers::Reader;
@@ -61,6 +61,7 @@ pub struct Config {
     pub hosting: Hosting,
     #[serde(default)]
     pub catalogue: Catalogue,
+    pub retention: Retention,
     pub work: Work,
     pub dev: Dev,
     pub log: Log,

@@ -72,6 +72,8 @@ pub struct Shop {
     #[serde(default, deserialize_with = "parsed_option")]
     pub url: Option<Url>,
     pub support_email: Option<String>,
+    /// Where the daily digest goes.
+    pub operator_email: Option<String>,
     /// Three capital letters.
     pub currency: String,
     /// A zone of the IANA database.
@@ -163,6 +165,14 @@ pub struct Hosting {
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub path: Option<PathBuf>,
+}
+
+/// `[retention]`: how long contents are kept that nobody works with any more.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub mail_days: u32,
+    pub event_body_days: u32,
 }
 
 /// `[work]`

@@ -1,5 +1,7 @@
 //! `POST /v1/sweeps/{name}`: staff runs a sweep before its time, or looks at what it would do.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -22,9 +24,11 @@ use crate::{
     app::App,
     effects::{Effects, NewAudit, NewJob},
     error::chain,
-    sweeps::{self, Plan, Sweep},
+    sweeps::{self, Plan, Sources, Sweep, SweepError},
 };
 
+/// How soon to try again when Stripe is away.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// So many steps are shown; all of them are summed up.
 const MOST_STEPS: usize = 1_000;
 
@@ -54,7 +58,7 @@ pub struct SweepStarted {
 /// A sweep that is run twice does nothing twice. With `dry_run` nothing is changed.
 #[utoipa::path(post, path = "/v1/sweeps/{name}", tag = "staff", operation_id = "run_sweep",
     security(("bearer" = [])),
-    params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages` or `leftovers`")),
+    params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages`, `stripe_events`, `panels`, `digest` or `leftovers`")),
     request_body = SweepRequest,
     responses(
         (status = 200, description = "With `dry_run`: what would be done, at most 1,000 steps of it.", body = Plan),
@@ -82,7 +86,9 @@ pub async fn run(
         .map_err(|error| Problem::unprocessable("as-of-refused", format!("Choose another `as_of`: {error}.")))?;
     let audit = audit(sweep, &staff, &request, now);
     if request.dry_run {
-        let plan = sweeps::plan(&app.store, sweep, as_of, MOST_STEPS).await.map_err(of_store)?;
+        let sources =
+            Sources { store: &app.store, stripe: app.stripe.as_ref(), time_zone: &app.time_zone, config: &app.config };
+        let plan = sweeps::plan(&sources, sweep, as_of, MOST_STEPS).await.map_err(of_sweep)?;
         write(&app, Effects::none().audit(audit)).await?;
         return Ok(Json(plan).into_response());
     }
@@ -94,6 +100,17 @@ pub async fn run(
     let known = known.ok_or_else(Problem::database_away)?;
     let started = SweepStarted { job_id: known.to_string() };
     Ok((StatusCode::ACCEPTED, Json(started)).into_response())
+}
+
+/// What a plan that cannot be told means to the caller.
+fn of_sweep(error: SweepError) -> Problem {
+    match error {
+        SweepError::Store(error) => of_store(error),
+        SweepError::Stripe(_) | SweepError::NotSetUp(_) | SweepError::Time(_) => {
+            tracing::error!(error = chain(&error), "a sweep could not be shown");
+            Problem::unavailable(RETRY_AFTER)
+        }
+    }
 }
 
 fn audit(sweep: Sweep, staff: &Customer, request: &SweepRequest, now: Timestamp) -> NewAudit {

@@ -1,10 +1,12 @@
 //! Mails with every field filled, and with as few as may be: what templates are tried on before the first customer's.
 
-use berth_jobs::ids::{AccountId, OrderId};
+use berth_jobs::ids::{AccountId, OrderId, PlanChangeId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Mail, OrderConfirmation, OrderLine, Shop, Welcome};
+use super::{
+    ChangeNotMade, Digest, DigestCount, DigestSum, Mail, OrderConfirmation, OrderLine, PackageChanged, Shop, Welcome,
+};
 
 /// A fixed id, so that what is rendered from a sample never changes.
 const SAMPLE_ID: Uuid = Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0001);
@@ -30,7 +32,69 @@ pub(super) fn mails() -> Vec<Mail> {
         }),
         Mail::Welcome(welcome()),
         Mail::Welcome(Welcome { customer_name: None, control_panel_url: None, nameservers: Vec::new(), ..welcome() }),
+        Mail::PackageChanged(package_changed()),
+        Mail::PackageChanged(PackageChanged {
+            customer_name: None,
+            paid: "0.00".into(),
+            from_credit: "0.00".into(),
+            credited: "4.20".into(),
+            ..package_changed()
+        }),
+        Mail::ChangeNotMade(change_not_made()),
+        Mail::ChangeNotMade(ChangeNotMade { customer_name: None, credited: "0.00".into(), ..change_not_made() }),
+        Mail::Digest(digest()),
+        Mail::Digest(Digest { money_in: Vec::new(), alerts: Vec::new(), sweeps: Vec::new(), dead_jobs: 0, ..digest() }),
     ]
+}
+
+pub(super) fn package_changed() -> PackageChanged {
+    PackageChanged {
+        change_id: PlanChangeId(SAMPLE_ID),
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        previous_name: "Shared Hosting".into(),
+        service_name: "Shared Hosting Pro".into(),
+        paid: "6.01".into(),
+        from_credit: "4.00".into(),
+        credited: "0.00".into(),
+        currency: "EUR".into(),
+        expires_at: Timestamp::constant(1_769_904_000, 0),
+        account_url: "https://harbour.example/hosting/acc_1".into(),
+    }
+}
+
+pub(super) fn change_not_made() -> ChangeNotMade {
+    ChangeNotMade {
+        change_id: PlanChangeId(SAMPLE_ID),
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting Pro".into(),
+        reason: "Your account was renewed in the meantime.".into(),
+        credited: "10.01".into(),
+        currency: "EUR".into(),
+        account_url: "https://harbour.example/hosting/acc_1".into(),
+    }
+}
+
+pub(super) fn digest() -> Digest {
+    Digest {
+        day: jiff::civil::date(2026, 1, 1),
+        orders_agreed: 12,
+        orders_paid: 9,
+        money_in: vec![DigestSum { amount: "1234.50".into(), currency: "EUR".into(), payments: 31 }],
+        renewals_issued: 20,
+        renewals_paid: 18,
+        renewals_ended: 1,
+        charges_declined: 3,
+        changes_made: 2,
+        suspended: 1,
+        removed: 0,
+        mails_refused: 1,
+        events_found: 4,
+        dead_jobs: 1,
+        alerts: vec![DigestCount { name: "mail_refused".into(), count: 1 }],
+        sweeps: vec![("accounts".into(), Timestamp::constant(1_767_225_600, 0))],
+    }
 }
 
 pub(super) fn order_confirmation() -> OrderConfirmation {

@@ -34,7 +34,8 @@ pub use refusal::{Refusal, Why};
 use super::jobs::Dispatch;
 use crate::{
     domain::account::AccountMove,
-    effects::{Alert, Effects, Guard},
+    effects::{Alert, Effects, Guard, NewStripeEvent},
+    mail::Mail,
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -104,6 +105,7 @@ pub(crate) async fn apply(
     papers::insert_tickets(db, units).await?;
     settle_events(db, units).await?;
     sweeping::ask_later(db, units).await?;
+    sweeping::know_events(db, units).await?;
     facts::learn(db, &facts).await?;
     renewals::learn_charges(db, &facts).await?;
     complete_orders(db, units).await?;
@@ -332,25 +334,39 @@ async fn insert_accounts(
 }
 
 async fn insert_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
-    let mut events = gather(units, |e| &e.new_events);
+    let came = gather(units, |e| &e.new_events).into_iter().map(|(_, event)| (event, false));
+    let found = gather(units, |e| &e.found_events).into_iter().map(|(_, event)| (event, true));
+    let mut events: Vec<(&NewStripeEvent, bool)> = came.chain(found).collect();
     if events.is_empty() {
         return Ok(());
     }
-    events.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
-    let payloads: Vec<&[u8]> = events.iter().map(|(_, event)| event.payload.as_ref()).collect();
+    // Of one that came while it was found, that it came is kept.
+    events.sort_by_key(|(event, was_found)| (&event.id, *was_found));
+    let payloads: Vec<&[u8]> = events.iter().map(|(event, _)| event.payload.as_ref()).collect();
     sqlx::query!(
-        "insert into berth.stripe_events (id, type, payload, outcome)
-         select n.id, n.type, n.payload, n.outcome
-         from unnest($1::text[], $2::text[], $3::bytea[], $4::text[]) n (id, type, payload, outcome)
+        "insert into berth.stripe_events (id, type, payload, outcome, found_at)
+         select n.id, n.type, n.payload, n.outcome, case when n.was_found then berth.now() end
+         from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bool[])
+             n (id, type, payload, outcome, was_found)
          on conflict (id) do nothing",
-        &events.iter().map(|(_, event)| event.id.0.clone()).collect::<Vec<_>>(),
-        &events.iter().map(|(_, event)| event.kind.clone()).collect::<Vec<_>>(),
+        &events.iter().map(|(event, _)| event.id.0.clone()).collect::<Vec<_>>(),
+        &events.iter().map(|(event, _)| event.kind.clone()).collect::<Vec<_>>(),
         &payloads as &[&[u8]],
-        &events.iter().map(|(_, event)| event.outcome.as_str().to_owned()).collect::<Vec<_>>(),
+        &events.iter().map(|(event, _)| event.outcome.as_str().to_owned()).collect::<Vec<_>>(),
+        &events.iter().map(|(_, was_found)| *was_found).collect::<Vec<_>>(),
     )
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// A mail's row.
+struct MailColumns<'a> {
+    id: Uuid,
+    about: Option<Uuid>,
+    customer_id: Option<Uuid>,
+    recipient: Option<String>,
+    mail: &'a Mail,
 }
 
 /// Inserts mails that were not said before; answers those.
@@ -358,28 +374,43 @@ async fn insert_mails(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
 ) -> Result<Vec<berth_jobs::mail::SendMail>, sqlx::Error> {
-    let mut mails = gather(units, |e| &e.new_mails);
+    let of_customers = gather(units, |e| &e.new_mails).into_iter().map(|(_, mail)| MailColumns {
+        id: mail.id.0,
+        about: mail.about(),
+        customer_id: Some(mail.customer_id.0),
+        recipient: None,
+        mail: &mail.mail,
+    });
+    let of_the_shop = gather(units, |e| &e.shop_mails).into_iter().map(|(_, mail)| MailColumns {
+        id: mail.id.0,
+        about: None,
+        customer_id: None,
+        recipient: Some(mail.to.clone()),
+        mail: &mail.mail,
+    });
+    let mut mails: Vec<MailColumns<'_>> = of_customers.chain(of_the_shop).collect();
     if mails.is_empty() {
         return Ok(Vec::new());
     }
     let mut contexts = Vec::with_capacity(mails.len());
-    mails.sort_by_key(|(_, mail)| mail.mail.dedupe_key());
-    for (_, mail) in &mails {
-        contexts.push(serde_json::to_value(&mail.mail).map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
+    mails.sort_by_key(|mail| mail.mail.dedupe_key());
+    for mail in &mails {
+        contexts.push(serde_json::to_value(mail.mail).map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
     }
     let ids = sqlx::query_scalar!(
-        "insert into berth.mails (id, dedupe_key, kind, about, customer_id, context)
-         select n.id, n.dedupe_key, n.kind, n.about, n.customer_id, n.context
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::jsonb[])
-             n (id, dedupe_key, kind, about, customer_id, context)
+        "insert into berth.mails (id, dedupe_key, kind, about, customer_id, context, recipient)
+         select n.id, n.dedupe_key, n.kind, n.about, n.customer_id, n.context, n.recipient
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::text[])
+             n (id, dedupe_key, kind, about, customer_id, context, recipient)
          on conflict (dedupe_key) do nothing
          returning id",
-        &mails.iter().map(|(_, mail)| mail.id.0).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.mail.dedupe_key()).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.mail.kind().to_owned()).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.about()).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.customer_id.0).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.id).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.mail.dedupe_key()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.mail.kind().to_owned()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.about).collect::<Vec<_>>() as &[Option<Uuid>],
+        &mails.iter().map(|mail| mail.customer_id).collect::<Vec<_>>() as &[Option<Uuid>],
         &contexts,
+        &mails.iter().map(|mail| mail.recipient.clone()).collect::<Vec<_>>() as &[Option<String>],
     )
     .fetch_all(db)
     .await?;

@@ -11,6 +11,7 @@ pub mod checkout_sessions;
 pub mod coupons;
 pub mod credit;
 pub mod customers;
+mod digest;
 pub(crate) mod effects;
 pub mod events;
 pub mod inspection;

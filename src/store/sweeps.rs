@@ -1,6 +1,6 @@
 //! What is due to the sweeps, in pages by the time since when, and by id.
 
-use berth_jobs::ids::{CustomerId, OrderId};
+use berth_jobs::ids::{AccountId, CustomerId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
@@ -16,19 +16,27 @@ use crate::{
 };
 
 /// The end of a page: the next one begins after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// Since when the last row is due.
     pub at: Timestamp,
     /// Its order's id.
     pub id: Uuid,
+    /// The last one of a page of Stripe's.
+    pub event: Option<String>,
 }
 
 impl Cursor {
     /// Before every row.
     #[must_use]
     pub fn start() -> Self {
-        Self { at: Timestamp::UNIX_EPOCH, id: Uuid::nil() }
+        Self::after(Timestamp::UNIX_EPOCH, Uuid::nil())
+    }
+
+    /// After a row.
+    #[must_use]
+    pub fn after(at: Timestamp, id: Uuid) -> Self {
+        Self { at, id, event: None }
     }
 }
 
@@ -60,6 +68,17 @@ pub struct DuePage {
     pub order: DueOrder,
     /// When it was opened.
     pub opened_at: Timestamp,
+}
+
+/// An account that is compared with its panel.
+#[derive(Clone, Debug)]
+pub struct AccountOnPanel {
+    /// Which.
+    pub id: AccountId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Their address.
+    pub email: String,
 }
 
 struct OrderRow {
@@ -179,7 +198,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 3], StoreError> {
+    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 5], StoreError> {
         let row = sqlx::query!(
             r#"select
                    (select count(*) from (
@@ -195,17 +214,60 @@ impl Store {
                        where t.due_at < $4
                          and t.due_at < (select max(l.due_at) from berth.ticks l where l.name = t.name)
                        limit $5
-                   ) k) as "ticks!""#,
+                   ) k) as "ticks!",
+                   (select count(*) from (
+                       select from berth.mails where accepted_at < $6 and emptied_at is null limit $5
+                   ) m) as "mails!",
+                   (select count(*) from (
+                       select from berth.stripe_events
+                       where received_at < $7 and emptied_at is null and outcome in ('applied', 'ignored')
+                       limit $5
+                   ) e) as "events!""#,
             before.tickets.to_sqlx(),
             youngest_id_of(before.jobs),
             before.jobs.to_sqlx(),
             before.ticks.to_sqlx(),
             most,
+            before.mails.to_sqlx(),
+            before.events.to_sqlx(),
         )
         .fetch_one(&self.pool)
         .await?;
         let count = |rows: i64| u64::try_from(rows).unwrap_or_default();
-        Ok([("stream tickets", count(row.tickets)), ("jobs", count(row.jobs)), ("ticks", count(row.ticks))])
+        Ok([
+            ("stream tickets", count(row.tickets)),
+            ("jobs", count(row.jobs)),
+            ("ticks", count(row.ticks)),
+            ("contents of mails", count(row.mails)),
+            ("bodies of Stripe's events", count(row.events)),
+        ])
+    }
+
+    /// Accounts that are on a panel, or should be, after one of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn accounts_on_panels(&self, after: Uuid, limit: i64) -> Result<Vec<AccountOnPanel>, StoreError> {
+        let rows = sqlx::query!(
+            "select a.id, a.customer_id, c.email
+             from berth.hosting_accounts a
+             join berth.customers c on c.id = a.customer_id
+             where a.id > $1
+               and a.server is not null
+               and a.phase in ('active', 'grace', 'suspending', 'suspended', 'unsuspending', 'changing')
+             order by a.id
+             limit $2",
+            after,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = rows.into_iter().map(|row| AccountOnPanel {
+            id: AccountId(row.id),
+            customer_id: CustomerId(row.customer_id),
+            email: row.email,
+        });
+        Ok(read.collect())
     }
 
     /// Berth's time, and since when each sweep's last tick was due.

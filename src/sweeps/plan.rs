@@ -6,11 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Action, Page, Step, Sweep, leftovers, page};
-use crate::{
-    domain::money::Money,
-    store::{Store, StoreError, sweeps::Cursor},
-};
+use super::{Action, Page, Sources, Step, Sweep, SweepError, leftovers, page};
+use crate::{domain::money::Money, store::sweeps::Cursor};
 
 /// Everything that a sweep would do as of a time.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -31,7 +28,8 @@ pub struct Plan {
 /// One thing that would be done.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedStep {
-    /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe` or `delete`.
+    /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe`,
+    /// `store_event`, `look_at_panel`, `mail` or `delete`.
     pub action: &'static str,
     /// To which row, or to what sort of rows.
     pub subject: String,
@@ -66,15 +64,22 @@ pub struct Sum {
 /// Everything that the sweep would do as of a time. At most so many steps are shown; all of them are summed up.
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn plan(store: &Store, sweep: Sweep, as_of: Timestamp, most_steps: usize) -> Result<Plan, StoreError> {
+/// When the database, or who else is asked, does not answer.
+pub async fn plan(
+    sources: &Sources<'_>,
+    sweep: Sweep,
+    as_of: Timestamp,
+    most_steps: usize,
+) -> Result<Plan, SweepError> {
     let mut telling = Telling::default();
     let mut after = Cursor::start();
     loop {
         // Leftovers are told by their number, which one page holds.
         let Page { steps, next, .. } = match sweep {
-            Sweep::Leftovers => Page { next: None, ..leftovers::page(store, as_of, i64::MAX).await? },
-            Sweep::UnpaidOrders | Sweep::CheckoutPages => page(store, sweep, as_of, after).await?,
+            Sweep::Leftovers => Page { next: None, ..leftovers::page(sources, as_of, i64::MAX).await? },
+            Sweep::UnpaidOrders | Sweep::CheckoutPages | Sweep::StripeEvents | Sweep::Panels | Sweep::Digest => {
+                page(sources, sweep, as_of, after).await?
+            }
         };
         steps.into_iter().for_each(|step| telling.add(step, most_steps));
         match next {

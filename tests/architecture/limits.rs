@@ -17,7 +17,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["config", "domain", "effects", "failpoint", "mail"]),
     ("queue", &["clock", "config", "effects", "error", "failpoint", "store", "supervise"]),
     // The table that classifies every failure.
-    ("error", &["domain", "gateways", "mail", "queue", "secrets", "store"]),
+    ("error", &["domain", "gateways", "mail", "queue", "secrets", "store", "sweeps"]),
     // What builds every part.
     (
         "app",
@@ -37,8 +37,9 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
-    // What jobs do and dry runs show.
-    ("sweeps", &["domain", "effects", "store"]),
+    // What jobs do and dry runs show; what an event means, however it came.
+    ("incoming", &["effects", "gateways"]),
+    ("sweeps", &["config", "domain", "effects", "gateways", "incoming", "mail", "store"]),
     (
         "handlers",
         &[
@@ -67,6 +68,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "failpoint",
             "fulfilment",
             "gateways",
+            "incoming",
             "queue",
             "secrets",
             "store",

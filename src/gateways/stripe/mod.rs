@@ -16,6 +16,7 @@ mod tests;
 mod transport;
 pub mod webhook;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use stripe_core::customer::RetrievePaymentMethodCustomer;
 use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, RetrievePaymentIntent};
 use stripe_core::refund::{ListRefund, RetrieveRefund};
-use stripe_types::RangeQueryTs;
+use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
 pub use error::{BAD_ARGUMENT, Doubt, GatewayError};
 pub use event::{EventError, StripeEvent};
@@ -260,20 +261,23 @@ impl Stripe {
         self.transport.call(call).await
     }
 
-    /// One page of the events since an instant, newest first; `after` is the `next` of the page before. Stripe keeps 30 days.
+    /// One page of the events from an instant on and before another one, newest first; `after` is the `next` of the page
+    /// before. Stripe keeps 30 days.
     ///
     /// # Errors
     /// See [`GatewayError`]; never `InDoubt`. `Refused` with more than 20 types.
     pub async fn events(
         &self,
-        since: Timestamp,
+        of: Range<Timestamp>,
         after: Option<&str>,
         types: &[&str],
     ) -> Result<EventPage, GatewayError> {
         if types.len() > MAX_EVENT_TYPES {
             return Err(GatewayError::bad_argument("types", "more than 20 types"));
         }
-        let mut request = ListEvent::new().created(RangeQueryTs::gte(since.as_second())).limit(PAGE_SIZE);
+        let (from, until) = (Some(of.start.as_second()), Some(of.end.as_second()));
+        let created = RangeQueryTs::Bounds(RangeBoundsTs { gte: from, lt: until, ..RangeBoundsTs::default() });
+        let mut request = ListEvent::new().created(created).limit(PAGE_SIZE);
         if !types.is_empty() {
             request = request.types(types.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>());
         }

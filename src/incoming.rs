@@ -1,0 +1,56 @@
+//! What an event of Stripe's makes true, however it came: by the webhook, or found in Stripe's own list.
+
+use berth_jobs::{
+    AnyJob,
+    checkout::{CloseCheckout, CompleteCheckout},
+    ids::StripeEventId,
+};
+use bytes::Bytes;
+
+use crate::{
+    effects::{Alert, Effects, EventOutcome, NewStripeEvent},
+    gateways::stripe::StripeEvent,
+};
+
+/// The types of events that mean a job: what Stripe is asked for, in case that one never came.
+pub const KINDS: &[&str] = &[
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+];
+
+/// The table: which event of Stripe means which job. All others are stored and acknowledged.
+fn job_for(event: &StripeEvent) -> Option<AnyJob> {
+    let event_id = StripeEventId(event.id.clone());
+    match event.kind.as_str() {
+        "checkout.session.completed" => Some(CompleteCheckout { event_id }.into()),
+        "checkout.session.async_payment_succeeded" => Some(CompleteCheckout { event_id }.into()),
+        "checkout.session.async_payment_failed" => Some(CloseCheckout { event_id }.into()),
+        "checkout.session.expired" => Some(CloseCheckout { event_id }.into()),
+        _ => None,
+    }
+}
+
+/// An authentic event's row, and what becomes true beside it: its job where one follows. Known before, it changes nothing.
+#[must_use]
+pub fn effects_of(event: &StripeEvent, payload: Bytes, livemode: bool) -> (Effects, NewStripeEvent) {
+    let id = StripeEventId(event.id.clone());
+    let stored = |outcome| NewStripeEvent { id: id.clone(), kind: event.kind.clone(), payload, outcome };
+    if event.account.is_some() {
+        // A connected account's: Berth has none.
+        return (Effects::none(), stored(EventOutcome::Ignored));
+    }
+    if event.livemode.is_some_and(|of_event| of_event != livemode) {
+        let alert = Alert {
+            kind: "event_of_other_mode",
+            subject: id.to_string(),
+            detail: format!("{} came although stripe.livemode is {livemode}: is an endpoint set up twice?", event.kind),
+        };
+        return (Effects::none().alert(alert), stored(EventOutcome::Parked));
+    }
+    match job_for(event) {
+        Some(job) => (Effects::none().enqueue(job), stored(EventOutcome::Pending)),
+        None => (Effects::none(), stored(EventOutcome::Ignored)),
+    }
+}
