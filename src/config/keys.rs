@@ -101,6 +101,7 @@ pub(super) const KEYS: &[Key] = &[
     key("hosting.sites_domain", Kind::Text),
     key("hosting.base_domain", Kind::Domain),
     key("hosting.username_prefix", Kind::UsernamePrefix),
+    key("renewals.credit_on_cancel", Kind::Flag),
     key("catalogue.path", Kind::Text),
     key("work.group_size", Kind::Number(1, 1_000)),
     key("work.shutdown_grace_seconds", Kind::Number(0, AN_HOUR)),

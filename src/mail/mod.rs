@@ -2,6 +2,7 @@
 //!
 //! A mail is decided together with the fact it tells of, stored as JSON in a row, and rendered when it is sent.
 
+mod accounts;
 mod context;
 mod mjml;
 mod renderer;
@@ -10,6 +11,9 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::{
+    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone,
+};
 pub use renderer::{RenderError, Renderer};
 pub use templates::TemplateError;
 
@@ -22,6 +26,11 @@ use serde::{Deserialize, Serialize};
 pub enum Mail {
     OrderConfirmation(OrderConfirmation),
     Welcome(Welcome),
+    AccountSuspended(AccountSuspended),
+    AccountUnsuspended(AccountUnsuspended),
+    AccountTerminated(AccountTerminated),
+    CancellationConfirmed(CancellationConfirmed),
+    CancellationUndone(CancellationUndone),
 }
 
 /// Tells the customer that an order is paid. Amounts are decimal text at the currency's scale: `"9.99"`.
@@ -70,7 +79,15 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 2] = ["order_confirmation", "welcome"];
+    pub const KINDS: [&str; 7] = [
+        "order_confirmation",
+        "welcome",
+        "account_suspended",
+        "account_unsuspended",
+        "account_terminated",
+        "cancellation_confirmed",
+        "cancellation_undone",
+    ];
 
     /// The mail's name in rows, logs and file names of templates.
     #[must_use]
@@ -78,15 +95,26 @@ impl Mail {
         match self {
             Self::OrderConfirmation(_) => "order_confirmation",
             Self::Welcome(_) => "welcome",
+            Self::AccountSuspended(_) => "account_suspended",
+            Self::AccountUnsuspended(_) => "account_unsuspended",
+            Self::AccountTerminated(_) => "account_terminated",
+            Self::CancellationConfirmed(_) => "cancellation_confirmed",
+            Self::CancellationUndone(_) => "cancellation_undone",
         }
     }
 
     /// The key under which this mail is owed at most once: `welcome:acc_…`.
     #[must_use]
     pub fn dedupe_key(&self) -> String {
+        let kind = self.kind();
         match self {
-            Self::OrderConfirmation(mail) => format!("{}:{}", self.kind(), mail.order_id),
-            Self::Welcome(mail) => format!("{}:{}", self.kind(), mail.account_id),
+            Self::OrderConfirmation(mail) => format!("{kind}:{}", mail.order_id),
+            Self::Welcome(mail) => format!("{kind}:{}", mail.account_id),
+            Self::AccountSuspended(mail) => AccountSuspended::key(mail.account_id, mail.suspended_at),
+            Self::AccountUnsuspended(mail) => format!("{kind}:{}:{}", mail.account_id, mail.unsuspended_at),
+            Self::AccountTerminated(mail) => format!("{kind}:{}:{}", mail.account_id, mail.terminated_at),
+            Self::CancellationConfirmed(mail) => format!("{kind}:{}:{}", mail.account_id, mail.requested_at),
+            Self::CancellationUndone(mail) => format!("{kind}:{}:{}", mail.account_id, mail.undone_at),
         }
     }
 
@@ -99,8 +127,19 @@ impl Mail {
                 links.extend(mail.control_panel_url.as_deref().map(|url| ("control_panel_url", url)));
                 links
             }
+            Self::AccountSuspended(mail) => with_site(("action_url", &mail.action_url), mail.site_url.as_deref()),
+            Self::AccountUnsuspended(mail) => with_site(("account_url", &mail.account_url), mail.site_url.as_deref()),
+            Self::AccountTerminated(_) => Vec::new(),
+            Self::CancellationConfirmed(mail) => vec![("account_url", mail.account_url.as_str())],
+            Self::CancellationUndone(mail) => vec![("account_url", mail.account_url.as_str())],
         }
     }
+}
+
+fn with_site<'a>(link: (&'static str, &'a String), site_url: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+    let mut links = vec![(link.0, link.1.as_str())];
+    links.extend(site_url.map(|url| ("site_url", url)));
+    links
 }
 
 /// Who writes: the shop's own name and addresses, from config.

@@ -37,14 +37,18 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
+    // What goes with an account's end, by routes, handlers and sweeps alike.
+    ("ending", &["app", "domain", "effects", "mail", "store"]),
+    ("timetables", &["app", "domain"]),
     // What jobs do and dry runs show.
-    ("sweeps", &["domain", "effects", "store"]),
+    ("sweeps", &["domain", "effects", "ending", "store"]),
     (
         "handlers",
         &[
             "app",
             "domain",
             "effects",
+            "ending",
             "error",
             "failpoint",
             "fulfilment",
@@ -53,6 +57,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "secrets",
             "store",
             "sweeps",
+            "timetables",
         ],
     ),
     (
@@ -63,6 +68,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "domain",
             "effects",
+            "ending",
             "error",
             "failpoint",
             "fulfilment",
@@ -73,6 +79,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "supervise",
             "sweeps",
             "telemetry",
+            "timetables",
         ],
     ),
     (
