@@ -3,6 +3,7 @@
 mod cart;
 mod coupon;
 mod events;
+mod hosting;
 mod papers;
 mod renewals;
 mod sweeping;
@@ -10,6 +11,7 @@ mod sweeping;
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
+pub use hosting::{AccountEdit, AccountSettings, job_of};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
@@ -37,6 +39,8 @@ pub struct Effects {
     pub(crate) order_moves: Vec<OrderMove>,
     /// Accounts that go from one version to the next.
     pub(crate) account_moves: Vec<AccountMove>,
+    /// What is set of accounts by hand. Refused when they are at another version.
+    pub(crate) account_edits: Vec<AccountEdit>,
     /// Renewals that go from one version to the next.
     pub(crate) renewal_moves: Vec<RenewalMove>,
     /// Rows that were read and relied upon, and must not have changed.
@@ -384,6 +388,11 @@ impl NewMail {
             Mail::PackageChanged(mail) => Some(mail.account_id.0),
             Mail::ChangeNotMade(mail) => Some(mail.account_id.0),
             Mail::Digest(_) => None,
+            Mail::AccountSuspended(mail) => Some(mail.account_id.0),
+            Mail::AccountUnsuspended(mail) => Some(mail.account_id.0),
+            Mail::AccountTerminated(mail) => Some(mail.account_id.0),
+            Mail::CancellationConfirmed(mail) => Some(mail.account_id.0),
+            Mail::CancellationUndone(mail) => Some(mail.account_id.0),
         }
     }
 }
@@ -443,6 +452,13 @@ pub enum Fact {
         control_panel_url: Option<String>,
         /// Which name servers its domains use.
         nameservers: Vec<String>,
+    },
+    /// A backup of the account is about to be made under that name.
+    BackupNamed {
+        /// Which.
+        account_id: AccountId,
+        /// The backup's name.
+        reference: String,
     },
     /// A mail is about to be handed to the mail server.
     MailAttempted {

@@ -102,6 +102,7 @@ pub(super) const KEYS: &[Key] = &[
     key("hosting.sites_domain", Kind::Text),
     key("hosting.base_domain", Kind::Domain),
     key("hosting.username_prefix", Kind::UsernamePrefix),
+    key("renewals.credit_on_cancel", Kind::Flag),
     key("catalogue.path", Kind::Text),
     key("retention.mail_days", Kind::Number(1, 10_000)),
     // Stripe lists its events for 30 days: until then one that is found must be known.

@@ -26,7 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Retention, Secrets,
+    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals, Retention,
+    Secrets,
     Seller, Shop, Stripe, Tax, Work,
 };
 
@@ -59,6 +60,7 @@ pub struct Config {
     #[serde(default)]
     pub secrets: Secrets,
     pub hosting: Hosting,
+    pub renewals: Renewals,
     #[serde(default)]
     pub catalogue: Catalogue,
     pub retention: Retention,

@@ -160,6 +160,13 @@ pub struct Hosting {
     pub username_prefix: String,
 }
 
+/// `[renewals]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewals {
+    pub credit_on_cancel: bool,
+}
+
 /// `[catalogue]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

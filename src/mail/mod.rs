@@ -2,7 +2,10 @@
 //!
 //! A mail is decided together with the fact it tells of, stored as JSON in a row, and rendered when it is sent.
 
+mod accounts;
+mod changes;
 mod context;
+mod digest;
 mod mjml;
 mod renderer;
 mod sample;
@@ -10,10 +13,15 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::{
+    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone,
+};
+pub use changes::{ChangeNotMade, PackageChanged};
+pub use digest::{Digest, DigestCount, DigestSum, digest_key};
 pub use renderer::{RenderError, Renderer};
 pub use templates::TemplateError;
 
-use berth_jobs::ids::{AccountId, OrderId, PlanChangeId};
+use berth_jobs::ids::{AccountId, OrderId};
 use serde::{Deserialize, Serialize};
 
 /// A mail that is owed to a customer. As JSON: the context's fields and a `kind`.
@@ -25,6 +33,11 @@ pub enum Mail {
     PackageChanged(PackageChanged),
     ChangeNotMade(ChangeNotMade),
     Digest(Digest),
+    AccountSuspended(AccountSuspended),
+    AccountUnsuspended(AccountUnsuspended),
+    AccountTerminated(AccountTerminated),
+    CancellationConfirmed(CancellationConfirmed),
+    CancellationUndone(CancellationUndone),
 }
 
 /// Tells the customer that an order is paid. Amounts are decimal text at the currency's scale: `"9.99"`.
@@ -71,95 +84,20 @@ pub struct Welcome {
     pub reveal_url: String,
 }
 
-/// Tells the customer that their account is what they changed it to. Amounts are decimal text; `"0.00"` is not shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageChanged {
-    pub change_id: PlanChangeId,
-    pub account_id: AccountId,
-    pub customer_name: Option<String>,
-    /// What it was.
-    pub previous_name: String,
-    /// What it is now.
-    pub service_name: String,
-    /// What was paid, by card or on a page.
-    pub paid: String,
-    /// What was paid from the credit.
-    pub from_credit: String,
-    /// What was credited.
-    pub credited: String,
-    /// ISO 4217, upper case.
-    pub currency: String,
-    /// The end of the period that is paid for.
-    pub expires_at: jiff::Timestamp,
-    pub account_url: String,
-}
-
-/// Tells the customer that their account stays what it is, and where their money is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeNotMade {
-    pub change_id: PlanChangeId,
-    pub account_id: AccountId,
-    pub customer_name: Option<String>,
-    /// What it was to become.
-    pub service_name: String,
-    /// Why not: a sentence.
-    pub reason: String,
-    /// What they have of credit for it; `"0.00"` is not shown.
-    pub credited: String,
-    /// ISO 4217, upper case.
-    pub currency: String,
-    pub account_url: String,
-}
-
-/// Tells the shop's operator what happened on a day, and what waits for a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Digest {
-    pub day: jiff::civil::Date,
-    pub orders_agreed: i64,
-    pub orders_paid: i64,
-    pub money_in: Vec<DigestSum>,
-    pub renewals_issued: i64,
-    pub renewals_paid: i64,
-    /// Called off, or given up.
-    pub renewals_ended: i64,
-    pub charges_declined: i64,
-    pub changes_made: i64,
-    pub suspended: i64,
-    pub removed: i64,
-    pub mails_refused: i64,
-    /// Events of Stripe's that had not come and were found.
-    pub events_found: i64,
-    pub dead_jobs: i64,
-    /// Open ones, by kind.
-    pub alerts: Vec<DigestCount>,
-    /// Each sweep and when it was due last.
-    pub sweeps: Vec<(String, jiff::Timestamp)>,
-}
-
-/// Money that came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DigestSum {
-    pub amount: String,
-    pub currency: String,
-    pub payments: i64,
-}
-
-/// How many there are of something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DigestCount {
-    pub name: String,
-    pub count: i64,
-}
-
-/// The key under which the digest of a day is owed once.
-#[must_use]
-pub fn digest_key(day: jiff::civil::Date) -> String {
-    format!("digest:{day}")
-}
-
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 5] = ["order_confirmation", "welcome", "package_changed", "change_not_made", "digest"];
+    pub const KINDS: [&str; 10] = [
+        "order_confirmation",
+        "welcome",
+        "package_changed",
+        "change_not_made",
+        "digest",
+        "account_suspended",
+        "account_unsuspended",
+        "account_terminated",
+        "cancellation_confirmed",
+        "cancellation_undone",
+    ];
 
     /// The mail's name in rows, logs and file names of templates.
     #[must_use]
@@ -170,18 +108,29 @@ impl Mail {
             Self::PackageChanged(_) => "package_changed",
             Self::ChangeNotMade(_) => "change_not_made",
             Self::Digest(_) => "digest",
+            Self::AccountSuspended(_) => "account_suspended",
+            Self::AccountUnsuspended(_) => "account_unsuspended",
+            Self::AccountTerminated(_) => "account_terminated",
+            Self::CancellationConfirmed(_) => "cancellation_confirmed",
+            Self::CancellationUndone(_) => "cancellation_undone",
         }
     }
 
     /// The key under which this mail is owed at most once: `welcome:acc_…`.
     #[must_use]
     pub fn dedupe_key(&self) -> String {
+        let kind = self.kind();
         match self {
-            Self::OrderConfirmation(mail) => format!("{}:{}", self.kind(), mail.order_id),
-            Self::Welcome(mail) => format!("{}:{}", self.kind(), mail.account_id),
-            Self::PackageChanged(mail) => format!("{}:{}", self.kind(), mail.change_id),
-            Self::ChangeNotMade(mail) => format!("{}:{}", self.kind(), mail.change_id),
+            Self::OrderConfirmation(mail) => format!("{kind}:{}", mail.order_id),
+            Self::Welcome(mail) => format!("{kind}:{}", mail.account_id),
+            Self::PackageChanged(mail) => format!("{kind}:{}", mail.change_id),
+            Self::ChangeNotMade(mail) => format!("{kind}:{}", mail.change_id),
             Self::Digest(mail) => digest_key(mail.day),
+            Self::AccountSuspended(mail) => AccountSuspended::key(mail.account_id, mail.suspended_at),
+            Self::AccountUnsuspended(mail) => format!("{kind}:{}:{}", mail.account_id, mail.unsuspended_at),
+            Self::AccountTerminated(mail) => format!("{kind}:{}:{}", mail.account_id, mail.terminated_at),
+            Self::CancellationConfirmed(mail) => format!("{kind}:{}:{}", mail.account_id, mail.requested_at),
+            Self::CancellationUndone(mail) => format!("{kind}:{}:{}", mail.account_id, mail.undone_at),
         }
     }
 
@@ -197,8 +146,19 @@ impl Mail {
             Self::PackageChanged(mail) => vec![("account_url", mail.account_url.as_str())],
             Self::ChangeNotMade(mail) => vec![("account_url", mail.account_url.as_str())],
             Self::Digest(_) => Vec::new(),
+            Self::AccountSuspended(mail) => with_site(("action_url", &mail.action_url), mail.site_url.as_deref()),
+            Self::AccountUnsuspended(mail) => with_site(("account_url", &mail.account_url), mail.site_url.as_deref()),
+            Self::AccountTerminated(_) => Vec::new(),
+            Self::CancellationConfirmed(mail) => vec![("account_url", mail.account_url.as_str())],
+            Self::CancellationUndone(mail) => vec![("account_url", mail.account_url.as_str())],
         }
     }
+}
+
+fn with_site<'a>(link: (&'static str, &'a String), site_url: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+    let mut links = vec![(link.0, link.1.as_str())];
+    links.extend(site_url.map(|url| ("site_url", url)));
+    links
 }
 
 /// Who writes: the shop's own name and addresses, from config.

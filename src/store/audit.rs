@@ -48,6 +48,9 @@ impl Store {
             "an order has at most one open page to pay on" => "src/store/queries/audit_sessions.sql",
             "every paid order and active account has its mail" => "src/store/queries/audit_mails.sql",
             "history and phase agree" => "src/store/queries/audit_history.sql",
+            "no account waits for its panel without a job" => "src/store/queries/audit_waiting.sql",
+            "an account shows the heaviest reason that suspends it" => "src/store/queries/audit_reasons.sql",
+            "an account that ends has no renewal to pay" => "src/store/queries/audit_ended.sql",
             "no job is dead" => "src/store/queries/audit_dead.sql",
         };
         findings.push(Finding {

@@ -37,15 +37,20 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
-    // What jobs do and dry runs show; what an event means, however it came.
+    // What an event means, however it came.
     ("incoming", &["effects", "gateways"]),
-    ("sweeps", &["config", "domain", "effects", "gateways", "incoming", "mail", "store"]),
+    // What goes with an account's end, by routes, handlers and sweeps alike.
+    ("ending", &["app", "domain", "effects", "mail", "store"]),
+    ("timetables", &["app", "domain"]),
+    // What jobs do and dry runs show.
+    ("sweeps", &["config", "domain", "effects", "ending", "gateways", "incoming", "mail", "store"]),
     (
         "handlers",
         &[
             "app",
             "domain",
             "effects",
+            "ending",
             "error",
             "failpoint",
             "fulfilment",
@@ -54,6 +59,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "secrets",
             "store",
             "sweeps",
+            "timetables",
         ],
     ),
     (
@@ -64,6 +70,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "domain",
             "effects",
+            "ending",
             "error",
             "failpoint",
             "fulfilment",
@@ -75,6 +82,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "supervise",
             "sweeps",
             "telemetry",
+            "timetables",
         ],
     ),
     (

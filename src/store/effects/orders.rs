@@ -29,6 +29,7 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             | Fact::Charge(_)
             | Fact::Refunded { .. }
             | Fact::AccountCreated { .. }
+            | Fact::BackupNamed { .. }
             | Fact::MailAttempted { .. }
             | Fact::MailAccepted { .. }
             | Fact::MailRefused { .. } => false,
