@@ -34,6 +34,8 @@ create table berth.plan_changes (
     currency char(3) not null,
     cost numeric not null check (cost >= 0),
     worth numeric not null check (worth >= 0),
+    -- When its panel was first asked.
+    begun_at timestamptz,
     -- Void is what was agreed and never paid, or overtaken by another change or a renewal.
     outcome text check (outcome in ('made', 'refused', 'void')),
     settled_at timestamptz,

@@ -5,6 +5,7 @@ mod coupon;
 mod events;
 mod hosting;
 mod papers;
+mod plan_changes;
 mod renewals;
 mod sweeping;
 
@@ -15,6 +16,7 @@ pub use hosting::{AccountEdit, AccountSettings, job_of};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
+pub use plan_changes::{CreditFor, NewPlanChange, PlanChangeStep};
 pub use renewals::{
     ChargeDecline, ChargeNews, ChargeState, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
 };
@@ -22,7 +24,7 @@ pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{
     AnyJob,
-    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId},
+    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId, PlanChangeId},
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -75,6 +77,14 @@ pub struct Effects {
     pub(crate) surplus_payments: Vec<NewPayment>,
     /// Payments of orders that are refused after all: they are surplus from now on. Refused when they are not.
     pub(crate) returned_payments: Vec<PaymentId>,
+    /// Money that came too late: it is credit. Refused when the intent is known.
+    pub(crate) late_payments: Vec<NewPayment>,
+    /// Payments of orders that cannot be done: they are credit from now on. Refused when they are not.
+    pub(crate) credited_payments: Vec<PaymentId>,
+    /// Changes of accounts, as agreed. Refused while another one is open.
+    pub(crate) new_plan_changes: Vec<NewPlanChange>,
+    /// What becomes of changes. Refused when they have ended.
+    pub(crate) plan_change_steps: Vec<(PlanChangeId, PlanChangeStep)>,
     /// Accounts for units. Refused when the unit has one.
     pub(crate) new_accounts: Vec<NewAccount>,
     /// Events of Stripe. Ignored when known.

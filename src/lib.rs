@@ -16,6 +16,7 @@ pub mod handlers;
 pub mod http;
 pub mod incoming;
 pub mod mail;
+pub mod plan_change;
 pub mod queue;
 pub mod schedule;
 pub mod secrets;

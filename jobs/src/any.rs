@@ -8,7 +8,7 @@ use crate::{
     Backoff, Class, Job, Queue,
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
-    hosting::{ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
+    hosting::{ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
     mail::SendMail,
     sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
 };
@@ -160,6 +160,7 @@ any_job! {
     UnsuspendAccount,
     TerminateAccount,
     PurgeAccount,
+    ChangePackage,
     ReconcileAccount,
     SendMail,
     SweepUnpaidOrders,

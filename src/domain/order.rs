@@ -15,7 +15,8 @@ use berth_jobs::ids::OrderId;
 ///     └▶ withdrawn (another order was agreed in its place, or the account that it renews ends)
 /// ```
 /// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed, or held. Money
-/// for a withdrawn one goes back: nobody wants what it is for. What a person has rejected stays rejected, whoever tells
+/// for a withdrawn one goes back: nobody wants what it is for. An order that changes what an account is ends as rejected
+/// where that cannot be done after it was paid. What a person has rejected stays rejected, whoever tells
 /// of its payment again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderPhase {
@@ -108,12 +109,12 @@ impl OrderPhase {
             | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::CalledOff) => {
                 Some(Self::Withdrawn)
             }
-            (Self::Held, E::Rejected) => Some(Self::Rejected),
-            (Self::Processing, E::AccountsActive)
+            (Self::Held, E::Rejected) | (Self::Processing, E::ChangeRefused) => Some(Self::Rejected),
+            (Self::Processing, E::AccountsActive | E::ChangeMade)
             | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Renewed) => {
                 Some(Self::Completed)
             }
-            (Self::Pending, E::AccountsActive | E::Approved | E::Rejected)
+            (Self::Pending, E::AccountsActive | E::Approved | E::Rejected | E::ChangeMade | E::ChangeRefused)
             | (
                 Self::AwaitingPayment,
                 E::PaymentDelayed
@@ -122,7 +123,9 @@ impl OrderPhase {
                 | E::Cancelled
                 | E::AccountsActive
                 | E::Approved
-                | E::Rejected,
+                | E::Rejected
+                | E::ChangeMade
+                | E::ChangeRefused,
             )
             | (
                 Self::Held,
@@ -136,7 +139,9 @@ impl OrderPhase {
                 | E::Cancelled
                 | E::AccountsActive
                 | E::CalledOff
-                | E::Renewed,
+                | E::Renewed
+                | E::ChangeMade
+                | E::ChangeRefused,
             )
             | (
                 Self::Processing,
@@ -162,7 +167,9 @@ impl OrderPhase {
                 | E::Cancelled
                 | E::Approved
                 | E::Rejected
-                | E::AccountsActive,
+                | E::AccountsActive
+                | E::ChangeMade
+                | E::ChangeRefused,
             )
             | (Self::Completed | Self::Rejected | Self::Withdrawn, _) => None,
         }
@@ -217,11 +224,15 @@ pub enum OrderEvent {
     Renewed,
     /// The order renews an account that ends, or is not to be renewed: what comes for it goes back.
     CalledOff,
+    /// The order changes what an account is, and the panel has confirmed it.
+    ChangeMade,
+    /// The order changes what an account is, and that cannot be: its money is the customer's credit.
+    ChangeRefused,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
@@ -235,6 +246,8 @@ impl OrderEvent {
         Self::AccountsActive,
         Self::Renewed,
         Self::CalledOff,
+        Self::ChangeMade,
+        Self::ChangeRefused,
     ];
 
     /// The reason that the order's history shows.
@@ -254,6 +267,8 @@ impl OrderEvent {
             Self::AccountsActive => "all accounts active",
             Self::Renewed => "paid, account renewed",
             Self::CalledOff => "renewal called off",
+            Self::ChangeMade => "account changed",
+            Self::ChangeRefused => "account could not be changed, credited",
         }
     }
 
@@ -268,7 +283,9 @@ impl OrderEvent {
             | Self::Expired => Actor::Stripe,
             Self::Cancelled | Self::Replaced => Actor::Customer,
             Self::Approved | Self::Rejected => Actor::Staff,
-            Self::HeldByRule | Self::AccountsActive | Self::CalledOff => Actor::Berth,
+            Self::HeldByRule | Self::AccountsActive | Self::CalledOff | Self::ChangeMade | Self::ChangeRefused => {
+                Actor::Berth
+            }
         }
     }
 }

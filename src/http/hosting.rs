@@ -3,6 +3,7 @@
 pub mod cancel;
 mod change;
 mod json;
+pub mod plan;
 pub mod settings;
 pub mod staff;
 

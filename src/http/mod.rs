@@ -155,6 +155,7 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::events::listen))
         .routes(routes!(hosting::list))
         .routes(routes!(hosting::show, hosting::settings::set))
+        .routes(routes!(hosting::plan::change))
         .routes(routes!(hosting::cancel::cancel))
         .routes(routes!(hosting::cancel::uncancel))
         .routes(routes!(hosting::staff::suspend))

@@ -17,6 +17,7 @@ mod facts;
 mod jobs;
 mod orders;
 mod papers;
+mod plan_changes;
 mod payments;
 mod refusal;
 mod renewals;
@@ -26,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use berth_jobs::ids::{AccountId, JobId};
 use jiff_sqlx::ToSqlx;
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -90,6 +92,8 @@ pub(crate) async fn apply(
     carts::write(db, units, &mut applied).await?;
     orders::insert(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::New).await?;
+    plan_changes::insert(db, units, &mut applied).await?;
+    plan_changes::step(db, units, &mut applied).await?;
     renewals::issue(db, units, &mut applied).await?;
     renewals::charge(db, units, &mut applied).await?;
     credit::write(db, units, &mut applied).await?;
@@ -218,6 +222,8 @@ struct AccountColumns {
     terminated_at: Vec<Option<jiff_sqlx::Timestamp>>,
     intended_services: Vec<Option<String>>,
     intended_packages: Vec<Option<String>>,
+    // What a change writes is many columns of few rows: it travels as one object.
+    became: Vec<Option<Value>>,
 }
 
 impl AccountColumns {
@@ -247,6 +253,7 @@ impl AccountColumns {
         self.terminated_at.push(change.terminated_at().map(ToSqlx::to_sqlx));
         self.intended_services.push(change.intended_package().map(|to| to.service_id.clone()));
         self.intended_packages.push(change.intended_package().map(|to| to.package.clone()));
+        self.became.push(change.new_package().map(plan_changes::columns));
     }
 }
 
@@ -306,6 +313,7 @@ async fn move_accounts_once(
         &c.terminated_at as &[Option<jiff_sqlx::Timestamp>],
         &c.intended_services as &[Option<String>],
         &c.intended_packages as &[Option<String>],
+        &c.became as &[Option<Value>],
     )
     .fetch_all(db)
     .await?

@@ -25,6 +25,7 @@ pub mod migrations;
 pub mod order_history;
 pub mod orders;
 pub mod payments;
+pub mod plan_changes;
 mod pool;
 pub mod renewals;
 pub mod stream_tickets;

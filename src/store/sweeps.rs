@@ -51,6 +51,10 @@ pub struct DueOrder {
     pub email: String,
     /// What is to be paid.
     pub total: Money,
+    /// How much of that is paid from the customer's credit.
+    pub credit: Money,
+    /// The account that it changes.
+    pub changes: Option<AccountId>,
     /// Since when it is due.
     pub due_at: Timestamp,
     /// Whether a use of a coupon is reserved for it.
@@ -89,6 +93,8 @@ struct OrderRow {
     email: String,
     currency: String,
     total: Decimal,
+    credit: Decimal,
+    changes: Option<Uuid>,
     due_at: jiff_sqlx::Timestamp,
     has_coupon: bool,
     may_have_page: bool,
@@ -105,6 +111,8 @@ impl OrderRow {
             customer_id: CustomerId(self.customer_id),
             email: self.email,
             total: Money::new(self.total, currency).map_err(|error| unreadable(&error))?,
+            credit: Money::new(self.credit, currency).map_err(|error| unreadable(&error))?,
+            changes: self.changes.map(AccountId),
             due_at: self.due_at.to_jiff(),
             has_coupon: self.has_coupon,
             may_have_page: self.may_have_page,
@@ -126,7 +134,8 @@ impl Store {
     ) -> Result<Vec<DueOrder>, StoreError> {
         let rows = sqlx::query_as!(
             OrderRow,
-            r#"select o.id, o.phase, o.version, o.customer_id, c.email, o.currency, o.total, o.expires_at as due_at,
+            r#"select o.id, o.phase, o.version, o.customer_id, c.email, o.currency, o.total, o.credit,
+                      o.changes_account_id as changes, o.expires_at as due_at,
                       o.coupon_id is not null as "has_coupon!",
                       o.stripe_session_id is not null or c.stripe_customer_id is not null as "may_have_page!"
                from berth.orders o
@@ -160,7 +169,8 @@ impl Store {
     ) -> Result<Vec<DuePage>, StoreError> {
         let rows = sqlx::query!(
             r#"select s.id as session_id, s.ask_at, s.opened_at, o.id, o.phase, o.version, o.customer_id, c.email,
-                      o.currency, o.total, o.coupon_id is not null as "has_coupon!"
+                      o.currency, o.total, o.credit, o.changes_account_id,
+                      o.coupon_id is not null as "has_coupon!"
                from berth.checkout_sessions s
                join berth.orders o on o.id = s.order_id
                join berth.customers c on c.id = o.customer_id
@@ -185,6 +195,8 @@ impl Store {
                 email: row.email,
                 currency: row.currency,
                 total: row.total,
+                credit: row.credit,
+                changes: row.changes_account_id,
                 due_at: row.ask_at,
                 has_coupon: row.has_coupon,
                 may_have_page: true,

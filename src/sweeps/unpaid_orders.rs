@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Action, MARGIN, PAGE, Page, Step, after_full_page};
 use crate::{
     domain::order::{Actor, OrderEvent},
-    effects::{CouponUse, Effects},
+    effects::{CouponUse, CreditFor, CreditKind, Effects},
     store::{
         Store, StoreError,
         sweeps::{Cursor, DueOrder},
@@ -20,7 +20,7 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
     for order in orders {
         let action = if order.may_have_page { Action::CloseAtStripe } else { Action::Cancel };
         effects = match action {
-            Action::Cancel => cancelled(effects, &order),
+            Action::Cancel => cancelled(effects, &order, as_of),
             Action::CloseAtStripe
             | Action::AskStripe
             | Action::Delete
@@ -33,9 +33,13 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
     Ok(Page { steps, effects, next })
 }
 
-fn cancelled(effects: Effects, order: &DueOrder) -> Effects {
+fn cancelled(effects: Effects, order: &DueOrder, now: Timestamp) -> Effects {
     let Some(step) = order.state.apply(OrderEvent::Expired) else { return effects };
-    let effects = effects.move_order(step.by(Actor::Berth));
+    let mut effects = effects.move_order(step.by(Actor::Berth));
+    if let Some(account_id) = order.changes {
+        let of = CreditFor { customer_id: order.customer_id, order_id: Some(order.state.id), account_id, at: now };
+        effects = effects.credit_for(of, CreditKind::Restored, order.credit);
+    }
     if order.has_coupon { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
 }
 

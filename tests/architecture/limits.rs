@@ -41,6 +41,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("incoming", &["effects", "gateways"]),
     // What goes with an account's end, by routes, handlers and sweeps alike.
     ("ending", &["app", "domain", "effects", "mail", "store"]),
+    ("plan_change", &["app", "domain", "ending", "mail", "store"]),
     ("timetables", &["app", "domain"]),
     // What jobs do and dry runs show.
     ("sweeps", &["config", "domain", "effects", "ending", "gateways", "incoming", "mail", "store"]),
@@ -144,6 +145,11 @@ pub(crate) const CRATES_OF_ONE_FILE: &[(&str, &str, &str)] = &[
         "src/domain/configuration.rs",
         "serde_json",
         "a configuration is a map of JSON's numbers and texts, as carts keep it",
+    ),
+    (
+        "src/domain/account/moves.rs",
+        "serde_json",
+        "what was chosen with a package is kept as JSON's maps and lists, as orders keep it",
     ),
     ("src/domain/pricing/line_key.rs", "sha2", "a line is known by a hash over what makes it another line"),
     ("src/domain/username.rs", "hmac", "a name is drawn from a keyed hash of the account's id"),

@@ -1,17 +1,22 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::ids::{OrderId, StripeEventId};
+use berth_jobs::ids::{AccountId, OrderId, PaymentId, StripeEventId};
+use jiff::Timestamp;
 
 use super::surplus;
 use crate::{
     app::Ctx,
     domain::order::{OrderEvent, OrderPhase},
-    effects::{Alert, CouponUse, Effects, EventOutcome, Fact, SessionNews, SessionState, SettledEvent},
+    effects::{
+        Alert, CouponUse, CreditFor, CreditKind, Effects, EventOutcome, Fact, NewPayment, SessionNews, SessionState,
+        SettledEvent,
+    },
     error::{JobError, chain},
     failpoint,
     fulfilment::{self, PaidBy},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
-    store::{StoreError, orders::Order},
+    plan_change,
+    store::{StoreError, orders::Order, payments::PaymentState},
 };
 
 /// Who says how the session stands.
@@ -81,8 +86,8 @@ pub(super) async fn act_on(
             fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?
         }
         Some(CheckoutPaymentStatus::NoPaymentRequired) => mismatched(order, session, "nothing was asked for"),
-        _ if told == Told::Failure => ended(Effects::none(), order, OrderEvent::PaymentFailed),
-        _ if session.status == Some(CheckoutStatus::Expired) => ended(Effects::none(), order, OrderEvent::Expired),
+        _ if told == Told::Failure => ended(Effects::none(), order, OrderEvent::PaymentFailed, ctx.now()),
+        _ if session.status == Some(CheckoutStatus::Expired) => ended(Effects::none(), order, OrderEvent::Expired, ctx.now()),
         _ if session.status == Some(CheckoutStatus::Complete) => {
             order.state.apply(OrderEvent::PaymentDelayed).map(Effects::from).unwrap_or_default()
         }
@@ -137,15 +142,20 @@ fn news(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: Told) -> Sess
 }
 
 /// It will not be paid, as far as is known: what it has of a coupon is free for others.
-pub(super) fn ended(effects: Effects, order: &Order, event: OrderEvent) -> Effects {
+pub(super) fn ended(effects: Effects, order: &Order, event: OrderEvent, now: Timestamp) -> Effects {
     let Some(step) = order.state.apply(event) else { return effects };
-    let effects = effects.move_order(step);
+    let effects = fulfilment::credit_back(effects.move_order(step), order, now);
     if order.coupon.is_some() { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
 }
 
 /// The money has come. If it came on the order's page and is what was agreed, the order goes to work; if it is something
 /// else, a person looks at it. What comes for an order that has been paid, was given up, or has another page, goes back.
 async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
+    if let Some(account_id) = order.changes
+        && surplus::is_given_up(order.state.phase)
+    {
+        return late_change(ctx, order, account_id, session).await;
+    }
     if is_owed(order.state.phase) && is_current(order, session) {
         return match compare(ctx, order, session) {
             Ok(()) => Ok(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?),
@@ -155,6 +165,38 @@ async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Eff
     let payments = ctx.store.payments_of(order.state.id).await?;
     let was_told = surplus::was_told_before(&payments, order, session);
     Ok(if was_told { Effects::none() } else { surplus::goes_back(ctx.now(), order, session) })
+}
+
+/// Money for a change that was given up is credited, once; more of it goes back.
+async fn late_change(
+    ctx: &Ctx,
+    order: &Order,
+    account_id: AccountId,
+    session: &CheckoutSession,
+) -> Result<Effects, JobError> {
+    let payments = ctx.store.payments_of(order.state.id).await?;
+    if surplus::is_written_down(&payments, session) {
+        return Ok(Effects::none());
+    }
+    let was_credited = payments.iter().any(|payment| payment.state == PaymentState::Credited);
+    let (Some(amount), Some(intent), false) = (session.money(), session.payment_intent.clone(), was_credited) else {
+        return Ok(surplus::goes_back(ctx.now(), order, session));
+    };
+    let (account, change) =
+        tokio::try_join!(ctx.store.account(account_id), ctx.store.change_of_order(account_id, order.state.id))?;
+    let payment = NewPayment {
+        id: PaymentId::new(),
+        order_id: order.state.id,
+        amount,
+        stripe_session_id: Some(session.id.clone()),
+        stripe_payment_intent_id: Some(intent),
+        created_at: ctx.now(),
+    };
+    let of = CreditFor { customer_id: order.customer.id, order_id: Some(order.state.id), account_id, at: ctx.now() };
+    Ok(Effects::none()
+        .late_payment(payment)
+        .credit_for(of, CreditKind::Overpayment, amount)
+        .mail(order.customer.id, plan_change::not_made(ctx, &account, &change, plan_change::TOO_LATE, amount)))
 }
 
 /// Whether an order's total is still to come, or may come late.
@@ -183,7 +225,7 @@ fn compare(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<(), St
         return Err(format!("the session's mode is {}", session.mode.as_deref().unwrap_or_default()));
     }
     let paid = session.total().ok_or("the session does not say how much")?;
-    let due = order.total.to_minor().map_err(|error| chain(&error))?;
+    let due = order.due().to_minor().map_err(|error| chain(&error))?;
     let same_currency = paid.currency.eq_ignore_ascii_case(order.total.currency().code());
     if paid.minor == due && same_currency {
         return Ok(());

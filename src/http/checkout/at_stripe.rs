@@ -87,7 +87,11 @@ fn metadata(order: &Order, version: i32) -> Metadata {
 
 fn session_for(app: &App, order: &Order, version: i32, customer: String) -> Result<NewCheckoutSession, Problem> {
     let mut lines: Vec<CheckoutLine> = Vec::new();
-    for item in order.items.iter().filter(|item| !item.total.is_zero()) {
+    if !order.credit.is_zero() {
+        // Stripe takes no negative lines: what the credit leaves to be paid is one.
+        lines.push(rest_of(order)?);
+    }
+    for item in order.items.iter().filter(|item| order.credit.is_zero() && !item.total.is_zero()) {
         let minor = item.total.to_minor().map_err(|error| internal(&error))?;
         let unit_price = Amount::new(minor, item.total.currency().code());
         match lines.iter_mut().find(|line| line.name == item.name && line.unit_price == unit_price) {
@@ -103,6 +107,20 @@ fn session_for(app: &App, order: &Order, version: i32, customer: String) -> Resu
         success_url: app.config.success_url().unwrap_or_else(|| app.shop.url.clone()),
         cancel_url: app.config.cancel_url().unwrap_or_else(|| app.shop.url.clone()),
         expires_at: order.expires_at,
+    })
+}
+
+/// What the credit leaves to be paid of an order.
+fn rest_of(order: &Order) -> Result<CheckoutLine, Problem> {
+    let due = order.due();
+    let minor = due.to_minor().map_err(|error| internal(&error))?;
+    let mut names: Vec<&str> = order.items.iter().map(|item| item.name.as_str()).collect();
+    names.dedup();
+    Ok(CheckoutLine {
+        name: names.join(", "),
+        description: Some(format!("{} of {} are paid from your credit", order.credit, order.total)),
+        unit_price: Amount::new(minor, due.currency().code()),
+        quantity: 1,
     })
 }
 

@@ -19,6 +19,7 @@ use crate::{
     domain::order::{Actor, OrderEvent, OrderMove, OrderPhase},
     effects::{CouponUse, Effects, NewAudit},
     error::chain,
+    fulfilment,
     queue::committer::CommitError,
     store::orders::Order,
 };
@@ -89,6 +90,7 @@ pub async fn cancel(
 fn cancelling(app: &App, customer: &Customer, order: &Order, step: OrderMove, reason: Option<String>) -> Effects {
     let id = order.state.id;
     let effects = Effects::from(step).settle_coupon(id, CouponUse::Release).enqueue(ExpireCheckout { order_id: id });
+    let effects = fulfilment::credit_back(effects, order, app.clock.now());
     if reason.is_none() && customer.role == Role::Customer {
         // The order's own history says all there is to say.
         return effects;

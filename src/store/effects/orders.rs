@@ -170,6 +170,8 @@ pub(super) async fn insert(
             terms.customer_snapshot,
             terms.tax_note,
             terms.client_ip.map(|ip| ip.to_string()),
+            terms.changes.map(|id| id.0),
+            terms.credit.map(|credit| credit.amount()),
         )
         .execute(&mut *db)
         .await?

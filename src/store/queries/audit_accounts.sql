@@ -2,6 +2,7 @@ select 'unit ' || berth.show_id('itm_', i.id) || ' of order ' || berth.show_id('
 from berth.orders o
 join berth.order_items i on i.order_id = o.id
 where o.paid_at is not null
+  and o.changes_account_id is null
   and not exists (select from berth.hosting_accounts a where a.order_item_id = i.id)
 union all
 select 'account ' || berth.show_id('acc_', a.id) || ' belongs to order ' || berth.show_id('ord_', o.id) || ', which was never paid'

@@ -1,6 +1,7 @@
 select 'order ' || berth.show_id('ord_', o.id) || ' was paid and has no confirmation' as "line!"
 from berth.orders o
 where o.paid_at is not null
+  and o.changes_account_id is null
   and not exists (select from berth.mails m where m.about = o.id and m.kind = 'order_confirmation')
 union all
 select 'account ' || berth.show_id('acc_', a.id) || ' is active and has no welcome'
