@@ -99,6 +99,7 @@ pub(super) const KEYS: &[Key] = &[
     key("secrets.key", Kind::Secret(MIN_SECRET_CHARACTERS)),
     key("hosting.nameservers", Kind::Texts),
     key("hosting.sites_dir", Kind::Text),
+    key("hosting.backups_dir", Kind::Text),
     key("hosting.sites_domain", Kind::Text),
     key("hosting.base_domain", Kind::Domain),
     key("hosting.username_prefix", Kind::UsernamePrefix),

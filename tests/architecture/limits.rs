@@ -189,6 +189,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("mrml", &["src/mail/"]),
     ("chacha20poly1305", &["src/secrets"]),
     ("croner", &["src/schedule.rs"]),
+    ("tar", &["src/gateways/panels/site/archive"]),
+    ("flate2", &["src/gateways/panels/site/archive"]),
     ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),
 ];
 
