@@ -42,7 +42,9 @@ pub fn obstacle(account: &Account, change: &PlanChange, now: Timestamp) -> Optio
         return Some(Obstacle::Overtaken("Your account was changed in the meantime: ask for the change again."));
     }
     if change.period_until <= now {
-        return Some(Obstacle::Overtaken("What is paid for is over: renew your account, then ask for the change again."));
+        return Some(Obstacle::Overtaken(
+            "What is paid for is over: renew your account, then ask for the change again.",
+        ));
     }
     match account.state.phase {
         AccountPhase::Active => None,

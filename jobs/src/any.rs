@@ -8,7 +8,10 @@ use crate::{
     Backoff, Class, Job, Queue,
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
-    hosting::{ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
+    hosting::{
+        ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
+        UnsuspendAccount,
+    },
     mail::SendMail,
     sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
 };

@@ -6,7 +6,10 @@ use berth_jobs::{
     AnyJob, DecodeError, Job, JobKind,
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
-    hosting::{ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
+    hosting::{
+        ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
+        UnsuspendAccount,
+    },
     ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
     mail::SendMail,
     sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},

@@ -102,6 +102,7 @@ pub(super) const KEYS: &[Key] = &[
     key("hosting.backups_dir", Kind::Text),
     key("hosting.sites_domain", Kind::Text),
     key("hosting.base_domain", Kind::Domain),
+    key("hosting.repair_packages", Kind::Flag),
     key("hosting.username_prefix", Kind::UsernamePrefix),
     key("renewals.credit_on_cancel", Kind::Flag),
     key("catalogue.path", Kind::Text),

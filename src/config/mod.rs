@@ -26,9 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals, Retention,
-    Secrets,
-    Seller, Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals,
+    Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
 };
 
 use layers::Reader;

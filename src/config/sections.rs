@@ -159,6 +159,7 @@ pub struct Hosting {
     pub sites_domain: String,
     /// Lower-case labels.
     pub base_domain: String,
+    pub repair_packages: bool,
     pub username_prefix: String,
 }
 

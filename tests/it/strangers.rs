@@ -204,6 +204,9 @@ fn body_for(route: &Route) -> Value {
             json!({ "code": "OTHER", "discount_type": "percentage", "percentage": "10", "reason": "a test" })
         }
         ("PATCH", "/v1/coupons/{code}") => json!({ "max_uses": 5, "reason": "a test" }),
+        ("POST", "/v1/hosting/{id}/change") => {
+            json!({ "service_id": "shared-monthly", "addon_ids": ["daily-backups"] })
+        }
         ("POST", "/v1/orders/{id}/cancel") => json!({}),
         ("POST", "/v1/sweeps/{name}") => json!({ "dry_run": true, "reason": "a test" }),
         ("DELETE", _) | ("POST", "/v1/coupons/{code}/end" | "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => {

@@ -44,7 +44,11 @@ pub async fn run(job: &ExpireCheckout, ctx: &Ctx) -> Result<Effects, JobError> {
     let effects = session::act_on(ctx, &order, &closed, session::Told::Lookup).await?;
     // A page of before that has ended, or was paid and is paid back, leaves nothing that the order could be paid on.
     let moves = !effects.order_moves.is_empty();
-    Ok(if moves || !has_ended(&closed) { effects } else { session::ended(effects, &order, OrderEvent::Expired, ctx.now()) })
+    Ok(if moves || !has_ended(&closed) {
+        effects
+    } else {
+        session::ended(effects, &order, OrderEvent::Expired, ctx.now())
+    })
 }
 
 /// Whether it is to be paid still, or its payment is on its way.

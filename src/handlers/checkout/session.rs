@@ -87,7 +87,9 @@ pub(super) async fn act_on(
         }
         Some(CheckoutPaymentStatus::NoPaymentRequired) => mismatched(order, session, "nothing was asked for"),
         _ if told == Told::Failure => ended(Effects::none(), order, OrderEvent::PaymentFailed, ctx.now()),
-        _ if session.status == Some(CheckoutStatus::Expired) => ended(Effects::none(), order, OrderEvent::Expired, ctx.now()),
+        _ if session.status == Some(CheckoutStatus::Expired) => {
+            ended(Effects::none(), order, OrderEvent::Expired, ctx.now())
+        }
         _ if session.status == Some(CheckoutStatus::Complete) => {
             order.state.apply(OrderEvent::PaymentDelayed).map(Effects::from).unwrap_or_default()
         }

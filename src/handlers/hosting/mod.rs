@@ -2,6 +2,7 @@
 
 mod at_panel;
 pub mod change_package;
+mod drift;
 pub mod provision_account;
 pub mod purge_account;
 pub mod reconcile_account;

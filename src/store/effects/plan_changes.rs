@@ -89,7 +89,8 @@ pub(super) async fn step(
          where c.id = s.id and c.outcome is null
          returning c.id",
         &steps.iter().map(|(_, (id, _))| id.0).collect::<Vec<_>>(),
-        &steps.iter().map(|(_, (_, step))| step.outcome().map(str::to_owned)).collect::<Vec<_>>() as &[Option<String>],
+        &steps.iter().map(|(_, (_, step))| step.outcome().map(str::to_owned)).collect::<Vec<_>>()
+            as &[Option<String>],
         &steps.iter().map(|(_, (_, step))| step.why().map(str::to_owned)).collect::<Vec<_>>() as &[Option<String>],
     )
     .fetch_all(db)

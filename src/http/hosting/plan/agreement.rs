@@ -20,11 +20,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{
-        money::Money,
-        order::OrderPhase,
-        pricing::Recurring,
-    },
+    domain::{money::Money, order::OrderPhase, pricing::Recurring},
     effects::{
         CreditFor, CreditKind, CustomerContact, Effects, Guard, ItemTerms, NewOrder, NewOrderItem, NewPlanChange,
         OrderTerms,
@@ -184,12 +180,7 @@ fn new_order(contact: &CustomerContact, terms: &Terms, amount: Money) -> Result<
     })
 }
 
-async fn commit(
-    app: &App,
-    terms: &Terms,
-    effects: Effects,
-    new: Option<NewOrder>,
-) -> Result<Option<Agreed>, Problem> {
+async fn commit(app: &App, terms: &Terms, effects: Effects, new: Option<NewOrder>) -> Result<Option<Agreed>, Problem> {
     let paid = new.as_ref().and_then(|new| effects.order_moves.iter().find(|step| step.id() == new.id)).cloned();
     match app.committer.write(effects).await {
         Ok(()) => {

@@ -103,8 +103,7 @@ pub(super) async fn read(
     let open = open_change(app, id).await?;
     let (from_credit, due) = payment(app, contact, &proration, open.as_ref()).await?;
     let known = profile.as_ref().map(|profile| profile.buyer()).unwrap_or_default();
-    let buyer =
-        Buyer { email: contact.email.clone(), name: known.name.or_else(|| contact.name.clone()), ..known };
+    let buyer = Buyer { email: contact.email.clone(), name: known.name.or_else(|| contact.name.clone()), ..known };
     let tax_note = treatment.note();
     Ok(Terms { account, open, to, proration, recurring, line, tax_note, from_credit, due, buyer, now })
 }
@@ -144,9 +143,8 @@ async fn refuse_state(app: &App, account: &Account) -> Result<(), Problem> {
         return not_changeable("A payment of yours is disputed: have that settled first.");
     }
     let renewals = app.store.unsettled_renewals(&[id]).await.map_err(of_store)?;
-    let being_paid = renewals.iter().any(|open| {
-        open.state.phase.is_charging() || open.order.phase == OrderPhase::AwaitingPayment
-    });
+    let being_paid =
+        renewals.iter().any(|open| open.state.phase.is_charging() || open.order.phase == OrderPhase::AwaitingPayment);
     if being_paid {
         let detail = "The account's renewal is just being paid: wait until that is done, then change the account.";
         return Err(Problem::conflict("renewal-being-charged", detail));
@@ -164,17 +162,16 @@ fn priced(
 ) -> Result<QuotedLine, Problem> {
     let catalogue = &app.catalogue;
     let refused = |error: &PricingError| Trouble::of_pricing(catalogue, error, None).problem();
-    let service = catalogue.service(&request.service_id).ok_or_else(|| {
-        refused(&PricingError::UnknownService { line: 0, service_id: request.service_id.clone() })
-    })?;
+    let service = catalogue
+        .service(&request.service_id)
+        .ok_or_else(|| refused(&PricingError::UnknownService { line: 0, service_id: request.service_id.clone() }))?;
     offered(account, service)?;
     let line = LineRequest {
         configuration: request.configuration.as_ref().map_or_else(|| kept_options(account, service), chosen),
         addon_ids: request.addon_ids.clone().unwrap_or_else(|| kept_addons(account, service)),
         ..LineRequest::new(&request.service_id, 1)
     };
-    let asked =
-        PricingRequest { tax: treatment.clone(), ..PricingRequest::plain(paid.paid.currency(), vec![line]) };
+    let asked = PricingRequest { tax: treatment.clone(), ..PricingRequest::plain(paid.paid.currency(), vec![line]) };
     let quote = pricing::unchecked(catalogue, &asked).map_err(|error| refused(&error))?;
     quote.lines.into_iter().next().ok_or_else(|| refused(&PricingError::NoLines))
 }
@@ -190,7 +187,8 @@ fn offered(account: &Account, service: &Service) -> Result<(), Problem> {
     } else {
         return Ok(());
     };
-    let detail = format!("{what}: the account cannot become that. Buy it anew, and cancel this account with its period.");
+    let detail =
+        format!("{what}: the account cannot become that. Buy it anew, and cancel this account with its period.");
     Err(Problem::unprocessable("change-not-offered", detail))
 }
 
@@ -244,7 +242,7 @@ fn prorated(account: &Account, paid: &PaidPeriod, price: Money, now: Timestamp) 
     let from = period::begin_of(anchor, account.state.cycle, paid.until).map_err(|error| internal(&error))?;
     let of_proration = |error: ProrationError| match error {
         ProrationError::NothingLeft(_) | ProrationError::NoDays { .. } => period_over(),
-        ProrationError::Money(error) => Trouble::of_pricing_money(&error).problem(),
+        ProrationError::Money(error) => internal(&error),
     };
     let (_, days) = PaidPeriod { from, ..*paid }.days(now).map_err(of_proration)?;
     paid.change(now, PeriodPrice { price, days }).map_err(of_proration)
