@@ -36,7 +36,8 @@ create table berth.plan_changes (
     worth numeric not null check (worth >= 0),
     -- When its panel was first asked.
     begun_at timestamptz,
-    -- Void is what was agreed and never paid, or overtaken by another change or a renewal.
+    -- Void is what was paid and overtaken by another change, a renewal or an end. What was never paid has none: its order
+    -- says so.
     outcome text check (outcome in ('made', 'refused', 'void')),
     settled_at timestamptz,
     why text,

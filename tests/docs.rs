@@ -145,6 +145,20 @@ fn the_readmes_flow_is_the_programs() {
 }
 
 #[test]
+fn every_event_that_means_a_job_is_asked_for_where_it_did_not_come() {
+    let source = read("src/incoming.rs");
+    let jobs: Vec<String> =
+        tables::worker_rows(&read("src/worker.rs")).unwrap().into_iter().map(|row| row.job).collect();
+    let mut handled: Vec<String> =
+        tables::stripe_rows(&source, &jobs).unwrap().into_iter().map(|(event, _)| event).collect();
+    let mut asked_for: Vec<&str> = berth::incoming::KINDS.to_vec();
+    handled.sort_unstable();
+    asked_for.sort_unstable();
+
+    assert_eq!(handled, asked_for, "`KINDS` in src/incoming.rs are the types of `job_for`");
+}
+
+#[test]
 fn the_readmes_jobs_are_the_programs() {
     let found = check_jobs(&read("README.md"), &read("src/worker.rs")).unwrap();
 

@@ -305,6 +305,19 @@ fn backups_are_kept_beside_the_sites_unless_said_otherwise() {
 }
 
 #[test]
+fn nobody_is_told_of_the_day_unless_named_and_events_are_kept_as_long_as_stripe_lists_them() {
+    let config = from_env(&[]).unwrap();
+    let named = from_env(&[("BERTH_SHOP__OPERATOR_EMAIL", "operator@example.com")]).unwrap();
+
+    assert_eq!(config.shop.operator_email, None);
+    assert_eq!(named.shop.operator_email.as_deref(), Some("operator@example.com"));
+    assert_eq!((config.retention.mail_days, config.retention.event_body_days), (90, 90));
+    assert!(!config.hosting.repair_packages);
+    assert!(from_env(&[("BERTH_RETENTION__EVENT_BODY_DAYS", "30")]).is_err());
+    assert!(from_env(&[("BERTH_RETENTION__EVENT_BODY_DAYS", "31")]).is_ok());
+}
+
+#[test]
 fn without_a_word_there_is_no_tax_the_day_is_utcs_and_sites_are_local() {
     let config = from_env(&[]).unwrap();
 

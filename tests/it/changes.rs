@@ -456,7 +456,7 @@ async fn however_often_somebody_changes_they_are_never_credited_more_than_they_h
         world.stack.until_idle().await;
         let open = "select count(*) from berth.plan_changes where outcome is null";
         world.stack.until_count(open, 0).await;
-        let sum = |sql: &'static str| async {
+        let sum = async |sql: &'static str| {
             usd(&sqlx::query_scalar::<_, String>(sql).fetch_one(&world.stack.pool).await.unwrap())
         };
         let paid: Money = sum("select sum(amount)::text from berth.payments where state = 'succeeded'").await;

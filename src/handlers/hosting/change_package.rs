@@ -45,7 +45,7 @@ pub async fn run(job: &ChangePackage, ctx: &Ctx) -> Result<Effects, JobError> {
     let answer = ctx.panels.of(server)?.ensure_package(&on_panel, &of.change.to.package).await;
     failpoint::hit("panel.after_change");
     match at_panel::heard(ctx, answer)? {
-        Answer::Done(()) => made(ctx, &of, &state),
+        Answer::Done(()) => made(ctx, &of, &state).await,
         Answer::Refused(why) => refused(ctx, &of, &state, why).await,
     }
 }
@@ -92,11 +92,14 @@ async fn begin(ctx: &Ctx, of: &Change) -> Result<Begun, JobError> {
     Ok(Begun::Now(state))
 }
 
-fn made(ctx: &Ctx, of: &Change, state: &AccountState) -> Result<Effects, JobError> {
+async fn made(ctx: &Ctx, of: &Change, state: &AccountState) -> Result<Effects, JobError> {
     let Change { account, change, order } = of;
     let Some(step) = state.changed(change.to.clone()) else { return Ok(Effects::none()) };
     let after = state.after(&step);
-    let mut effects = at_panel::with_wishes(Effects::from(step), &after)
+    // One that was issued while the panel was at work has the former price, too.
+    let renewals = ctx.store.unsettled_renewals(&[account.state.id]).await?;
+    let effects = at_panel::with_wishes(Effects::from(step), &after);
+    let mut effects = ending::call_off(effects, &renewals, Actor::Berth, ctx.now())
         .plan_change_step(change.id, PlanChangeStep::Made)
         .mail(account.customer.id, plan_change::made(ctx, account, change, order.as_ref()));
     if let Ok(credit) = change.worth.checked_sub(change.cost) {
