@@ -157,7 +157,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         (
             "BERTH_COLOUR",
             "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, mail, \
-             auth, secrets, hosting, catalogue, work, work.concurrency, dev, log",
+             auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, dev, log",
         ),
     ] {
         assert_eq!(fault(&[(variable, "x")]), said);

@@ -11,7 +11,7 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 23] = built_in![
+const BUILT_IN: [(&str, &str); 32] = built_in![
     "account_suspended.mjml.j2",
     "account_suspended.subject.j2",
     "account_suspended.txt.j2",
@@ -27,11 +27,20 @@ const BUILT_IN: [(&str, &str); 23] = built_in![
     "cancellation_undone.mjml.j2",
     "cancellation_undone.subject.j2",
     "cancellation_undone.txt.j2",
+    "change_not_made.mjml.j2",
+    "change_not_made.subject.j2",
+    "change_not_made.txt.j2",
+    "digest.mjml.j2",
+    "digest.subject.j2",
+    "digest.txt.j2",
     "footer.mjml.j2",
     "head.mjml.j2",
     "order_confirmation.mjml.j2",
     "order_confirmation.subject.j2",
     "order_confirmation.txt.j2",
+    "package_changed.mjml.j2",
+    "package_changed.subject.j2",
+    "package_changed.txt.j2",
     "welcome.mjml.j2",
     "welcome.subject.j2",
     "welcome.txt.j2",
