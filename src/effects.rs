@@ -1,5 +1,6 @@
 //! What a handler or a route wants to become true, as data. The committer makes it true, all or none.
 
+mod cards;
 mod cart;
 mod coupon;
 mod events;
@@ -7,6 +8,7 @@ mod papers;
 mod renewals;
 mod sweeping;
 
+pub use cards::{CardChange, CardChoice, CardsNews, KnownCard};
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
@@ -51,6 +53,8 @@ pub struct Effects {
     pub(crate) cart_changes: Vec<CartChange>,
     /// Carts to be emptied. Ignored when they have changed.
     pub(crate) cleared_carts: Vec<(CustomerId, i32)>,
+    /// What customers do to their saved cards. Refused when they have no such card.
+    pub(crate) card_changes: Vec<CardChange>,
     /// What staff does to coupons. Refused when a code is taken or a limit too low.
     pub(crate) coupon_changes: Vec<CouponChange>,
     /// Uses of coupons to be taken. Refused when there is none left.
@@ -354,16 +358,6 @@ pub struct NewMail {
     pub mail: Mail,
 }
 
-impl NewMail {
-    /// The order or account that it is about.
-    pub(crate) fn about(&self) -> uuid::Uuid {
-        match &self.mail {
-            Mail::OrderConfirmation(mail) => mail.order_id.0,
-            Mail::Welcome(mail) => mail.account_id.0,
-        }
-    }
-}
-
 /// A trouble for a person to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
@@ -389,6 +383,8 @@ pub enum Fact {
     Session(SessionNews),
     /// How a charge of a saved card stands.
     Charge(ChargeNews),
+    /// Which cards a customer has saved.
+    CardsKnown(CardsNews),
     /// Stripe gives back a payment that was not owed.
     Refunded {
         /// Which.
@@ -454,5 +450,11 @@ impl NewJob {
     #[must_use]
     pub fn now(job: AnyJob) -> Self {
         Self { id: JobId::new(), once_key: job.once_key(), job, run_at: None }
+    }
+
+    /// As it is, due at a time.
+    #[must_use]
+    pub fn at(self, run_at: Timestamp) -> Self {
+        Self { run_at: Some(run_at), ..self }
     }
 }

@@ -18,8 +18,12 @@ use crate::{
 };
 
 /// The table: every sweep and when it runs, as cron writes it, in UTC and by Berth's own time.
-const TABLE: [(Sweep, &str); 3] =
-    [(Sweep::UnpaidOrders, "*/5 * * * *"), (Sweep::CheckoutPages, "*/5 * * * *"), (Sweep::Leftovers, "17 * * * *")];
+const TABLE: [(Sweep, &str); 4] = [
+    (Sweep::UnpaidOrders, "*/5 * * * *"),
+    (Sweep::CheckoutPages, "*/5 * * * *"),
+    (Sweep::Cards, "43 * * * *"),
+    (Sweep::Leftovers, "17 * * * *"),
+];
 /// How often the clock is looked at. Berth's time may jump, so nobody sleeps until the next run.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

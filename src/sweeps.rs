@@ -1,5 +1,6 @@
 //! What the sweeps do: which rows are due at a time, and what becomes of each. A dry run shows it, a job has it done.
 
+mod cards;
 mod checkout_pages;
 mod leftovers;
 mod plan;
@@ -10,7 +11,7 @@ use std::{fmt, str::FromStr};
 use berth_jobs::{
     AnyJob,
     ids::CustomerId,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    sweeps::{SweepCards, SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -36,13 +37,15 @@ pub enum Sweep {
     UnpaidOrders,
     /// Stripe is asked about pages of whose end it has told nothing.
     CheckoutPages,
+    /// Customers are told whose saved card expires.
+    Cards,
     /// What nobody needs any more is deleted.
     Leftovers,
 }
 
 impl Sweep {
     /// Every sweep.
-    pub const ALL: [Self; 3] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Leftovers];
+    pub const ALL: [Self; 4] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Cards, Self::Leftovers];
 
     /// Its name on the command line, in addresses and among the ticks.
     #[must_use]
@@ -50,6 +53,7 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => "unpaid_orders",
             Self::CheckoutPages => "checkout_pages",
+            Self::Cards => "cards",
             Self::Leftovers => "leftovers",
         }
     }
@@ -61,6 +65,7 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => SweepUnpaidOrders { as_of }.into(),
             Self::CheckoutPages => SweepCheckoutPages { as_of }.into(),
+            Self::Cards => SweepCards { as_of }.into(),
             Self::Leftovers => SweepLeftovers { as_of }.into(),
         }
     }
@@ -136,6 +141,8 @@ pub enum Action {
     CloseAtStripe,
     /// Stripe is asked how the order's page stands.
     AskStripe,
+    /// The customer is told by mail.
+    Notify,
     /// It is deleted.
     Delete,
 }
@@ -148,6 +155,7 @@ impl Action {
             Self::Cancel => "cancel",
             Self::CloseAtStripe => "close_at_stripe",
             Self::AskStripe => "ask_stripe",
+            Self::Notify => "notify",
             Self::Delete => "delete",
         }
     }
@@ -172,6 +180,7 @@ pub async fn page(store: &Store, sweep: Sweep, as_of: Timestamp, after: Cursor) 
     match sweep {
         Sweep::UnpaidOrders => unpaid_orders::page(store, as_of, after).await,
         Sweep::CheckoutPages => checkout_pages::page(store, as_of, after).await,
+        Sweep::Cards => cards::page(store, as_of, after).await,
         Sweep::Leftovers => leftovers::page(store, as_of, leftovers::MOST).await,
     }
 }
@@ -194,7 +203,7 @@ mod tests {
         }
         assert_eq!(
             "dust".parse::<Sweep>().unwrap_err().to_string(),
-            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, leftovers"
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, cards, leftovers"
         );
     }
 

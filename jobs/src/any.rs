@@ -10,7 +10,8 @@ use crate::{
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
+    sweeps::{SweepCards, SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 
 /// What the constants of a [`Job`] say, as a value.
@@ -155,11 +156,18 @@ any_job! {
     SyncCheckout,
     ExpireCheckout,
     RefundPayment,
+    ChargeRenewal,
+    ResolveCharge,
+    NoteChargeEvent,
+    SyncCards,
+    NoteCardEvent,
+    DetachCard,
     ProvisionAccount,
     ReconcileAccount,
     SendMail,
     SweepUnpaidOrders,
     SweepCheckoutPages,
+    SweepCards,
     SweepLeftovers,
     NoOp,
 }

@@ -43,6 +43,8 @@ sweeps! {
     SweepUnpaidOrders = "sweep_unpaid_orders";
     /// Asks Stripe about pages of whose end it has told nothing yet, the longer they are open the more seldom.
     SweepCheckoutPages = "sweep_checkout_pages";
+    /// Tells customers whose saved card expires, so that what is renewed by itself can be paid.
+    SweepCards = "sweep_cards";
     /// Deletes what nobody needs any more: jobs that ended long ago, tickets that nobody took, old ticks.
     SweepLeftovers = "sweep_leftovers";
 }

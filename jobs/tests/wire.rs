@@ -7,9 +7,10 @@ use berth_jobs::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, ReconcileAccount},
-    ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
+    ids::{AccountId, CustomerId, MailId, OrderId, PaymentId, StripeEventId},
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
+    sweeps::{SweepCards, SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use uuid::Uuid;
@@ -26,11 +27,18 @@ fn samples() -> Vec<AnyJob> {
         SyncCheckout { order_id: OrderId(SOME_UUID) }.into(),
         ExpireCheckout { order_id: OrderId(SOME_UUID) }.into(),
         RefundPayment { payment_id: PaymentId(SOME_UUID) }.into(),
+        ChargeRenewal { order_id: OrderId(SOME_UUID) }.into(),
+        ResolveCharge { order_id: OrderId(SOME_UUID) }.into(),
+        NoteChargeEvent { event_id: event_id() }.into(),
+        SyncCards { customer_id: CustomerId(SOME_UUID), chosen: Some("pm_1Q0PsIJvEtkwdCNYMSaVuRz6".to_owned()) }.into(),
+        NoteCardEvent { event_id: event_id() }.into(),
+        DetachCard { card_id: "pm_1Q0PsIJvEtkwdCNYMSaVuRz6".to_owned() }.into(),
         ProvisionAccount { account_id: AccountId(SOME_UUID) }.into(),
         ReconcileAccount { account_id: AccountId(SOME_UUID) }.into(),
         SendMail { mail_id: MailId(SOME_UUID) }.into(),
         SweepUnpaidOrders { as_of: as_of() }.into(),
         SweepCheckoutPages { as_of: as_of() }.into(),
+        SweepCards { as_of: as_of() }.into(),
         SweepLeftovers { as_of: as_of() }.into(),
         NoOp { note: Some("after the upgrade".to_owned()) }.into(),
     ]

@@ -5,10 +5,10 @@
 //! same request finds the order and its page again.
 
 mod agreement;
-mod at_stripe;
+pub(super) mod at_stripe;
 mod idempotency;
 mod order;
-mod page;
+pub(super) mod page;
 mod request;
 mod standing;
 

@@ -1,5 +1,7 @@
 //! A customer's hosting accounts.
 
+pub mod renew;
+
 use axum::{
     Json,
     extract::{Query, State},

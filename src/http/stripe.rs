@@ -10,6 +10,7 @@ use berth_jobs::{
     AnyJob,
     checkout::{CloseCheckout, CompleteCheckout},
     ids::StripeEventId,
+    renewals::{NoteCardEvent, NoteChargeEvent},
 };
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
@@ -22,7 +23,7 @@ use crate::{
     effects::{Alert, Effects, EventOutcome, NewStripeEvent},
     error::chain,
     gateways::stripe::{
-        EventError, StripeEvent,
+        CHARGE, EventError, StripeEvent,
         webhook::{self, TOLERANCE_SECONDS},
     },
     queue::committer::CommitError,
@@ -41,8 +42,22 @@ fn job_for(event: &StripeEvent) -> Option<AnyJob> {
         "checkout.session.async_payment_succeeded" => Some(CompleteCheckout { event_id }.into()),
         "checkout.session.async_payment_failed" => Some(CloseCheckout { event_id }.into()),
         "checkout.session.expired" => Some(CloseCheckout { event_id }.into()),
+        "payment_intent.succeeded" if is_charge(event) => Some(NoteChargeEvent { event_id }.into()),
+        "payment_intent.payment_failed" if is_charge(event) => Some(NoteChargeEvent { event_id }.into()),
+        "payment_intent.canceled" if is_charge(event) => Some(NoteChargeEvent { event_id }.into()),
+        "setup_intent.succeeded" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.attached" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.updated" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.automatically_updated" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.detached" => Some(NoteCardEvent { event_id }.into()),
+        "customer.deleted" => Some(NoteCardEvent { event_id }.into()),
         _ => None,
     }
+}
+
+/// Whether it is about a charge of a saved card. What is paid on a page is told by the page's own events.
+fn is_charge(event: &StripeEvent) -> bool {
+    event.payment_intent().is_ok_and(|intent| intent.metadata.contains_key(CHARGE))
 }
 
 /// Takes an event of Stripe. It is answered 200 only once it is stored for good, together with its job.

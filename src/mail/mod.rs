@@ -5,16 +5,19 @@
 mod context;
 mod mjml;
 mod renderer;
+mod renewals;
 mod sample;
 mod templates;
 #[cfg(test)]
 mod tests;
 
 pub use renderer::{RenderError, Renderer};
+pub use renewals::{CardExpiring, PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt};
 pub use templates::TemplateError;
 
 use berth_jobs::ids::{AccountId, OrderId};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A mail that is owed to a customer. As JSON: the context's fields and a `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,10 @@ use serde::{Deserialize, Serialize};
 pub enum Mail {
     OrderConfirmation(OrderConfirmation),
     Welcome(Welcome),
+    RenewalReceipt(RenewalReceipt),
+    PaymentFailed(PaymentFailed),
+    PaymentConfirmationNeeded(PaymentConfirmationNeeded),
+    CardExpiring(CardExpiring),
 }
 
 /// Tells the customer that an order is paid. Amounts are decimal text at the currency's scale: `"9.99"`.
@@ -70,7 +77,14 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 2] = ["order_confirmation", "welcome"];
+    pub const KINDS: [&str; 6] = [
+        "order_confirmation",
+        "welcome",
+        "renewal_receipt",
+        "payment_failed",
+        "payment_confirmation_needed",
+        "card_expiring",
+    ];
 
     /// The mail's name in rows, logs and file names of templates.
     #[must_use]
@@ -78,6 +92,10 @@ impl Mail {
         match self {
             Self::OrderConfirmation(_) => "order_confirmation",
             Self::Welcome(_) => "welcome",
+            Self::RenewalReceipt(_) => "renewal_receipt",
+            Self::PaymentFailed(_) => "payment_failed",
+            Self::PaymentConfirmationNeeded(_) => "payment_confirmation_needed",
+            Self::CardExpiring(_) => "card_expiring",
         }
     }
 
@@ -87,6 +105,23 @@ impl Mail {
         match self {
             Self::OrderConfirmation(mail) => format!("{}:{}", self.kind(), mail.order_id),
             Self::Welcome(mail) => format!("{}:{}", self.kind(), mail.account_id),
+            Self::RenewalReceipt(mail) => format!("{}:{}", self.kind(), mail.order_id),
+            Self::PaymentFailed(mail) => format!("{}:{}", self.kind(), mail.charge_id),
+            Self::PaymentConfirmationNeeded(mail) => format!("{}:{}", self.kind(), mail.charge_id),
+            Self::CardExpiring(mail) => CardExpiring::key(&mail.card_id, &mail.last_month, mail.number),
+        }
+    }
+
+    /// The order, account, charge or customer that it is about.
+    #[must_use]
+    pub fn about(&self) -> Uuid {
+        match self {
+            Self::OrderConfirmation(mail) => mail.order_id.0,
+            Self::Welcome(mail) => mail.account_id.0,
+            Self::RenewalReceipt(mail) => mail.order_id.0,
+            Self::PaymentFailed(mail) => mail.charge_id.0,
+            Self::PaymentConfirmationNeeded(mail) => mail.charge_id.0,
+            Self::CardExpiring(mail) => mail.customer_id.0,
         }
     }
 
@@ -99,6 +134,12 @@ impl Mail {
                 links.extend(mail.control_panel_url.as_deref().map(|url| ("control_panel_url", url)));
                 links
             }
+            Self::RenewalReceipt(mail) => vec![("invoice_url", mail.invoice_url.as_str())],
+            Self::PaymentFailed(mail) => {
+                vec![("pay_url", mail.pay_url.as_str()), ("cards_url", mail.cards_url.as_str())]
+            }
+            Self::PaymentConfirmationNeeded(mail) => vec![("pay_url", mail.pay_url.as_str())],
+            Self::CardExpiring(_) => Vec::new(),
         }
     }
 }

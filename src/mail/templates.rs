@@ -11,12 +11,24 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 8] = built_in![
+const BUILT_IN: [(&str, &str); 20] = built_in![
+    "card_expiring.mjml.j2",
+    "card_expiring.subject.j2",
+    "card_expiring.txt.j2",
     "footer.mjml.j2",
     "head.mjml.j2",
     "order_confirmation.mjml.j2",
     "order_confirmation.subject.j2",
     "order_confirmation.txt.j2",
+    "payment_confirmation_needed.mjml.j2",
+    "payment_confirmation_needed.subject.j2",
+    "payment_confirmation_needed.txt.j2",
+    "payment_failed.mjml.j2",
+    "payment_failed.subject.j2",
+    "payment_failed.txt.j2",
+    "renewal_receipt.mjml.j2",
+    "renewal_receipt.subject.j2",
+    "renewal_receipt.txt.j2",
     "welcome.mjml.j2",
     "welcome.subject.j2",
     "welcome.txt.j2",

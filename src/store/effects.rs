@@ -1,6 +1,6 @@
 //! How effects become rows: one set-based statement a kind, for all units of a group together.
 //!
-//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers, carts, credit,
+//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers with their cards, carts, credit,
 //! coupons with their redemptions; then come the rows that it inserts, in the order of `apply`; when accounts are looked at
 //! next comes late, and the counter of invoices last.
 //! What is touched out of turn by a later statement is locked in its turn before (`orders::lock_parents`).
@@ -8,6 +8,7 @@
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
 mod agenda;
+mod cards;
 mod carts;
 mod coupons;
 mod credit;
@@ -82,6 +83,8 @@ pub(crate) async fn apply(
     renewals::advance(db, units, &mut applied).await?;
     customers::write(db, units, &mut applied).await?;
     facts::know_customers(db, &facts).await?;
+    cards::change(db, units, &mut applied).await?;
+    cards::learn(db, &facts).await?;
     carts::write(db, units, &mut applied).await?;
     orders::insert(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::New).await?;
@@ -377,7 +380,7 @@ async fn insert_mails(
         &mails.iter().map(|(_, mail)| mail.id.0).collect::<Vec<_>>(),
         &mails.iter().map(|(_, mail)| mail.mail.dedupe_key()).collect::<Vec<_>>(),
         &mails.iter().map(|(_, mail)| mail.mail.kind().to_owned()).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.about()).collect::<Vec<_>>(),
+        &mails.iter().map(|(_, mail)| mail.mail.about()).collect::<Vec<_>>(),
         &mails.iter().map(|(_, mail)| mail.customer_id.0).collect::<Vec<_>>(),
         &contexts,
     )

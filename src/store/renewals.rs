@@ -6,10 +6,13 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::domain::{
-    decline::DeclineClass,
-    money::{Currency, Money},
-    renewal::{RenewalPhase, RenewalState},
+use crate::{
+    domain::{
+        decline::DeclineClass,
+        money::{Currency, Money},
+        renewal::{RenewalPhase, RenewalState},
+    },
+    effects::NewCharge,
 };
 
 /// A renewal: one period of one account.
@@ -65,6 +68,25 @@ impl Charge {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.answered_at.is_none()
+    }
+}
+
+impl From<&NewCharge> for Charge {
+    /// The charge as it is read once it is written.
+    fn from(new: &NewCharge) -> Self {
+        Self {
+            id: new.id,
+            order_id: new.order_id,
+            attempt: new.attempt,
+            card_id: new.card_id.clone(),
+            state: "sent".to_owned(),
+            amount: new.amount,
+            intent: None,
+            decline: None,
+            sent_at: new.sent_at,
+            answered_at: None,
+            lookups: 0,
+        }
     }
 }
 

@@ -24,7 +24,9 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
         let action = action(page.order.state.phase);
         effects = match action {
             Action::CloseAtStripe => effects.enqueue(ExpireCheckout { order_id }),
-            Action::AskStripe | Action::Cancel | Action::Delete => effects.enqueue(SyncCheckout { order_id }),
+            Action::AskStripe | Action::Cancel | Action::Notify | Action::Delete => {
+                effects.enqueue(SyncCheckout { order_id })
+            }
         };
         effects = effects.ask_again(page.session_id, as_of + wait(as_of.duration_since(page.opened_at)));
         steps.push(step(action, page.order));

@@ -31,7 +31,8 @@ pub struct Plan {
 /// One thing that would be done.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedStep {
-    /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe` or `delete`.
+    /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe`,
+    /// `notify` or `delete`.
     pub action: &'static str,
     /// To which row, or to what sort of rows.
     pub subject: String,
@@ -74,7 +75,7 @@ pub async fn plan(store: &Store, sweep: Sweep, as_of: Timestamp, most_steps: usi
         // Leftovers are told by their number, which one page holds.
         let Page { steps, next, .. } = match sweep {
             Sweep::Leftovers => Page { next: None, ..leftovers::page(store, as_of, i64::MAX).await? },
-            Sweep::UnpaidOrders | Sweep::CheckoutPages => page(store, sweep, as_of, after).await?,
+            Sweep::UnpaidOrders | Sweep::CheckoutPages | Sweep::Cards => page(store, sweep, as_of, after).await?,
         };
         steps.into_iter().for_each(|step| telling.add(step, most_steps));
         match next {

@@ -21,7 +21,7 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
         let action = if order.may_have_page { Action::CloseAtStripe } else { Action::Cancel };
         effects = match action {
             Action::Cancel => cancelled(effects, &order),
-            Action::CloseAtStripe | Action::AskStripe | Action::Delete => asking(effects, &order),
+            Action::CloseAtStripe | Action::AskStripe | Action::Notify | Action::Delete => asking(effects, &order),
         };
         steps.push(step(action, order));
     }

@@ -38,7 +38,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
     // What jobs do and dry runs show.
-    ("sweeps", &["domain", "effects", "store"]),
+    ("sweeps", &["domain", "effects", "mail", "store"]),
     (
         "handlers",
         &[

@@ -9,6 +9,7 @@ mod broken;
 mod buying;
 mod cart;
 mod cart_checkout;
+mod charges;
 mod checkout;
 mod checkout_crash;
 mod coupons;

@@ -1,6 +1,9 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::ids::{OrderId, StripeEventId};
+use berth_jobs::{
+    ids::{OrderId, StripeEventId},
+    renewals::SyncCards,
+};
 
 use super::surplus;
 use crate::{
@@ -9,10 +12,13 @@ use crate::{
     effects::{Alert, CouponUse, Effects, EventOutcome, Fact, SessionNews, SessionState, SettledEvent},
     error::{JobError, chain},
     failpoint,
-    fulfilment::{self, PaidBy},
+    fulfilment::{self, PaidBy, Renewing},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
     store::{StoreError, orders::Order},
 };
+
+/// The mode of a page on which a card is saved.
+const SETUP: &str = "setup";
 
 /// Who says how the session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +53,10 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Ok(session) => session,
         Err(error) => return Ok(parked(chain(&error))),
     };
+    if session.mode.as_deref() == Some(SETUP) {
+        // A card was saved there, and nothing paid.
+        return Ok(cards_of(ctx, &session).await?.settle_event(settled(EventOutcome::Applied, "")));
+    }
     let Some(order_id) = order_of(&session) else {
         return Ok(match claimed_order(&session) {
             Some(order_id) => parked(format!("a session that Berth did not open was paid in the name of {order_id}")),
@@ -75,6 +85,9 @@ pub(super) async fn act_on(
     told: Told,
 ) -> Result<Effects, JobError> {
     let effects = match session.payment_status {
+        Some(CheckoutPaymentStatus::Paid) if order.is_renewal => renewal_paid(ctx, order, session).await?,
+        // Another page can be opened for it at any time, so that this one has ended ends nothing.
+        _ if order.is_renewal => Effects::none(),
         Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).await?,
         _ if !is_current(order, session) => Effects::none(),
         Some(CheckoutPaymentStatus::NoPaymentRequired) if order.total.is_zero() => {
@@ -148,13 +161,52 @@ pub(super) fn ended(effects: Effects, order: &Order, event: OrderEvent) -> Effec
 async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
     if is_owed(order.state.phase) && is_current(order, session) {
         return match compare(ctx, order, session) {
-            Ok(()) => Ok(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?),
+            Ok(()) => Ok(with_card(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?, order, session)),
             Err(why) => Ok(mismatched(order, session, &why)),
         };
     }
     let payments = ctx.store.payments_of(order.state.id).await?;
     let was_told = surplus::was_told_before(&payments, order, session);
     Ok(if was_told { Effects::none() } else { surplus::goes_back(ctx.now(), order, session) })
+}
+
+/// The money for a renewal has come. While it is owed, and what came is what is due, the account is renewed; anything else
+/// goes back.
+async fn renewal_paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
+    let payments = ctx.store.payments_of(order.state.id).await?;
+    if surplus::is_booked(&payments, session) {
+        return Ok(Effects::none());
+    }
+    let renewing = Renewing::of(&ctx.store, order.clone()).await?;
+    if compare(ctx, order, session).is_ok()
+        && let Some(effects) = fulfilment::renewed(ctx, ctx.now(), &renewing, paid_by(session))
+    {
+        return Ok(with_card(effects, order, session));
+    }
+    Ok(match session.money() {
+        Some(amount) if session.payment_intent.is_some() => {
+            fulfilment::returned(ctx.now(), &renewing, amount, paid_by(session))
+        }
+        _ => surplus::goes_back(ctx.now(), order, session),
+    })
+}
+
+/// The card that was paid with is saved for renewals: which one it is, Stripe is asked.
+fn with_card(effects: Effects, order: &Order, session: &CheckoutSession) -> Effects {
+    if session.customer.is_none() {
+        return effects;
+    }
+    effects.enqueue(SyncCards { customer_id: order.customer.id, chosen: None })
+}
+
+/// Has the cards of the session's customer asked about, if they are one of ours.
+async fn cards_of(ctx: &Ctx, session: &CheckoutSession) -> Result<Effects, JobError> {
+    let Some(at_stripe) = &session.customer else { return Ok(Effects::none()) };
+    let customer = ctx.store.customer_at_stripe(at_stripe).await?;
+    Ok(match customer {
+        Some(customer_id) => Effects::none().enqueue(SyncCards { customer_id, chosen: None }),
+        None => Effects::none(),
+    })
 }
 
 /// Whether an order's total is still to come, or may come late.
@@ -170,7 +222,7 @@ fn is_owed(phase: OrderPhase) -> bool {
 }
 
 fn paid_by(session: &CheckoutSession) -> PaidBy {
-    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() }
+    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone(), card: None }
 }
 
 /// Whether what was paid is what was agreed.
@@ -183,7 +235,7 @@ fn compare(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<(), St
         return Err(format!("the session's mode is {}", session.mode.as_deref().unwrap_or_default()));
     }
     let paid = session.total().ok_or("the session does not say how much")?;
-    let due = order.total.to_minor().map_err(|error| chain(&error))?;
+    let due = order.due().to_minor().map_err(|error| chain(&error))?;
     let same_currency = paid.currency.eq_ignore_ascii_case(order.total.currency().code());
     if paid.minor == due && same_currency {
         return Ok(());

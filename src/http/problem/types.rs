@@ -153,7 +153,17 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "Something that you want has no price in this currency. Choose another one.",
     ),
+    problem(
+        "nothing-bought",
+        &[409],
+        "You have bought nothing here yet. The card that you pay with at first is saved by itself.",
+    ),
     problem("nothing-to-buy", &[422], "There is nothing to buy. Put something into the cart."),
+    problem(
+        "nothing-to-renew",
+        &[409],
+        "No renewal of the account is open. It is invoiced some days before what is paid for ends; ask again then.",
+    ),
     problem(
         "order-being-paid",
         &[409],
@@ -194,6 +204,12 @@ pub const TYPES: &[ProblemType] = &[
         "The service cannot be bought so many times at once; `detail` says how many are allowed.",
     ),
     problem("reason-required", &[422], "Staff says why: send a `reason`."),
+    problem(
+        "renewal-being-charged",
+        &[409],
+        "The saved card is being charged for the renewal `order_id` just now. Look again in some minutes.",
+    ),
+    problem("renewal-paid", &[409], "The renewal `order_id` has just been paid. Look at the account again."),
     problem(
         "service-not-sold",
         &[422],
