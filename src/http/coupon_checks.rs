@@ -63,7 +63,7 @@ impl<C: Clock + Clone> CouponChecks<C> {
 
 /// Counts what anybody may ask for, by address. Cheap to clone; clones count together.
 #[derive(Clone)]
-pub struct AddressChecks(Arc<(Counter<IpAddr, DefaultClock>, DefaultClock)>);
+pub(super) struct AddressChecks(Arc<(Counter<IpAddr, DefaultClock>, DefaultClock)>);
 
 impl AddressChecks {
     pub(super) fn per_minute(most: NonZeroU32) -> Self {

@@ -30,7 +30,7 @@ struct Words {
 }
 
 /// Sends to the page to pay on, or says why there is none.
-pub async fn open(
+pub(super) async fn open(
     State(app): State<App>,
     State(checks): State<AddressChecks>,
     from: ClientAddress,
@@ -66,7 +66,7 @@ pub async fn open(
 }
 
 /// What only looks at the link, as mail programs do, opens nothing.
-pub async fn look() -> StatusCode {
+pub(super) async fn look() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 

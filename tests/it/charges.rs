@@ -65,7 +65,7 @@ async fn what_the_credit_pays_is_not_charged() {
     let app = app(&berth);
     let (_, partly) = stack.buyer(app, "pm_card_visa").await;
     let (_, wholly) = stack.buyer(app, "pm_card_visa").await;
-    stack.pass_until_before(app, partly, 2.0).await;
+    stack.pass_until_before(app, partly, 48).await;
     let with_some = stack.issue(app, partly, "1.00").await;
     let total = app.store.order(with_some).await.unwrap().total;
     let with_all = stack.issue(app, wholly, &total.amount_text()).await;
@@ -88,11 +88,11 @@ async fn nothing_is_charged_that_is_not_due() {
     let (stack, berth) = start().await;
     let app = app(&berth);
     let (_, early) = stack.buyer(app, "pm_card_visa").await;
-    stack.pass_until_before(app, early, 5.0).await;
+    stack.pass_until_before(app, early, 120).await;
     let before_its_day = stack.issue(app, early, "0").await;
     assert_eq!(stack.charge_through(app, before_its_day).await, RenewalPhase::Invoiced);
 
-    stack.pass_until_before(app, early, 2.0).await;
+    stack.pass_until_before(app, early, 48).await;
     for switch in [
         "update berth.hosting_accounts set auto_renew = false",
         "update berth.hosting_accounts set auto_renew = true, cancel_at = expires_at, version = version",
@@ -121,7 +121,7 @@ async fn a_renewal_that_is_called_off_while_its_card_is_charged_gives_the_money_
     let app = app(&berth);
     let paying = stack.renewer(app, "pm_card_visa").await;
     let (declined_user, declined_account) = stack.buyer(app, "pm_card_chargeCustomerFail").await;
-    stack.pass_until_before(app, declined_account, 2.0).await;
+    stack.pass_until_before(app, declined_account, 48).await;
     let declined = stack.issue(app, declined_account, "1.00").await;
     let paid_until = app.store.account(paying.account).await.unwrap().expires_at;
 

@@ -104,9 +104,9 @@ mod tests {
 
     #[test]
     fn a_decline_is_told_with_its_class_and_an_action_is_the_customers() {
-        let class = |rest: &str| match answer(rest) {
-            Answer::Declined { decline, .. } => decline.class,
-            other => panic!("{other:?}"),
+        let class = |rest: &str| {
+            let Answer::Declined { decline, .. } = answer(rest) else { panic!("no decline: {rest}") };
+            decline.class
         };
         let declined = |code: &str| {
             format!(

@@ -67,9 +67,9 @@ async fn whose_card_expires_is_told_twice_and_a_new_date_is_a_new_card() {
     assert!(since > card.default_since, "a card with another date is tried at once");
 
     let mut told = Vec::new();
-    for days in [20.0, 14.0, 10.0, 3.0, 1.0, -1.0] {
-        let left = expires.duration_since(app.store.now().await.unwrap()).as_secs_f64();
-        stack.pass_everywhere(app, left - days * 86_400.0 + 60.0).await;
+    for days in [20, 14, 10, 3, 1, -1] {
+        let a_minute = jiff::SignedDuration::from_mins(1);
+        stack.pass_until(app, expires - jiff::SignedDuration::from_hours(24 * days) + a_minute).await;
         for _ in 0..3 {
             app.committer.write(berth::effects::Effects::none().enqueue(Sweep::Cards.job(None))).await.unwrap();
             stack.until_idle().await;

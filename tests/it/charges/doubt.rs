@@ -84,13 +84,13 @@ async fn a_second_try_whose_answer_is_lost_is_told_apart_from_the_first() {
     assert_eq!(stack.charge_through(app, renewer.order).await, RenewalPhase::PastDue);
 
     // Declined again, unheard: it is this try's decline.
-    stack.pass_until_before(app, renewer.account, 0.9).await;
+    stack.pass_until_before(app, renewer.account, 22).await;
     stack.fault(INTENTS, 1, json!({ "kind": "server_error", "committed": true })).await;
     assert_eq!(stack.charge_through(app, renewer.order).await, RenewalPhase::InDoubt);
     stack.pass_everywhere(app, 400.0).await;
     stack.until_renewal(app, renewer.order, RenewalPhase::PastDue).await;
     // Never made: the decline that stands there is the earlier one's.
-    stack.pass_until_before(app, renewer.account, -0.1).await;
+    stack.pass_until_before(app, renewer.account, -2).await;
     stack.fault(INTENTS, 1, json!({ "kind": "server_error", "committed": false })).await;
     assert_eq!(stack.charge_through(app, renewer.order).await, RenewalPhase::InDoubt);
     stack.pass_everywhere(app, 400.0).await;
@@ -156,7 +156,7 @@ async fn a_key_that_stripe_does_not_take_stops_all_charges_and_suspends_nobody()
     let app = &berth.app;
     stack.charge(app, renewer.order).await;
     stack.until_count("select count(*) from berth.alerts where kind = 'charge_refused'", 1).await;
-    stack.pass_until_before(app, renewer.account, -20.0).await;
+    stack.pass_until_before(app, renewer.account, -480).await;
     let entry = app.store.agenda_entry(renewer.account).await.unwrap().unwrap();
     let due = timetable::due(app.store.now().await.unwrap(), &entry.facts, &Timetable::default());
     assert!(!due.iter().any(|due| matches!(due.step, Step::Suspend | Step::Charge(_) | Step::End(_))), "{due:?}");
@@ -200,7 +200,7 @@ async fn a_worker_killed_at_every_point_of_a_charge_makes_it_once() {
         let card = if at < 3 { "pm_card_visa" } else { "pm_card_chargeCustomerFail_insufficient_funds" };
         renewers.push(stack.buyer(&berth.app, card).await);
     }
-    stack.pass_until_before(&berth.app, renewers[0].1, 2.0).await;
+    stack.pass_until_before(&berth.app, renewers[0].1, 48).await;
     let mut orders = Vec::new();
     for (_, account) in &renewers {
         orders.push(stack.issue(&berth.app, *account, "0").await);

@@ -21,6 +21,7 @@ use berth_jobs::{
     ids::{AccountId, CustomerId, MailId, OrderId},
     renewals::ChargeRenewal,
 };
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -52,18 +53,23 @@ impl Stack {
     /// Lets business time pass, at Stripe as well.
     pub(crate) async fn pass_everywhere(&self, app: &App, seconds: f64) {
         self.pass_for(app, seconds).await;
-        let offset: f64 = sqlx::query_scalar("select extract(epoch from clock_offset)::float8 from berth.clock")
+        let offset: i64 = sqlx::query_scalar("select extract(epoch from clock_offset)::int8 from berth.clock")
             .fetch_one(&self.pool)
             .await
             .unwrap();
-        self.sim("clock", &json!({ "offset_seconds": offset.round() as i64 })).await;
+        self.sim("clock", &json!({ "offset_seconds": offset })).await;
     }
 
-    /// Lets time pass until so many days before an account is due (after it, where negative).
-    pub(crate) async fn pass_until_before(&self, app: &App, account: AccountId, days: f64) {
+    /// Lets time pass until so many hours before an account is due (after it, where negative).
+    pub(crate) async fn pass_until_before(&self, app: &App, account: AccountId, hours: i64) {
         let due = app.store.account(account).await.unwrap().expires_at.unwrap();
-        let left = due.duration_since(app.store.now().await.unwrap()).as_secs_f64();
-        self.pass_everywhere(app, left - days * 86_400.0).await;
+        self.pass_until(app, due - SignedDuration::from_hours(hours)).await;
+    }
+
+    /// Lets time pass until then.
+    pub(crate) async fn pass_until(&self, app: &App, at: Timestamp) {
+        let left = at.duration_since(app.store.now().await.unwrap());
+        self.pass_everywhere(app, left.as_secs_f64()).await;
     }
 
     /// Issues the renewal of the period that begins with the end of what is paid for.
@@ -105,7 +111,7 @@ impl Stack {
     /// Somebody who has paid by that card, two days before they are due, with the renewal invoiced.
     pub(crate) async fn renewer(&self, app: &App, card: &str) -> Renewer {
         let (user, account) = self.buyer(app, card).await;
-        self.pass_until_before(app, account, 2.0).await;
+        self.pass_until_before(app, account, 48).await;
         let order = self.issue(app, account, "0").await;
         Renewer { user, account, order }
     }
