@@ -161,7 +161,8 @@ async fn a_key_that_stripe_does_not_take_stops_all_charges_and_suspends_nobody()
     let due = timetable::due(app.store.now().await.unwrap(), &entry.facts, &Timetable::default());
     assert!(!due.iter().any(|due| matches!(due.step, Step::Suspend | Step::Charge(_) | Step::End(_))), "{due:?}");
     let (renewal, charges) = stack.renewal_of(app, renewer.order).await;
-    assert_eq!((renewal.state.phase, renewal.state.attempts, charges.len()), (RenewalPhase::Charging, 1, 1));
+    assert!(renewal.state.phase.is_charging(), "{}", renewal.state.phase);
+    assert_eq!((renewal.state.attempts, charges.len()), (1, 1), "no attempt after the other");
     berth.stop().await;
 
     // Days later the key of that attempt is forgotten, so it is looked up, found not to be made, and made anew.
