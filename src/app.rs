@@ -214,7 +214,7 @@ pub fn site_config(config: &Config) -> SiteConfig {
     let scheme = config.http.public_url.scheme();
     let port = config.http.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let url = format!("{scheme}://{{username}}.{}{port}/", config.hosting.sites_domain);
-    SiteConfig { sites_dir: config.hosting.sites_dir.clone(), url }
+    SiteConfig { sites_dir: config.hosting.sites_dir.clone(), backups_dir: config.hosting.backups_dir(), url }
 }
 
 /// The queues in Redis, as configured.

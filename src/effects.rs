@@ -4,6 +4,7 @@ mod cards;
 mod cart;
 mod coupon;
 mod events;
+mod hosting;
 mod papers;
 mod renewals;
 mod sweeping;
@@ -12,6 +13,7 @@ pub use cards::{CardChange, CardChoice, CardsNews, KnownCard};
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
+pub use hosting::{AccountEdit, AccountSettings, job_of};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
@@ -39,6 +41,8 @@ pub struct Effects {
     pub(crate) order_moves: Vec<OrderMove>,
     /// Accounts that go from one version to the next.
     pub(crate) account_moves: Vec<AccountMove>,
+    /// What is set of accounts by hand. Refused when they are at another version.
+    pub(crate) account_edits: Vec<AccountEdit>,
     /// Renewals that go from one version to the next.
     pub(crate) renewal_moves: Vec<RenewalMove>,
     /// Rows that were read and relied upon, and must not have changed.
@@ -404,6 +408,13 @@ pub enum Fact {
         control_panel_url: Option<String>,
         /// Which name servers its domains use.
         nameservers: Vec<String>,
+    },
+    /// A backup of the account is about to be made under that name.
+    BackupNamed {
+        /// Which.
+        account_id: AccountId,
+        /// The backup's name.
+        reference: String,
     },
     /// A mail is about to be handed to the mail server.
     MailAttempted {

@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Seller,
-    Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals, Secrets,
+    Seller, Shop, Stripe, Tax, Work,
 };
 
 use layers::Reader;
@@ -59,6 +59,7 @@ pub struct Config {
     #[serde(default)]
     pub secrets: Secrets,
     pub hosting: Hosting,
+    pub renewals: Renewals,
     #[serde(default)]
     pub catalogue: Catalogue,
     pub work: Work,

@@ -152,10 +152,27 @@ pub struct Secrets {
 pub struct Hosting {
     pub nameservers: Vec<String>,
     pub sites_dir: PathBuf,
+    /// Read by [`Hosting::backups_dir`].
+    pub backups_dir: Option<PathBuf>,
     pub sites_domain: String,
     /// Lower-case labels.
     pub base_domain: String,
     pub username_prefix: String,
+}
+
+impl Hosting {
+    /// Where backups are kept: as said, or beside the sites.
+    #[must_use]
+    pub fn backups_dir(&self) -> PathBuf {
+        self.backups_dir.clone().unwrap_or_else(|| self.sites_dir.with_file_name("backups"))
+    }
+}
+
+/// `[renewals]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewals {
+    pub credit_on_cancel: bool,
 }
 
 /// `[catalogue]`

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use secrecy::ExposeSecret;
 
@@ -8,7 +8,7 @@ fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn load(file: Option<&std::path::Path>, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+fn load(file: Option<&Path>, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::load_from("", &[], LoadOptions { file: file.map(Into::into), env: env(pairs) }, &[])
 }
 
@@ -292,6 +292,16 @@ fn proxies_are_named_by_their_addresses() {
     assert!(from_env(&[]).unwrap().http.trusted_proxies.is_empty());
     assert!(fault(&[("BERTH_HTTP__TRUSTED_PROXIES", "proxy.example")]).contains("a list of IP addresses"));
     assert!(from_env(&[("BERTH_HTTP__COUPON_CHECKS_PER_CUSTOMER", "0")]).is_err());
+}
+
+#[test]
+fn backups_are_kept_beside_the_sites_unless_said_otherwise() {
+    let beside = from_env(&[("BERTH_HOSTING__SITES_DIR", "/var/lib/berth/sites")]).unwrap();
+    let elsewhere = from_env(&[("BERTH_HOSTING__BACKUPS_DIR", "/mnt/backups")]).unwrap();
+
+    assert_eq!(from_env(&[]).unwrap().hosting.backups_dir(), Path::new("backups"));
+    assert_eq!(beside.hosting.backups_dir(), Path::new("/var/lib/berth/backups"));
+    assert_eq!(elsewhere.hosting.backups_dir(), Path::new("/mnt/backups"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use berth_jobs::ids::OrderId;
 ///     │     │        └──▶ failed        │ approved
 ///     │     └▶ held ────────────────────┴──────────▶ rejected
 ///     ├▶ cancelled
-///     └▶ withdrawn (another order was agreed in its place)
+///     └▶ withdrawn (another order was agreed in its place, or the account that it renews ends)
 /// ```
 /// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed, or held. Money
 /// for a withdrawn one goes back: nobody wants what it is for. What a person has rejected stays rejected, whoever tells
@@ -104,7 +104,10 @@ impl OrderPhase {
             ) => Some(Self::Held),
             (Self::Pending | Self::AwaitingPayment, E::PaymentFailed) => Some(Self::Failed),
             (Self::Pending, E::Expired | E::Cancelled) => Some(Self::Cancelled),
-            (Self::Pending, E::Replaced) => Some(Self::Withdrawn),
+            (Self::Pending, E::Replaced)
+            | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::CalledOff) => {
+                Some(Self::Withdrawn)
+            }
             (Self::Held, E::Rejected) => Some(Self::Rejected),
             (Self::Processing, E::AccountsActive)
             | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Renewed) => {
@@ -132,6 +135,7 @@ impl OrderPhase {
                 | E::Replaced
                 | E::Cancelled
                 | E::AccountsActive
+                | E::CalledOff
                 | E::Renewed,
             )
             | (
@@ -146,6 +150,7 @@ impl OrderPhase {
                 | E::Cancelled
                 | E::Approved
                 | E::Rejected
+                | E::CalledOff
                 | E::Renewed,
             )
             | (
@@ -210,11 +215,13 @@ pub enum OrderEvent {
     AccountsActive,
     /// The order renews an account, and its total has been paid.
     Renewed,
+    /// The order renews an account that ends, or is not to be renewed: what comes for it goes back.
+    CalledOff,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
@@ -227,6 +234,7 @@ impl OrderEvent {
         Self::Rejected,
         Self::AccountsActive,
         Self::Renewed,
+        Self::CalledOff,
     ];
 
     /// The reason that the order's history shows.
@@ -245,6 +253,7 @@ impl OrderEvent {
             Self::Rejected => "looked at and refused",
             Self::AccountsActive => "all accounts active",
             Self::Renewed => "paid, account renewed",
+            Self::CalledOff => "renewal called off",
         }
     }
 
@@ -259,7 +268,7 @@ impl OrderEvent {
             | Self::Expired => Actor::Stripe,
             Self::Cancelled | Self::Replaced => Actor::Customer,
             Self::Approved | Self::Rejected => Actor::Staff,
-            Self::HeldByRule | Self::AccountsActive => Actor::Berth,
+            Self::HeldByRule | Self::AccountsActive | Self::CalledOff => Actor::Berth,
         }
     }
 }
@@ -423,13 +432,14 @@ mod tests {
     }
 
     #[test]
-    fn only_money_leads_on_from_a_final_phase_and_nothing_does_from_a_rejected_one() {
+    fn only_money_and_giving_up_lead_on_from_a_final_phase_and_nothing_does_from_a_rejected_one() {
         use OrderEvent as E;
         for phase in OrderPhase::ALL.into_iter().filter(|phase| phase.is_final()) {
             let leading: Vec<E> = E::ALL.into_iter().filter(|event| phase.next(*event).is_some()).collect();
             let unpaid = matches!(phase, OrderPhase::Failed | OrderPhase::Cancelled);
-            let money = [E::Paid, E::PaymentMismatched, E::HeldByRule, E::Renewed];
-            assert_eq!(leading, if unpaid { money.to_vec() } else { Vec::new() }, "{phase}");
+            // What renews an account that ends is given up for good: its money goes back.
+            let still = [E::Paid, E::PaymentMismatched, E::HeldByRule, E::Renewed, E::CalledOff];
+            assert_eq!(leading, if unpaid { still.to_vec() } else { Vec::new() }, "{phase}");
         }
     }
 

@@ -3,7 +3,6 @@
 
 use berth_jobs::{
     checkout::ExpireCheckout,
-    hosting::ReconcileAccount,
     ids::{OrderId, PaymentId},
 };
 use jiff::Timestamp;
@@ -12,7 +11,6 @@ use super::PaidBy;
 use crate::{
     app::Parts,
     domain::{
-        account::AccountPhase,
         money::Money,
         order::{Actor, OrderEvent},
         renewal::RenewalEvent,
@@ -67,17 +65,12 @@ pub fn renewed(parts: &Parts, now: Timestamp, renewing: &Renewing, by: PaidBy) -
     let paid = order.state.apply(OrderEvent::Renewed)?;
     let settled = renewal.state.apply(RenewalEvent::Paid).filter(|step| step.renews())?;
     let extended = account.state.renewed(renewal.period_end)?;
-    let begins_again = extended.to() == AccountPhase::Unsuspending;
     let receipt = receipt(parts, now, renewing, by.card.clone());
     let other_page = order.stripe_session_id.is_some() && order.stripe_session_id != by.session;
     let mut effects = Effects::from(if order.due().is_zero() { paid.by(Actor::Berth) } else { paid })
         .move_renewal(settled)
-        .move_account(extended)
+        .begin(extended)
         .mail(order.customer.id, receipt);
-    if begins_again {
-        // The panel follows the row.
-        effects = effects.enqueue(ReconcileAccount { account_id: account.state.id });
-    }
     if other_page {
         effects = effects.enqueue(ExpireCheckout { order_id: order.state.id });
     }
@@ -108,8 +101,8 @@ pub fn returned(now: Timestamp, renewing: &Renewing, amount: Money, by: PaidBy) 
 /// The renewal was called off: its order is withdrawn, unless that was done, and the credit that it had taken is given back.
 #[must_use]
 pub fn withdrawn(now: Timestamp, order: &Order, effects: Effects) -> Effects {
-    let Some(step) = order.state.apply(OrderEvent::Replaced) else { return effects };
-    let effects = effects.move_order(step.by(Actor::Berth));
+    let Some(step) = order.state.apply(OrderEvent::CalledOff) else { return effects };
+    let effects = effects.move_order(step);
     if order.credit.is_zero() {
         return effects;
     }

@@ -2,6 +2,7 @@
 //!
 //! A mail is decided together with the fact it tells of, stored as JSON in a row, and rendered when it is sent.
 
+mod accounts;
 mod context;
 mod mjml;
 mod renderer;
@@ -11,6 +12,9 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::{
+    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone,
+};
 pub use renderer::{RenderError, Renderer};
 pub use renewals::{CardExpiring, PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt};
 pub use templates::TemplateError;
@@ -29,6 +33,11 @@ pub enum Mail {
     PaymentFailed(PaymentFailed),
     PaymentConfirmationNeeded(PaymentConfirmationNeeded),
     CardExpiring(CardExpiring),
+    AccountSuspended(AccountSuspended),
+    AccountUnsuspended(AccountUnsuspended),
+    AccountTerminated(AccountTerminated),
+    CancellationConfirmed(CancellationConfirmed),
+    CancellationUndone(CancellationUndone),
 }
 
 /// Tells the customer that an order is paid. Amounts are decimal text at the currency's scale: `"9.99"`.
@@ -77,13 +86,18 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 6] = [
+    pub const KINDS: [&str; 11] = [
         "order_confirmation",
         "welcome",
         "renewal_receipt",
         "payment_failed",
         "payment_confirmation_needed",
         "card_expiring",
+        "account_suspended",
+        "account_unsuspended",
+        "account_terminated",
+        "cancellation_confirmed",
+        "cancellation_undone",
     ];
 
     /// The mail's name in rows, logs and file names of templates.
@@ -96,19 +110,30 @@ impl Mail {
             Self::PaymentFailed(_) => "payment_failed",
             Self::PaymentConfirmationNeeded(_) => "payment_confirmation_needed",
             Self::CardExpiring(_) => "card_expiring",
+            Self::AccountSuspended(_) => "account_suspended",
+            Self::AccountUnsuspended(_) => "account_unsuspended",
+            Self::AccountTerminated(_) => "account_terminated",
+            Self::CancellationConfirmed(_) => "cancellation_confirmed",
+            Self::CancellationUndone(_) => "cancellation_undone",
         }
     }
 
     /// The key under which this mail is owed at most once: `welcome:acc_…`.
     #[must_use]
     pub fn dedupe_key(&self) -> String {
+        let kind = self.kind();
         match self {
-            Self::OrderConfirmation(mail) => format!("{}:{}", self.kind(), mail.order_id),
-            Self::Welcome(mail) => format!("{}:{}", self.kind(), mail.account_id),
-            Self::RenewalReceipt(mail) => format!("{}:{}", self.kind(), mail.order_id),
-            Self::PaymentFailed(mail) => format!("{}:{}", self.kind(), mail.charge_id),
-            Self::PaymentConfirmationNeeded(mail) => format!("{}:{}", self.kind(), mail.charge_id),
+            Self::OrderConfirmation(mail) => format!("{kind}:{}", mail.order_id),
+            Self::Welcome(mail) => format!("{kind}:{}", mail.account_id),
+            Self::RenewalReceipt(mail) => format!("{kind}:{}", mail.order_id),
+            Self::PaymentFailed(mail) => format!("{kind}:{}", mail.charge_id),
+            Self::PaymentConfirmationNeeded(mail) => format!("{kind}:{}", mail.charge_id),
             Self::CardExpiring(mail) => CardExpiring::key(&mail.card_id, &mail.last_month, mail.number),
+            Self::AccountSuspended(mail) => AccountSuspended::key(mail.account_id, mail.suspended_at),
+            Self::AccountUnsuspended(mail) => format!("{kind}:{}:{}", mail.account_id, mail.unsuspended_at),
+            Self::AccountTerminated(mail) => format!("{kind}:{}:{}", mail.account_id, mail.terminated_at),
+            Self::CancellationConfirmed(mail) => format!("{kind}:{}:{}", mail.account_id, mail.requested_at),
+            Self::CancellationUndone(mail) => format!("{kind}:{}:{}", mail.account_id, mail.undone_at),
         }
     }
 
@@ -122,6 +147,11 @@ impl Mail {
             Self::PaymentFailed(mail) => mail.charge_id.0,
             Self::PaymentConfirmationNeeded(mail) => mail.charge_id.0,
             Self::CardExpiring(mail) => mail.customer_id.0,
+            Self::AccountSuspended(mail) => mail.account_id.0,
+            Self::AccountUnsuspended(mail) => mail.account_id.0,
+            Self::AccountTerminated(mail) => mail.account_id.0,
+            Self::CancellationConfirmed(mail) => mail.account_id.0,
+            Self::CancellationUndone(mail) => mail.account_id.0,
         }
     }
 
@@ -140,8 +170,19 @@ impl Mail {
             }
             Self::PaymentConfirmationNeeded(mail) => vec![("pay_url", mail.pay_url.as_str())],
             Self::CardExpiring(_) => Vec::new(),
+            Self::AccountSuspended(mail) => with_site(("action_url", &mail.action_url), mail.site_url.as_deref()),
+            Self::AccountUnsuspended(mail) => with_site(("account_url", &mail.account_url), mail.site_url.as_deref()),
+            Self::AccountTerminated(_) => Vec::new(),
+            Self::CancellationConfirmed(mail) => vec![("account_url", mail.account_url.as_str())],
+            Self::CancellationUndone(mail) => vec![("account_url", mail.account_url.as_str())],
         }
     }
+}
+
+fn with_site<'a>(link: (&'static str, &'a String), site_url: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+    let mut links = vec![(link.0, link.1.as_str())];
+    links.extend(site_url.map(|url| ("site_url", url)));
+    links
 }
 
 /// Who writes: the shop's own name and addresses, from config.

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    CardExpiring, Mail, OrderConfirmation, OrderLine, PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt, Shop,
-    Welcome,
+    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone, CardExpiring,
+    Mail, OrderConfirmation, OrderLine, PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt, Shop, Welcome,
 };
 
 /// A fixed id, so that what is rendered from a sample never changes.
@@ -60,6 +60,120 @@ pub(super) fn mails() -> Vec<Mail> {
         Mail::CardExpiring(card_expiring()),
         Mail::CardExpiring(CardExpiring { customer_name: None, ..card_expiring() }),
     ]
+    .into_iter()
+    .chain(of_accounts())
+    .collect()
+}
+
+fn of_accounts() -> Vec<Mail> {
+    let reason = |reason: &str| {
+        let (amount_due, site_url) = (None, None);
+        let mail = AccountSuspended {
+            customer_name: None,
+            reason: reason.into(),
+            amount_due,
+            site_url,
+            ..account_suspended()
+        };
+        Mail::AccountSuspended(mail)
+    };
+    let cause = |cause: &str| {
+        let mail =
+            AccountTerminated { customer_name: None, cause: cause.into(), backup_until: None, ..account_terminated() };
+        Mail::AccountTerminated(mail)
+    };
+    vec![
+        Mail::AccountSuspended(account_suspended()),
+        reason("non_payment"),
+        reason("dispute"),
+        reason("fraud"),
+        reason("abuse"),
+        reason("staff"),
+        Mail::AccountUnsuspended(account_unsuspended()),
+        Mail::AccountUnsuspended(AccountUnsuspended {
+            customer_name: None,
+            site_url: None,
+            paid_until: None,
+            ..account_unsuspended()
+        }),
+        Mail::AccountTerminated(account_terminated()),
+        cause("lapsed"),
+        cause("staff"),
+        Mail::CancellationConfirmed(cancellation_confirmed()),
+        Mail::CancellationConfirmed(CancellationConfirmed {
+            customer_name: None,
+            ends_at: None,
+            credit: Some("4.50 EUR".into()),
+            ..cancellation_confirmed()
+        }),
+        Mail::CancellationUndone(cancellation_undone()),
+        Mail::CancellationUndone(CancellationUndone {
+            customer_name: None,
+            paid_until: None,
+            auto_renew: false,
+            ..cancellation_undone()
+        }),
+    ]
+}
+
+pub(super) fn account_suspended() -> AccountSuspended {
+    AccountSuspended {
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        site_url: Some("https://adalove1.harbour.example".into()),
+        reason: "non_payment".into(),
+        suspended_at: Timestamp::constant(1_770_336_000, 0),
+        amount_due: Some("9.99 EUR".into()),
+        action_url: "https://harbour.example/pay/tok_1".into(),
+    }
+}
+
+pub(super) fn account_unsuspended() -> AccountUnsuspended {
+    AccountUnsuspended {
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        site_url: Some("https://adalove1.harbour.example".into()),
+        unsuspended_at: Timestamp::constant(1_770_422_400, 0),
+        paid_until: Some(Timestamp::constant(1_772_323_200, 0)),
+        account_url: "https://harbour.example/hosting/acc_1".into(),
+    }
+}
+
+pub(super) fn account_terminated() -> AccountTerminated {
+    AccountTerminated {
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        cause: "cancelled".into(),
+        terminated_at: Timestamp::constant(1_772_323_200, 0),
+        backup_until: Some(Timestamp::constant(1_774_915_200, 0)),
+    }
+}
+
+pub(super) fn cancellation_confirmed() -> CancellationConfirmed {
+    CancellationConfirmed {
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        requested_at: Timestamp::constant(1_770_336_000, 0),
+        ends_at: Some(Timestamp::constant(1_772_323_200, 0)),
+        credit: None,
+        account_url: "https://harbour.example/hosting/acc_1".into(),
+    }
+}
+
+pub(super) fn cancellation_undone() -> CancellationUndone {
+    CancellationUndone {
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        undone_at: Timestamp::constant(1_770_422_400, 0),
+        paid_until: Some(Timestamp::constant(1_772_323_200, 0)),
+        auto_renew: true,
+        account_url: "https://harbour.example/hosting/acc_1".into(),
+    }
 }
 
 pub(super) fn order_confirmation() -> OrderConfirmation {

@@ -11,7 +11,22 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 20] = built_in![
+const BUILT_IN: [(&str, &str); 35] = built_in![
+    "account_suspended.mjml.j2",
+    "account_suspended.subject.j2",
+    "account_suspended.txt.j2",
+    "account_terminated.mjml.j2",
+    "account_terminated.subject.j2",
+    "account_terminated.txt.j2",
+    "account_unsuspended.mjml.j2",
+    "account_unsuspended.subject.j2",
+    "account_unsuspended.txt.j2",
+    "cancellation_confirmed.mjml.j2",
+    "cancellation_confirmed.subject.j2",
+    "cancellation_confirmed.txt.j2",
+    "cancellation_undone.mjml.j2",
+    "cancellation_undone.subject.j2",
+    "cancellation_undone.txt.j2",
     "card_expiring.mjml.j2",
     "card_expiring.subject.j2",
     "card_expiring.txt.j2",

@@ -1,3 +1,5 @@
+mod accounts;
+
 use std::fs;
 
 use serde_json::json;

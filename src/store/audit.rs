@@ -52,6 +52,9 @@ impl Store {
             "a charge that is under way has a job" => "src/store/queries/audit_open_charges.sql",
             "a charge is what its order owes, and what it brought a payment" => "src/store/queries/audit_charges.sql",
             "history and phase agree" => "src/store/queries/audit_history.sql",
+            "no account waits for its panel without a job" => "src/store/queries/audit_waiting.sql",
+            "an account shows the heaviest reason that suspends it" => "src/store/queries/audit_reasons.sql",
+            "an account that ends has no renewal to pay" => "src/store/queries/audit_ended.sql",
             "no job is dead" => "src/store/queries/audit_dead.sql",
         };
         findings.push(Finding {

@@ -7,6 +7,7 @@
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod accounts;
 mod agenda;
 mod cards;
 mod carts;
@@ -76,10 +77,13 @@ pub(crate) async fn apply(
     guard_orders(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::Known).await?;
     orders::next_sessions(db, units, &mut applied).await?;
+    accounts::lock(db, units).await?;
     guard_accounts(db, units, &mut applied).await?;
     move_accounts(db, units, &mut applied).await?;
+    accounts::edit(db, units, &mut applied).await?;
     let facts = gather(units, |e| &e.facts);
     facts::note_created(db, &facts).await?;
+    accounts::name_backups(db, &facts).await?;
     renewals::advance(db, units, &mut applied).await?;
     customers::write(db, units, &mut applied).await?;
     facts::know_customers(db, &facts).await?;
@@ -247,16 +251,34 @@ impl AccountColumns {
     }
 }
 
+/// Moves accounts. One that its unit moves twice, since a wish is acted upon once its panel has answered, moves in turn.
 async fn move_accounts(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
     applied: &mut Applied,
 ) -> Result<(), sqlx::Error> {
     let mut moves = gather(units, |e| &e.account_moves);
-    if moves.is_empty() {
-        return Ok(());
+    moves.sort_by_key(|(_, step)| (step.id(), step.version()));
+    while !moves.is_empty() {
+        let mut later = Vec::new();
+        let mut turn: Vec<(usize, &AccountMove)> = Vec::with_capacity(moves.len());
+        for (unit, step) in moves {
+            let is_next = turn.last().is_none_or(|(_, before)| before.id() != step.id());
+            if is_next { &mut turn } else { &mut later }.push((unit, step));
+        }
+        move_accounts_once(db, units, applied, turn).await?;
+        moves = later;
     }
-    moves.sort_by_key(|(_, step)| step.id());
+    Ok(())
+}
+
+/// Moves each of these accounts once.
+async fn move_accounts_once(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+    moves: Vec<(usize, &AccountMove)>,
+) -> Result<(), sqlx::Error> {
     let mut c = AccountColumns::default();
     for (unit, step) in &moves {
         c.push(step, job_of(units, *unit));

@@ -57,6 +57,19 @@ impl Store {
         })
     }
 
+    /// Whether a mail with that key was written, sent or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn mail_was_written(&self, dedupe_key: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (select from berth.mails where dedupe_key = $1) as "written!""#,
+            dedupe_key,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     async fn mail_rows(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Row>, StoreError> {
         let rows = sqlx::query_as!(
             Row,

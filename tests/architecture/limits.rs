@@ -37,14 +37,18 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
+    // What goes with an account's end, by routes, handlers and sweeps alike.
+    ("ending", &["app", "domain", "effects", "mail", "store"]),
+    ("timetables", &["app", "domain"]),
     // What jobs do and dry runs show.
-    ("sweeps", &["domain", "effects", "mail", "store"]),
+    ("sweeps", &["domain", "effects", "ending", "mail", "store"]),
     (
         "handlers",
         &[
             "app",
             "domain",
             "effects",
+            "ending",
             "error",
             "failpoint",
             "fulfilment",
@@ -53,6 +57,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "secrets",
             "store",
             "sweeps",
+            "timetables",
         ],
     ),
     (
@@ -63,6 +68,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "domain",
             "effects",
+            "ending",
             "error",
             "failpoint",
             "fulfilment",
@@ -73,6 +79,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "supervise",
             "sweeps",
             "telemetry",
+            "timetables",
         ],
     ),
     (
@@ -173,6 +180,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("mrml", &["src/mail/"]),
     ("chacha20poly1305", &["src/secrets"]),
     ("croner", &["src/schedule.rs"]),
+    ("tar", &["src/gateways/panels/site/archive"]),
+    ("flate2", &["src/gateways/panels/site/archive"]),
     ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),
 ];
 

@@ -49,6 +49,7 @@ mod tests {
             due_at: at("2026-12-20T00:00:00Z"),
             auto_renew: true,
             exempt: false,
+            spared_until: None,
             kept: false,
             frozen: false,
             suspended_at: None,

@@ -4,7 +4,7 @@
 use berth_jobs::{checkout::SyncCheckout, ids::ChargeId, renewals::ChargeRenewal};
 use jiff::SignedDuration;
 
-use super::{answer::Answer, page, send, settle, timetable};
+use super::{answer::Answer, page, send, settle};
 use crate::{
     app::Ctx,
     domain::{
@@ -19,6 +19,7 @@ use crate::{
         agenda::{AgendaCard, AgendaEntry},
         renewals::Charge,
     },
+    timetables,
 };
 
 /// Stripe remembers a key for a day. Nearer to its end than this nothing is sent again, since it might be done again.
@@ -54,7 +55,7 @@ async fn begin(ctx: &Ctx, mut renewing: Renewing) -> Result<Effects, JobError> {
     }
     ctx.stripe()?; // before anything says that a charge is under way
     let Some(entry) = ctx.store.agenda_entry(renewing.account.state.id).await? else { return Ok(Effects::none()) };
-    let Some(card) = due_card(ctx, &renewing, &entry)? else { return Ok(Effects::none()) };
+    let Some(card) = due_card(ctx, &renewing, &entry) else { return Ok(Effects::none()) };
     let Some(step) = renewing.renewal.state.apply(RenewalEvent::ChargeStarted) else { return Ok(Effects::none()) };
     let (order, new) = (renewing.order.state, new_charge(ctx, &renewing, step.attempts(), card));
     let charge = Charge::from(&new);
@@ -70,11 +71,12 @@ async fn begin(ctx: &Ctx, mut renewing: Renewing) -> Result<Effects, JobError> {
 
 /// The card to charge, if a charge is due: nothing is asked of who leaves, was deleted, disputes a payment, has switched the
 /// renewal off or has no card.
-fn due_card<'a>(ctx: &Ctx, renewing: &Renewing, entry: &'a AgendaEntry) -> Result<Option<&'a AgendaCard>, JobError> {
+fn due_card<'a>(ctx: &Ctx, renewing: &Renewing, entry: &'a AgendaEntry) -> Option<&'a AgendaCard> {
     let is_its_period = entry.renewal.as_ref().is_some_and(|open| open.order_id == renewing.order.state.id);
-    let due = timetable::due(ctx.now(), &entry.facts, &timetable(entry)?);
+    let timetable = timetables::of_account(ctx, &entry.service_id, &entry.timetable);
+    let due = timetable::due(ctx.now(), &entry.facts, &timetable);
     let is_due = due.iter().any(|due| matches!(due.step, Step::Charge(_)));
-    Ok(entry.card.as_ref().filter(|_| is_its_period && is_due))
+    entry.card.as_ref().filter(|_| is_its_period && is_due)
 }
 
 fn new_charge(ctx: &Ctx, renewing: &Renewing, attempt: u32, card: &AgendaCard) -> NewCharge {

@@ -16,15 +16,3 @@ pub mod resolve_charge;
 mod send;
 mod settle;
 pub mod sync_cards;
-
-use crate::{
-    domain::timetable::{Timetable, TimetableChanges},
-    error::{JobError, chain},
-    store::agenda::AgendaEntry,
-};
-
-/// The timetable of an account.
-fn timetable(entry: &AgendaEntry) -> Result<Timetable, JobError> {
-    let nothing = TimetableChanges::default();
-    Timetable::merged(&nothing, &nothing, &entry.timetable).map_err(|error| JobError::Retry(chain(&error)))
-}

@@ -1,6 +1,5 @@
 //! What a customer is told of a charge that did not go through.
 
-use super::timetable;
 use crate::{
     app::Ctx,
     domain::{
@@ -14,6 +13,7 @@ use crate::{
     fulfilment::Renewing,
     mail::{Mail, PaymentConfirmationNeeded, PaymentFailed},
     store::renewals::Charge,
+    timetables,
 };
 
 /// The mail for a charge that was declined, or that the customer has to confirm.
@@ -62,7 +62,8 @@ pub(super) async fn declined(
 /// When the same card is tried again, if things stay as they are.
 async fn next_try(ctx: &Ctx, renewing: &Renewing, class: DeclineClass) -> Result<Option<jiff::Timestamp>, JobError> {
     let Some(entry) = ctx.store.agenda_entry(renewing.account.state.id).await? else { return Ok(None) };
-    let (mut facts, table) = (entry.facts.clone(), timetable(&entry)?);
+    let table = timetables::of_account(ctx, &entry.service_id, &entry.timetable);
+    let mut facts = entry.facts;
     // As it will be once this answer is committed.
     if let Some(renewal) = &mut facts.renewal {
         renewal.phase = RenewalPhase::PastDue;

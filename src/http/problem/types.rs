@@ -17,6 +17,11 @@ const fn problem(slug: &'static str, statuses: &'static [u16], meaning: &'static
 
 /// By name.
 pub const TYPES: &[ProblemType] = &[
+    problem("account-busy", &[409], "The account is just being changed on its server. Ask again in a moment."),
+    problem("account-ended", &[409], "The account has ended, or is about to: nothing of it can be changed any more."),
+    problem("account-kept", &[409], "Staff keeps the account from being removed. Write to support."),
+    problem("account-not-live", &[409], "The account is still being made. Wait until it is active."),
+    problem("account-suspended", &[409], "The account is suspended. Have that settled first, or cancel it with `now`."),
     problem("addon-not-sold", &[422], "The service has no such add-on. See `GET /v1/plans` for those that it has."),
     problem(
         "address-required",
@@ -60,6 +65,11 @@ pub const TYPES: &[ProblemType] = &[
         "configuration-invalid",
         &[422],
         "The service cannot be had so; `detail` names the option and what it may be.",
+    ),
+    problem(
+        "confirmation-required",
+        &[422],
+        "What is asked for cannot be undone. Say `\"confirm\": true` if it is meant.",
     ),
     problem(
         "coupon-below-minimum",
@@ -107,6 +117,11 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "A site lives at this domain already, or it is in the cart twice. Take another one.",
     ),
+    problem(
+        "extension-required",
+        &[422],
+        "Non-payment would suspend the account again at once. Send `extend_days`, or `exempt`.",
+    ),
     problem("forbidden", &[403], "You may not do this; `detail` says who may."),
     problem(
         "idempotency-in-flight",
@@ -153,6 +168,7 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "Something that you want has no price in this currency. Choose another one.",
     ),
+    problem("not-suspended", &[409], "The account is not suspended for that reason. Look at its `suspension_reasons`."),
     problem(
         "nothing-bought",
         &[409],
@@ -182,6 +198,11 @@ pub const TYPES: &[ProblemType] = &[
     ),
     problem("password-not-available", &[409], "The password was revealed before, or the account is not active yet."),
     problem("payload-too-large", &[413], "The body is too large. Send less."),
+    problem(
+        "period-over",
+        &[409],
+        "Nothing is paid for any more, so the account cannot end with its period. Pay the renewal, or cancel it with `now`.",
+    ),
     problem(
         "price-given-for-fewer",
         &[422],
@@ -215,6 +236,8 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "The service is not sold, or no longer. See `GET /v1/plans` for those that are.",
     ),
+    problem("suspension-reason-required", &[422], "Several reasons suspend the account. Say which `reason` is lifted."),
+    problem("timetable-invalid", &[422], "A timetable cannot have its steps in such an order; `detail` says which."),
     problem("too-many-accounts", &[422], "One order cannot make so many accounts. Buy some of them first."),
     problem("too-many-requests", &[429], "Too fast. Wait as long as `Retry-After` says."),
     problem("total-above-maximum", &[422], "So much cannot be charged at once. Buy some of it first."),

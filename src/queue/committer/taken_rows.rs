@@ -42,6 +42,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     let mut rows: Vec<(Uuid, bool)> = Vec::new();
     rows.extend(effects.order_moves.iter().map(|step| (step.id().0, true)));
     rows.extend(effects.account_moves.iter().map(|step| (step.id().0, true)));
+    rows.extend(effects.account_edits.iter().map(|edit| (edit.account_id.0, true)));
     rows.extend(effects.renewal_moves.iter().map(|step| (step.order_id().0, true)));
     rows.extend(effects.new_charges.iter().map(|charge| (charge.order_id.0, true)));
     rows.extend(effects.new_renewals.iter().map(|renewal| (renewal.account_id.0, true)));

@@ -30,6 +30,7 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             | Fact::CardsKnown(_)
             | Fact::Refunded { .. }
             | Fact::AccountCreated { .. }
+            | Fact::BackupNamed { .. }
             | Fact::MailAttempted { .. }
             | Fact::MailAccepted { .. }
             | Fact::MailRefused { .. } => false,

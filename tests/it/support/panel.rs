@@ -8,8 +8,8 @@ use std::{
 use berth::{
     app::SITE_SERVER,
     gateways::panels::{
-        AccountRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture, Panels,
-        ServerInfo, Step, TaskOutcome, TaskRef, Usage, memory::MemoryPanel,
+        AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
+        Panels, ServerInfo, Step, TaskOutcome, TaskRef, Usage, memory::MemoryPanel,
     },
 };
 use berth_jobs::ids::AccountId;
@@ -164,6 +164,27 @@ impl Panel for WatchedPanel {
         Box::pin(async {
             let _entered = self.enter(account.account_id);
             self.memory.ensure_absent(account).await
+        })
+    }
+
+    fn ensure_backup<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
+        Box::pin(async {
+            let _entered = self.enter(account.account_id);
+            self.memory.ensure_backup(account, backup).await
+        })
+    }
+
+    fn ensure_backup_absent<'a>(&'a self, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async {
+            let _entered = self.enter(backup.account_id());
+            self.memory.ensure_backup_absent(backup).await
+        })
+    }
+
+    fn ensure_restored<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async {
+            let _entered = self.enter(account.account_id);
+            self.memory.ensure_restored(account, backup).await
         })
     }
 

@@ -4,13 +4,9 @@ use std::collections::BTreeMap;
 
 use berth::{
     app::App,
-    domain::{
-        money::Money,
-        period,
-        renewal::{RenewalEvent, RenewalPhase},
-    },
+    domain::{money::Money, order::Actor, period, renewal::RenewalPhase},
     effects::{CreditKind, CreditMove, Effects, NewRenewal},
-    fulfilment::Renewing,
+    ending,
     store::{
         cards::SavedCard,
         orders::Order,
@@ -138,12 +134,9 @@ impl Stack {
 
     /// Calls a renewal off, as a cancellation does.
     pub(crate) async fn call_off(&self, app: &App, order: OrderId) {
-        let renewing = Renewing::read(&app.store, order).await.unwrap();
-        let step = renewing.renewal.state.apply(RenewalEvent::CalledOff).unwrap();
-        let effects = Effects::none().move_renewal(step);
-        let ended = !step.to().is_open();
-        let now = app.clock.now();
-        let effects = if ended { berth::fulfilment::withdrawn(now, &renewing.order, effects) } else { effects };
+        let account = app.store.renewal(order).await.unwrap().account_id;
+        let open = app.store.unsettled_renewals(&[account]).await.unwrap();
+        let effects = ending::call_off(Effects::none(), &open, Actor::Customer, app.clock.now());
         app.committer.write(effects).await.unwrap();
     }
 
