@@ -32,9 +32,10 @@ const KEY_LIFE: SignedDuration = SignedDuration::from_hours(23);
 pub async fn run(job: &ChargeRenewal, ctx: &Ctx) -> Result<Effects, JobError> {
     let renewing = Renewing::read(&ctx.store, job.order_id).await?;
     let charges = ctx.store.charges_of(job.order_id).await?;
-    match charges.into_iter().find(Charge::is_open) {
-        Some(charge) => go_on(ctx, &renewing, &charge).await,
-        None => begin(ctx, renewing).await,
+    match charges.last() {
+        Some(charge) if charge.is_open() => go_on(ctx, &renewing, charge).await,
+        Some(charge) if renewing.renewal.state.phase.is_charging() => settle::answered(ctx, &renewing, charge).await,
+        Some(_) | None => begin(ctx, renewing).await,
     }
 }
 

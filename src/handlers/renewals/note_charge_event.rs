@@ -51,7 +51,7 @@ fn order_of(intent: &PaymentIntent) -> Option<OrderId> {
 async fn act_on(ctx: &Ctx, renewing: &Renewing, intent: PaymentIntent) -> Result<Effects, JobError> {
     let order_id = renewing.order.state.id;
     let charges = ctx.store.charges_of(order_id).await?;
-    if charges.iter().any(Charge::is_open) {
+    if charges.iter().any(Charge::is_open) || renewing.renewal.state.phase.is_charging() {
         return Ok(Effects::none().enqueue(ResolveCharge { order_id }));
     }
     if intent.status != PaymentIntentStatus::Succeeded {

@@ -51,7 +51,7 @@ pub(super) async fn declined(
             currency: charge.amount.currency().code().to_owned(),
             card: shown,
             reason: reason(decline).map(str::to_owned),
-            next_try: next_try(ctx, renewing, decline.class).await?,
+            next_try: next_try(ctx, renewing, charge, decline.class).await?,
             due_at: renewing.renewal.period_start,
             pay_url,
             cards_url: format!("{}/payment-methods", ctx.shop.url),
@@ -67,7 +67,7 @@ async fn next_try(ctx: &Ctx, renewing: &Renewing, class: DeclineClass) -> Result
     // As it will be once this answer is committed.
     if let Some(renewal) = &mut facts.renewal {
         renewal.phase = RenewalPhase::PastDue;
-        renewal.attempts_on_card = renewal.attempts_on_card.saturating_add(1);
+        renewal.attempts_on_card = renewal.attempts_on_card.saturating_add(u32::from(charge.is_open()));
         renewal.last_charge = Some(LastCharge { at: ctx.now(), class });
     }
     Ok(next_charge(ctx.now(), &facts, &table))

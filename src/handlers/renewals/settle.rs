@@ -19,7 +19,7 @@ use crate::{
     error::{JobError, chain},
     fulfilment::{self, PaidBy, Renewing},
     gateways::stripe::Amount,
-    store::renewals::Charge,
+    store::renewals::{Charge, DeclineCodes},
 };
 
 /// Stripe is not asked sooner than this what became of a charge.
@@ -45,6 +45,21 @@ pub(super) async fn settle(
             Ok(not_made(ctx, renewing, charge).enqueue(sync))
         }
     }
+}
+
+/// What follows from a charge that was answered while the rest was refused, because the renewal was moved meanwhile, as when it
+/// was called off: what was learnt is kept, and the rest is decided anew.
+pub(super) async fn answered(ctx: &Ctx, renewing: &Renewing, charge: &Charge) -> Result<Effects, JobError> {
+    let intent = charge.intent.clone();
+    let answer = match (charge.state.as_str(), charge.decline, &intent) {
+        ("succeeded", _, Some(intent)) => Answer::of(ctx.stripe()?.payment_intent(intent).await?),
+        (_, Some(class), _) => {
+            let DeclineCodes { code, decline_code, advice_code } = charge.codes.clone();
+            Answer::Declined { intent, decline: ChargeDecline { class, code, decline_code, advice_code } }
+        }
+        _ => Answer::NotMade,
+    };
+    settle(ctx, renewing, charge, answer).await
 }
 
 /// Money has come by an intent of ours. What is not owed goes back.

@@ -150,6 +150,14 @@ impl Stack {
         self.sim("faults", &json!({ "faults": [fault] })).await;
     }
 
+    /// Has Stripe tell nothing of payments by itself.
+    pub(crate) async fn say_nothing(&self) {
+        let silence = json!({
+            "on": "delivery", "event_type": "payment_intent.*", "times": 1000, "fault": { "kind": "drop" },
+        });
+        self.sim("faults", &json!({ "faults": [silence] })).await;
+    }
+
     /// The context of the latest mail of a kind to a customer.
     pub(crate) async fn mail_of(&self, user: Uuid, kind: &str) -> Value {
         sqlx::query_scalar(
