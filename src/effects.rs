@@ -1,5 +1,6 @@
 //! What a handler or a route wants to become true, as data. The committer makes it true, all or none.
 
+mod cards;
 mod cart;
 mod coupon;
 mod events;
@@ -9,6 +10,7 @@ mod plan_changes;
 mod renewals;
 mod sweeping;
 
+pub use cards::{CardChange, CardChoice, CardsNews, KnownCard};
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
@@ -57,6 +59,8 @@ pub struct Effects {
     pub(crate) cart_changes: Vec<CartChange>,
     /// Carts to be emptied. Ignored when they have changed.
     pub(crate) cleared_carts: Vec<(CustomerId, i32)>,
+    /// What customers do to their saved cards. Refused when they have no such card.
+    pub(crate) card_changes: Vec<CardChange>,
     /// What staff does to coupons. Refused when a code is taken or a limit too low.
     pub(crate) coupon_changes: Vec<CouponChange>,
     /// Uses of coupons to be taken. Refused when there is none left.
@@ -389,24 +393,6 @@ pub struct NewMail {
     pub mail: Mail,
 }
 
-impl NewMail {
-    /// The order or account that it is about.
-    pub(crate) fn about(&self) -> Option<uuid::Uuid> {
-        match &self.mail {
-            Mail::OrderConfirmation(mail) => Some(mail.order_id.0),
-            Mail::Welcome(mail) => Some(mail.account_id.0),
-            Mail::PackageChanged(mail) => Some(mail.account_id.0),
-            Mail::ChangeNotMade(mail) => Some(mail.account_id.0),
-            Mail::Digest(_) => None,
-            Mail::AccountSuspended(mail) => Some(mail.account_id.0),
-            Mail::AccountUnsuspended(mail) => Some(mail.account_id.0),
-            Mail::AccountTerminated(mail) => Some(mail.account_id.0),
-            Mail::CancellationConfirmed(mail) => Some(mail.account_id.0),
-            Mail::CancellationUndone(mail) => Some(mail.account_id.0),
-        }
-    }
-}
-
 /// A mail to the shop itself, to be sent once.
 #[derive(Clone, Debug)]
 pub struct ShopMail {
@@ -443,6 +429,8 @@ pub enum Fact {
     Session(SessionNews),
     /// How a charge of a saved card stands.
     Charge(ChargeNews),
+    /// Which cards a customer has saved.
+    CardsKnown(CardsNews),
     /// Stripe gives back a payment that was not owed.
     Refunded {
         /// Which.
@@ -515,5 +503,11 @@ impl NewJob {
     #[must_use]
     pub fn now(job: AnyJob) -> Self {
         Self { id: JobId::new(), once_key: job.once_key(), job, run_at: None }
+    }
+
+    /// As it is, due at a time.
+    #[must_use]
+    pub fn at(self, run_at: Timestamp) -> Self {
+        Self { run_at: Some(run_at), ..self }
     }
 }

@@ -1,11 +1,15 @@
 //! What follows once an order's money has come, whoever says so: an event of its page, a total of nothing, or staff
-//! who let a held order go.
+//! who let a held order go. What renews an account has a way of its own.
+
+mod renewal;
 
 use berth_jobs::{
     hosting::{ChangePackage, ProvisionAccount},
     ids::{AccountId, PaymentId},
 };
 use jiff::Timestamp;
+
+pub use renewal::{Renewing, renewed, returned, withdrawn};
 
 use crate::{
     app::Parts,
@@ -25,6 +29,8 @@ pub struct PaidBy {
     pub session: Option<String>,
     /// The payment itself.
     pub intent: Option<String>,
+    /// The saved card that was charged, as its holder knows it.
+    pub card: Option<String>,
 }
 
 /// The order's total has come, or nothing was due: it goes to work, or is held where a rule says so. Nothing when that

@@ -4,12 +4,13 @@ use berth_jobs::{
     AnyJob,
     checkout::{CloseCheckout, CompleteCheckout},
     ids::StripeEventId,
+    renewals::{NoteCardEvent, NoteChargeEvent},
 };
 use bytes::Bytes;
 
 use crate::{
     effects::{Alert, Effects, EventOutcome, NewStripeEvent},
-    gateways::stripe::StripeEvent,
+    gateways::stripe::{CHARGE, StripeEvent},
 };
 
 /// The types of events that mean a job: what Stripe is asked for, in case that one never came.
@@ -18,6 +19,15 @@ pub const KINDS: &[&str] = &[
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
     "checkout.session.expired",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "setup_intent.succeeded",
+    "payment_method.attached",
+    "payment_method.updated",
+    "payment_method.automatically_updated",
+    "payment_method.detached",
+    "customer.deleted",
 ];
 
 /// The table: which event of Stripe means which job. All others are stored and acknowledged.
@@ -28,8 +38,22 @@ fn job_for(event: &StripeEvent) -> Option<AnyJob> {
         "checkout.session.async_payment_succeeded" => Some(CompleteCheckout { event_id }.into()),
         "checkout.session.async_payment_failed" => Some(CloseCheckout { event_id }.into()),
         "checkout.session.expired" => Some(CloseCheckout { event_id }.into()),
+        "payment_intent.succeeded" if is_charge(event) => Some(NoteChargeEvent { event_id }.into()),
+        "payment_intent.payment_failed" if is_charge(event) => Some(NoteChargeEvent { event_id }.into()),
+        "payment_intent.canceled" if is_charge(event) => Some(NoteChargeEvent { event_id }.into()),
+        "setup_intent.succeeded" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.attached" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.updated" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.automatically_updated" => Some(NoteCardEvent { event_id }.into()),
+        "payment_method.detached" => Some(NoteCardEvent { event_id }.into()),
+        "customer.deleted" => Some(NoteCardEvent { event_id }.into()),
         _ => None,
     }
+}
+
+/// Whether it is about a charge of a saved card. What is paid on a page is told by the page's own events.
+fn is_charge(event: &StripeEvent) -> bool {
+    event.payment_intent().is_ok_and(|intent| intent.metadata.contains_key(CHARGE))
 }
 
 /// An authentic event's row, and what becomes true beside it: its job where one follows. Known before, it changes nothing.

@@ -1,5 +1,6 @@
 //! What the sweeps do: which rows are due at a time, and what becomes of each. A dry run shows it, a job has it done.
 
+mod cards;
 mod checkout_pages;
 mod digest;
 mod leftovers;
@@ -13,7 +14,9 @@ use std::{fmt, str::FromStr};
 use berth_jobs::{
     AnyJob,
     ids::CustomerId,
-    sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
+    sweeps::{
+        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders,
+    },
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -47,14 +50,23 @@ pub enum Sweep {
     Panels,
     /// The operator is told what happened.
     Digest,
+    /// Customers are told whose saved card expires.
+    Cards,
     /// What nobody needs any more is deleted.
     Leftovers,
 }
 
 impl Sweep {
     /// Every sweep.
-    pub const ALL: [Self; 6] =
-        [Self::UnpaidOrders, Self::CheckoutPages, Self::StripeEvents, Self::Panels, Self::Digest, Self::Leftovers];
+    pub const ALL: [Self; 7] = [
+        Self::UnpaidOrders,
+        Self::CheckoutPages,
+        Self::StripeEvents,
+        Self::Panels,
+        Self::Digest,
+        Self::Cards,
+        Self::Leftovers,
+    ];
 
     /// Its name on the command line, in addresses and among the ticks.
     #[must_use]
@@ -65,6 +77,7 @@ impl Sweep {
             Self::StripeEvents => "stripe_events",
             Self::Panels => "panels",
             Self::Digest => "digest",
+            Self::Cards => "cards",
             Self::Leftovers => "leftovers",
         }
     }
@@ -79,6 +92,7 @@ impl Sweep {
             Self::StripeEvents => SweepStripeEvents { as_of }.into(),
             Self::Panels => SweepPanels { as_of }.into(),
             Self::Digest => SweepDigest { as_of }.into(),
+            Self::Cards => SweepCards { as_of }.into(),
             Self::Leftovers => SweepLeftovers { as_of }.into(),
         }
     }
@@ -154,6 +168,8 @@ pub enum Action {
     CloseAtStripe,
     /// Stripe is asked how the order's page stands.
     AskStripe,
+    /// The customer is told by mail.
+    Notify,
     /// It is deleted.
     Delete,
     /// The event is stored, and acted upon, as if it had come.
@@ -172,6 +188,7 @@ impl Action {
             Self::Cancel => "cancel",
             Self::CloseAtStripe => "close_at_stripe",
             Self::AskStripe => "ask_stripe",
+            Self::Notify => "notify",
             Self::Delete => "delete",
             Self::StoreEvent => "store_event",
             Self::LookAtPanel => "look_at_panel",
@@ -233,6 +250,7 @@ pub async fn page(sources: &Sources<'_>, sweep: Sweep, as_of: Timestamp, after: 
         Sweep::Panels => panels::page(sources, as_of, &after).await,
         Sweep::Digest => digest::page(sources, as_of).await,
         Sweep::Leftovers => Ok(leftovers::page(sources, as_of, leftovers::MOST).await?),
+        Sweep::Cards => Ok(cards::page(sources.store, as_of, after).await?),
     }
 }
 
@@ -254,7 +272,8 @@ mod tests {
         }
         assert_eq!(
             "dust".parse::<Sweep>().unwrap_err().to_string(),
-            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, stripe_events, panels, digest, leftovers"
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, stripe_events, panels, digest, cards, \
+             leftovers"
         );
     }
 

@@ -13,7 +13,10 @@ use crate::{
         UnsuspendAccount,
     },
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
+    renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
+    sweeps::{
+        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders,
+    },
 };
 
 /// What the constants of a [`Job`] say, as a value.
@@ -158,6 +161,12 @@ any_job! {
     SyncCheckout,
     ExpireCheckout,
     RefundPayment,
+    ChargeRenewal,
+    ResolveCharge,
+    NoteChargeEvent,
+    SyncCards,
+    NoteCardEvent,
+    DetachCard,
     ProvisionAccount,
     SuspendAccount,
     UnsuspendAccount,
@@ -171,6 +180,7 @@ any_job! {
     SweepStripeEvents,
     SweepPanels,
     SweepDigest,
+    SweepCards,
     SweepLeftovers,
     NoOp,
 }

@@ -49,6 +49,8 @@ sweeps! {
     SweepPanels = "sweep_panels";
     /// Tells the shop's operator what happened yesterday, once.
     SweepDigest = "sweep_digest";
+    /// Tells customers whose saved card expires, so that what is renewed by itself can be paid.
+    SweepCards = "sweep_cards";
     /// Deletes what nobody needs any more: jobs that ended long ago, tickets that nobody took, old ticks.
     SweepLeftovers = "sweep_leftovers";
 }

@@ -10,9 +10,12 @@ use berth_jobs::{
         ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
         UnsuspendAccount,
     },
-    ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
+    ids::{AccountId, CustomerId, MailId, OrderId, PaymentId, StripeEventId},
     mail::SendMail,
-    sweeps::{SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders},
+    renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
+    sweeps::{
+        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders,
+    },
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use uuid::Uuid;
@@ -29,6 +32,12 @@ fn samples() -> Vec<AnyJob> {
         SyncCheckout { order_id: OrderId(SOME_UUID) }.into(),
         ExpireCheckout { order_id: OrderId(SOME_UUID) }.into(),
         RefundPayment { payment_id: PaymentId(SOME_UUID) }.into(),
+        ChargeRenewal { order_id: OrderId(SOME_UUID) }.into(),
+        ResolveCharge { order_id: OrderId(SOME_UUID) }.into(),
+        NoteChargeEvent { event_id: event_id() }.into(),
+        SyncCards { customer_id: CustomerId(SOME_UUID), chosen: Some("pm_1Q0PsIJvEtkwdCNYMSaVuRz6".to_owned()) }.into(),
+        NoteCardEvent { event_id: event_id() }.into(),
+        DetachCard { card_id: "pm_1Q0PsIJvEtkwdCNYMSaVuRz6".to_owned() }.into(),
         ProvisionAccount { account_id: AccountId(SOME_UUID) }.into(),
         SuspendAccount { account_id: AccountId(SOME_UUID) }.into(),
         UnsuspendAccount { account_id: AccountId(SOME_UUID) }.into(),
@@ -42,6 +51,7 @@ fn samples() -> Vec<AnyJob> {
         SweepStripeEvents { as_of: as_of() }.into(),
         SweepPanels { as_of: as_of() }.into(),
         SweepDigest { as_of: as_of() }.into(),
+        SweepCards { as_of: as_of() }.into(),
         SweepLeftovers { as_of: as_of() }.into(),
         NoOp { note: Some("after the upgrade".to_owned()) }.into(),
     ]

@@ -5,7 +5,7 @@
 //! same request finds the order and its page again.
 
 mod agreement;
-mod at_stripe;
+pub(super) mod at_stripe;
 mod idempotency;
 mod order;
 pub(super) mod page;

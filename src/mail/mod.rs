@@ -8,6 +8,7 @@ mod context;
 mod digest;
 mod mjml;
 mod renderer;
+mod renewals;
 mod sample;
 mod templates;
 #[cfg(test)]
@@ -19,10 +20,12 @@ pub use accounts::{
 pub use changes::{ChangeNotMade, PackageChanged};
 pub use digest::{Digest, DigestCount, DigestSum, digest_key};
 pub use renderer::{RenderError, Renderer};
+pub use renewals::{CardExpiring, PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt};
 pub use templates::TemplateError;
 
 use berth_jobs::ids::{AccountId, OrderId};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A mail that is owed to a customer. As JSON: the context's fields and a `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,10 @@ pub enum Mail {
     PackageChanged(PackageChanged),
     ChangeNotMade(ChangeNotMade),
     Digest(Digest),
+    RenewalReceipt(RenewalReceipt),
+    PaymentFailed(PaymentFailed),
+    PaymentConfirmationNeeded(PaymentConfirmationNeeded),
+    CardExpiring(CardExpiring),
     AccountSuspended(AccountSuspended),
     AccountUnsuspended(AccountUnsuspended),
     AccountTerminated(AccountTerminated),
@@ -86,12 +93,16 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 10] = [
+    pub const KINDS: [&str; 14] = [
         "order_confirmation",
         "welcome",
         "package_changed",
         "change_not_made",
         "digest",
+        "renewal_receipt",
+        "payment_failed",
+        "payment_confirmation_needed",
+        "card_expiring",
         "account_suspended",
         "account_unsuspended",
         "account_terminated",
@@ -108,6 +119,10 @@ impl Mail {
             Self::PackageChanged(_) => "package_changed",
             Self::ChangeNotMade(_) => "change_not_made",
             Self::Digest(_) => "digest",
+            Self::RenewalReceipt(_) => "renewal_receipt",
+            Self::PaymentFailed(_) => "payment_failed",
+            Self::PaymentConfirmationNeeded(_) => "payment_confirmation_needed",
+            Self::CardExpiring(_) => "card_expiring",
             Self::AccountSuspended(_) => "account_suspended",
             Self::AccountUnsuspended(_) => "account_unsuspended",
             Self::AccountTerminated(_) => "account_terminated",
@@ -126,12 +141,37 @@ impl Mail {
             Self::PackageChanged(mail) => format!("{kind}:{}", mail.change_id),
             Self::ChangeNotMade(mail) => format!("{kind}:{}", mail.change_id),
             Self::Digest(mail) => digest_key(mail.day),
+            Self::RenewalReceipt(mail) => format!("{kind}:{}", mail.order_id),
+            Self::PaymentFailed(mail) => format!("{kind}:{}", mail.charge_id),
+            Self::PaymentConfirmationNeeded(mail) => format!("{kind}:{}", mail.charge_id),
+            Self::CardExpiring(mail) => CardExpiring::key(&mail.card_id, &mail.last_month, mail.number),
             Self::AccountSuspended(mail) => AccountSuspended::key(mail.account_id, mail.suspended_at),
             Self::AccountUnsuspended(mail) => format!("{kind}:{}:{}", mail.account_id, mail.unsuspended_at),
             Self::AccountTerminated(mail) => format!("{kind}:{}:{}", mail.account_id, mail.terminated_at),
             Self::CancellationConfirmed(mail) => format!("{kind}:{}:{}", mail.account_id, mail.requested_at),
             Self::CancellationUndone(mail) => format!("{kind}:{}:{}", mail.account_id, mail.undone_at),
         }
+    }
+
+    /// The order, account, charge or customer that it is about, if it is about one.
+    #[must_use]
+    pub fn about(&self) -> Option<Uuid> {
+        Some(match self {
+            Self::OrderConfirmation(mail) => mail.order_id.0,
+            Self::Welcome(mail) => mail.account_id.0,
+            Self::RenewalReceipt(mail) => mail.order_id.0,
+            Self::PaymentFailed(mail) => mail.charge_id.0,
+            Self::PaymentConfirmationNeeded(mail) => mail.charge_id.0,
+            Self::CardExpiring(mail) => mail.customer_id.0,
+            Self::PackageChanged(mail) => mail.account_id.0,
+            Self::ChangeNotMade(mail) => mail.account_id.0,
+            Self::Digest(_) => return None,
+            Self::AccountSuspended(mail) => mail.account_id.0,
+            Self::AccountUnsuspended(mail) => mail.account_id.0,
+            Self::AccountTerminated(mail) => mail.account_id.0,
+            Self::CancellationConfirmed(mail) => mail.account_id.0,
+            Self::CancellationUndone(mail) => mail.account_id.0,
+        })
     }
 
     /// The links a reader may click, each with its field's name.
@@ -146,6 +186,12 @@ impl Mail {
             Self::PackageChanged(mail) => vec![("account_url", mail.account_url.as_str())],
             Self::ChangeNotMade(mail) => vec![("account_url", mail.account_url.as_str())],
             Self::Digest(_) => Vec::new(),
+            Self::RenewalReceipt(mail) => vec![("invoice_url", mail.invoice_url.as_str())],
+            Self::PaymentFailed(mail) => {
+                vec![("pay_url", mail.pay_url.as_str()), ("cards_url", mail.cards_url.as_str())]
+            }
+            Self::PaymentConfirmationNeeded(mail) => vec![("pay_url", mail.pay_url.as_str())],
+            Self::CardExpiring(_) => Vec::new(),
             Self::AccountSuspended(mail) => with_site(("action_url", &mail.action_url), mail.site_url.as_deref()),
             Self::AccountUnsuspended(mail) => with_site(("account_url", &mail.account_url), mail.site_url.as_deref()),
             Self::AccountTerminated(_) => Vec::new(),

@@ -1,12 +1,14 @@
 //! Mails with every field filled, and with as few as may be: what templates are tried on before the first customer's.
 
+use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId};
 use berth_jobs::ids::{AccountId, OrderId, PlanChangeId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone, ChangeNotMade,
-    Digest, DigestCount, DigestSum, Mail, OrderConfirmation, OrderLine, PackageChanged, Shop, Welcome,
+    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone, CardExpiring,
+    ChangeNotMade, Digest, DigestCount, DigestSum, Mail, OrderConfirmation, OrderLine, PackageChanged,
+    PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt, Shop, Welcome,
 };
 
 /// A fixed id, so that what is rendered from a sample never changes.
@@ -45,6 +47,32 @@ pub(super) fn mails() -> Vec<Mail> {
         Mail::ChangeNotMade(ChangeNotMade { customer_name: None, credited: "0.00".into(), ..change_not_made() }),
         Mail::Digest(digest()),
         Mail::Digest(Digest { money_in: Vec::new(), alerts: Vec::new(), sweeps: Vec::new(), dead_jobs: 0, ..digest() }),
+        Mail::RenewalReceipt(renewal_receipt()),
+        Mail::RenewalReceipt(RenewalReceipt {
+            customer_name: None,
+            domain: None,
+            invoice_number: None,
+            credit: "4.99".into(),
+            paid: "0.00".into(),
+            card: None,
+            ..renewal_receipt()
+        }),
+        Mail::PaymentFailed(payment_failed()),
+        Mail::PaymentFailed(PaymentFailed {
+            customer_name: None,
+            domain: None,
+            reason: None,
+            next_try: None,
+            ..payment_failed()
+        }),
+        Mail::PaymentConfirmationNeeded(payment_confirmation_needed()),
+        Mail::PaymentConfirmationNeeded(PaymentConfirmationNeeded {
+            customer_name: None,
+            domain: None,
+            ..payment_confirmation_needed()
+        }),
+        Mail::CardExpiring(card_expiring()),
+        Mail::CardExpiring(CardExpiring { customer_name: None, ..card_expiring() }),
     ]
     .into_iter()
     .chain(of_accounts())
@@ -241,5 +269,69 @@ pub(super) fn welcome() -> Welcome {
         nameservers: vec!["ns1.harbour.example".into(), "ns2.harbour.example".into()],
         expires_at: Timestamp::constant(1_769_904_000, 0),
         reveal_url: "https://harbour.example/hosting/acc_1/reveal".into(),
+    }
+}
+
+pub(super) fn renewal_receipt() -> RenewalReceipt {
+    RenewalReceipt {
+        order_id: OrderId(SAMPLE_ID),
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        domain: Some("ada.example".into()),
+        invoice_number: Some("INV-000042".into()),
+        total: "4.99".into(),
+        credit: "1.00".into(),
+        paid: "3.99".into(),
+        currency: "EUR".into(),
+        card: Some("Visa ending in 4242".into()),
+        paid_at: Timestamp::constant(1_767_225_600, 0),
+        period_start: Timestamp::constant(1_767_484_800, 0),
+        period_end: Timestamp::constant(1_770_163_200, 0),
+        invoice_url: "https://harbour.example/orders/ord_1".into(),
+    }
+}
+
+pub(super) fn payment_failed() -> PaymentFailed {
+    PaymentFailed {
+        charge_id: ChargeId(SAMPLE_ID),
+        order_id: OrderId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        domain: Some("ada.example".into()),
+        amount: "4.99".into(),
+        currency: "EUR".into(),
+        card: "Visa ending in 0341".into(),
+        reason: Some("there was not enough money".into()),
+        next_try: Some(Timestamp::constant(1_767_398_400, 0)),
+        due_at: Timestamp::constant(1_767_484_800, 0),
+        pay_url: "https://berth.harbour.example/pay/ord_1.mac".into(),
+        cards_url: "https://harbour.example/payment-methods".into(),
+    }
+}
+
+pub(super) fn payment_confirmation_needed() -> PaymentConfirmationNeeded {
+    PaymentConfirmationNeeded {
+        charge_id: ChargeId(SAMPLE_ID),
+        order_id: OrderId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        domain: Some("ada.example".into()),
+        amount: "4.99".into(),
+        currency: "EUR".into(),
+        card: "Visa ending in 3184".into(),
+        due_at: Timestamp::constant(1_767_484_800, 0),
+        pay_url: "https://berth.harbour.example/pay/ord_1.mac".into(),
+    }
+}
+
+pub(super) fn card_expiring() -> CardExpiring {
+    CardExpiring {
+        customer_id: CustomerId(SAMPLE_ID),
+        card_id: "pm_1".into(),
+        number: 1,
+        customer_name: Some("Ada Lovelace".into()),
+        card: "Visa ending in 4242".into(),
+        last_month: "01/2026".into(),
     }
 }

@@ -11,7 +11,7 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 32] = built_in![
+const BUILT_IN: [(&str, &str); 44] = built_in![
     "account_suspended.mjml.j2",
     "account_suspended.subject.j2",
     "account_suspended.txt.j2",
@@ -27,6 +27,9 @@ const BUILT_IN: [(&str, &str); 32] = built_in![
     "cancellation_undone.mjml.j2",
     "cancellation_undone.subject.j2",
     "cancellation_undone.txt.j2",
+    "card_expiring.mjml.j2",
+    "card_expiring.subject.j2",
+    "card_expiring.txt.j2",
     "change_not_made.mjml.j2",
     "change_not_made.subject.j2",
     "change_not_made.txt.j2",
@@ -41,6 +44,15 @@ const BUILT_IN: [(&str, &str); 32] = built_in![
     "package_changed.mjml.j2",
     "package_changed.subject.j2",
     "package_changed.txt.j2",
+    "payment_confirmation_needed.mjml.j2",
+    "payment_confirmation_needed.subject.j2",
+    "payment_confirmation_needed.txt.j2",
+    "payment_failed.mjml.j2",
+    "payment_failed.subject.j2",
+    "payment_failed.txt.j2",
+    "renewal_receipt.mjml.j2",
+    "renewal_receipt.subject.j2",
+    "renewal_receipt.txt.j2",
     "welcome.mjml.j2",
     "welcome.subject.j2",
     "welcome.txt.j2",

@@ -1,6 +1,6 @@
 //! How effects become rows: one set-based statement a kind, for all units of a group together.
 //!
-//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers, carts, credit,
+//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers with their cards, carts, credit,
 //! coupons with their redemptions; then come the rows that it inserts, in the order of `apply`; when accounts are looked at
 //! next comes late, and the counter of invoices last.
 //! What is touched out of turn by a later statement is locked in its turn before (`orders::lock_parents`).
@@ -9,6 +9,7 @@
 
 mod accounts;
 mod agenda;
+mod cards;
 mod carts;
 mod coupons;
 mod credit;
@@ -89,6 +90,8 @@ pub(crate) async fn apply(
     renewals::advance(db, units, &mut applied).await?;
     customers::write(db, units, &mut applied).await?;
     facts::know_customers(db, &facts).await?;
+    cards::change(db, units, &mut applied).await?;
+    cards::learn(db, &facts).await?;
     carts::write(db, units, &mut applied).await?;
     orders::insert(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::New).await?;
@@ -406,7 +409,7 @@ async fn insert_mails(
 ) -> Result<Vec<berth_jobs::mail::SendMail>, sqlx::Error> {
     let of_customers = gather(units, |e| &e.new_mails).into_iter().map(|(_, mail)| MailColumns {
         id: mail.id.0,
-        about: mail.about(),
+        about: mail.mail.about(),
         customer_id: Some(mail.customer_id.0),
         recipient: None,
         mail: &mail.mail,

@@ -27,6 +27,7 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
             Action::AskStripe
             | Action::Cancel
             | Action::Delete
+            | Action::Notify
             | Action::StoreEvent
             | Action::LookAtPanel
             | Action::Mail => effects.enqueue(SyncCheckout { order_id }),

@@ -29,7 +29,7 @@ pub struct Plan {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedStep {
     /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe`,
-    /// `store_event`, `look_at_panel`, `mail` or `delete`.
+    /// `store_event`, `look_at_panel`, `notify`, `mail` or `delete`.
     pub action: &'static str,
     /// To which row, or to what sort of rows.
     pub subject: String,
@@ -77,9 +77,12 @@ pub async fn plan(
         // Leftovers are told by their number, which one page holds.
         let Page { steps, next, .. } = match sweep {
             Sweep::Leftovers => Page { next: None, ..leftovers::page(sources, as_of, i64::MAX).await? },
-            Sweep::UnpaidOrders | Sweep::CheckoutPages | Sweep::StripeEvents | Sweep::Panels | Sweep::Digest => {
-                page(sources, sweep, as_of, after).await?
-            }
+            Sweep::UnpaidOrders
+            | Sweep::CheckoutPages
+            | Sweep::Cards
+            | Sweep::StripeEvents
+            | Sweep::Panels
+            | Sweep::Digest => page(sources, sweep, as_of, after).await?,
         };
         steps.into_iter().for_each(|step| telling.add(step, most_steps));
         match next {

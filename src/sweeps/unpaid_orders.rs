@@ -24,6 +24,7 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
             Action::CloseAtStripe
             | Action::AskStripe
             | Action::Delete
+            | Action::Notify
             | Action::StoreEvent
             | Action::LookAtPanel
             | Action::Mail => asking(effects, &order),

@@ -10,6 +10,7 @@ mod buying;
 mod cart;
 mod cart_checkout;
 mod changes;
+mod charges;
 mod checkout;
 mod checkout_crash;
 mod coupons;

@@ -24,7 +24,10 @@ use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::SecretString;
 use stripe_checkout::checkout_session::{ExpireCheckoutSession, ListCheckoutSession, RetrieveCheckoutSession};
-use stripe_core::customer::RetrievePaymentMethodCustomer;
+use stripe_core::charge::RetrieveCharge;
+use stripe_core::customer::{
+    ListPaymentMethodsCustomer, ListPaymentMethodsCustomerType, RetrieveCustomer, RetrievePaymentMethodCustomer,
+};
 use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, RetrievePaymentIntent};
 use stripe_core::refund::{ListRefund, RetrieveRefund};
@@ -42,11 +45,17 @@ pub use requests::{CheckoutLine, NewCardSession, NewCharge, NewCheckoutSession, 
 pub use transport::{STRIPE_VERSION, StripeConfigError};
 
 use list::{PAGE_SIZE, Page, RawPage};
-use requests::{confirmation, path_id};
+use requests::{Detachment, confirmation, path_id};
 use transport::{Call, RetryPolicy, Transport};
+
+/// The key in an intent's metadata under which a charge of a saved card names the attempt that made it.
+pub const CHARGE: &str = "charge_id";
 
 /// A thousand intents of one customer since one attempt was made: more is not a look-up.
 const MAX_SEARCH_PAGES: usize = 10;
+
+/// Five hundred cards of one customer are somebody's test of stolen ones.
+const MAX_CARD_PAGES: usize = 5;
 
 /// Stripe's limit on a filter by types.
 const MAX_EVENT_TYPES: usize = 20;
@@ -90,6 +99,15 @@ impl Stripe {
         customer: &NewCustomer,
     ) -> Result<Customer, GatewayError> {
         let call = Call::post(key, &customer.request());
+        self.transport.call(call).await
+    }
+
+    /// A customer as Stripe knows them; one who was deleted says so.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`.
+    pub async fn customer(&self, id: &str) -> Result<Customer, GatewayError> {
+        let call = Call::get(&RetrieveCustomer::new(path_id("customer", id)?));
         self.transport.call(call).await
     }
 
@@ -258,6 +276,49 @@ impl Stripe {
         let request =
             RetrievePaymentMethodCustomer::new(path_id("customer", customer)?, path_id("payment_method", id)?);
         let call = Call::get(&request);
+        self.transport.call(call).await
+    }
+
+    /// All cards saved with a customer, the newest first. `Refused` (404, or 400 with `resource_missing`) when the customer
+    /// was deleted.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`. `Refused` with 400 when there are more than five hundred.
+    pub async fn cards(&self, customer: &str) -> Result<Vec<PaymentMethod>, GatewayError> {
+        let customer = path_id("customer", customer)?;
+        let mut cards: Vec<PaymentMethod> = Vec::new();
+        for _ in 0..MAX_CARD_PAGES {
+            let mut request =
+                ListPaymentMethodsCustomer::new(customer).type_(ListPaymentMethodsCustomerType::Card).limit(PAGE_SIZE);
+            if let Some(last) = cards.last() {
+                request = request.starting_after(&last.id);
+            }
+            let call = Call::get(&request);
+            let page: Page<PaymentMethod> = self.transport.call(call).await?;
+            let exhausted = page.data.is_empty() || !page.has_more;
+            cards.extend(page.data);
+            if exhausted {
+                return Ok(cards);
+            }
+        }
+        Err(GatewayError::bad_argument("customer", "more cards than any customer has"))
+    }
+
+    /// Takes a card away from its customer for good. `Refused` (400) when it was detached before.
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub async fn detach_card(&self, key: &IdempotencyKey, id: &str) -> Result<PaymentMethod, GatewayError> {
+        let call = Call::post(key, &Detachment(path_id("payment_method", id)?));
+        self.transport.call(call).await
+    }
+
+    /// One movement of money on a card.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`.
+    pub async fn charge(&self, id: &str) -> Result<Charge, GatewayError> {
+        let call = Call::get(&RetrieveCharge::new(path_id("charge", id)?));
         self.transport.call(call).await
     }
 

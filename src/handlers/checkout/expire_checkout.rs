@@ -54,7 +54,8 @@ pub async fn run(job: &ExpireCheckout, ctx: &Ctx) -> Result<Effects, JobError> {
 /// Whether it is to be paid still, or its payment is on its way.
 fn can_be_paid(order: &Order, now: Timestamp) -> bool {
     match order.state.phase {
-        OrderPhase::Pending => now < order.expires_at,
+        // A renewal is owed until it is paid or called off, however late.
+        OrderPhase::Pending => order.is_renewal || now < order.expires_at,
         OrderPhase::AwaitingPayment => true,
         OrderPhase::Held
         | OrderPhase::Processing

@@ -1,6 +1,9 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::ids::{AccountId, OrderId, PaymentId, StripeEventId};
+use berth_jobs::{
+    ids::{AccountId, OrderId, PaymentId, StripeEventId},
+    renewals::SyncCards,
+};
 use jiff::Timestamp;
 
 use super::surplus;
@@ -13,11 +16,14 @@ use crate::{
     },
     error::{JobError, chain},
     failpoint,
-    fulfilment::{self, PaidBy},
+    fulfilment::{self, PaidBy, Renewing},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
     plan_change,
     store::{StoreError, orders::Order, payments::PaymentState},
 };
+
+/// The mode of a page on which a card is saved.
+const SETUP: &str = "setup";
 
 /// Who says how the session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +58,10 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Ok(session) => session,
         Err(error) => return Ok(parked(chain(&error))),
     };
+    if session.mode.as_deref() == Some(SETUP) {
+        // A card was saved there, and nothing paid.
+        return Ok(cards_of(ctx, &session).await?.settle_event(settled(EventOutcome::Applied, "")));
+    }
     let Some(order_id) = order_of(&session) else {
         return Ok(match claimed_order(&session) {
             Some(order_id) => parked(format!("a session that Berth did not open was paid in the name of {order_id}")),
@@ -80,6 +90,9 @@ pub(super) async fn act_on(
     told: Told,
 ) -> Result<Effects, JobError> {
     let effects = match session.payment_status {
+        Some(CheckoutPaymentStatus::Paid) if order.is_renewal => renewal_paid(ctx, order, session).await?,
+        // Another page can be opened for it at any time, so that this one has ended ends nothing.
+        _ if order.is_renewal => Effects::none(),
         Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).await?,
         _ if !is_current(order, session) => Effects::none(),
         Some(CheckoutPaymentStatus::NoPaymentRequired) if order.total.is_zero() => {
@@ -160,7 +173,7 @@ async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Eff
     }
     if is_owed(order.state.phase) && is_current(order, session) {
         return match compare(ctx, order, session) {
-            Ok(()) => Ok(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?),
+            Ok(()) => Ok(with_card(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?, order, session)),
             Err(why) => Ok(mismatched(order, session, &why)),
         };
     }
@@ -177,7 +190,7 @@ async fn late_change(
     session: &CheckoutSession,
 ) -> Result<Effects, JobError> {
     let payments = ctx.store.payments_of(order.state.id).await?;
-    if surplus::is_written_down(&payments, session) {
+    if surplus::is_booked(&payments, session) {
         return Ok(Effects::none());
     }
     let was_credited = payments.iter().any(|payment| payment.state == PaymentState::Credited);
@@ -201,6 +214,45 @@ async fn late_change(
         .mail(order.customer.id, plan_change::not_made(ctx, &account, &change, plan_change::TOO_LATE, amount)))
 }
 
+/// The money for a renewal has come. While it is owed, and what came is what is due, the account is renewed; anything else
+/// goes back.
+async fn renewal_paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
+    let payments = ctx.store.payments_of(order.state.id).await?;
+    if surplus::is_booked(&payments, session) {
+        return Ok(Effects::none());
+    }
+    let renewing = Renewing::of(&ctx.store, order.clone()).await?;
+    if compare(ctx, order, session).is_ok()
+        && let Some(effects) = fulfilment::renewed(ctx, ctx.now(), &renewing, paid_by(session))
+    {
+        return Ok(with_card(effects, order, session));
+    }
+    Ok(match session.money() {
+        Some(amount) if session.payment_intent.is_some() => {
+            fulfilment::returned(ctx.now(), &renewing, amount, paid_by(session))
+        }
+        _ => surplus::goes_back(ctx.now(), order, session),
+    })
+}
+
+/// The card that was paid with is saved for renewals: which one it is, Stripe is asked.
+fn with_card(effects: Effects, order: &Order, session: &CheckoutSession) -> Effects {
+    if session.customer.is_none() {
+        return effects;
+    }
+    effects.enqueue(SyncCards { customer_id: order.customer.id, chosen: None })
+}
+
+/// Has the cards of the session's customer asked about, if they are one of ours.
+async fn cards_of(ctx: &Ctx, session: &CheckoutSession) -> Result<Effects, JobError> {
+    let Some(at_stripe) = &session.customer else { return Ok(Effects::none()) };
+    let customer = ctx.store.customer_at_stripe(at_stripe).await?;
+    Ok(match customer {
+        Some(customer_id) => Effects::none().enqueue(SyncCards { customer_id, chosen: None }),
+        None => Effects::none(),
+    })
+}
+
 /// Whether an order's total is still to come, or may come late.
 fn is_owed(phase: OrderPhase) -> bool {
     match phase {
@@ -214,7 +266,7 @@ fn is_owed(phase: OrderPhase) -> bool {
 }
 
 fn paid_by(session: &CheckoutSession) -> PaidBy {
-    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() }
+    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone(), card: None }
 }
 
 /// Whether what was paid is what was agreed.

@@ -26,7 +26,7 @@ pub(super) fn is_given_up(phase: OrderPhase) -> bool {
 }
 
 /// Whether a payment names this session, or its intent.
-pub(super) fn is_written_down(payments: &[Payment], session: &CheckoutSession) -> bool {
+pub(super) fn is_booked(payments: &[Payment], session: &CheckoutSession) -> bool {
     payments.iter().any(|payment| {
         payment.session.as_ref() == Some(&session.id)
             || payment.intent.is_some() && payment.intent == session.payment_intent
@@ -36,7 +36,7 @@ pub(super) fn is_written_down(payments: &[Payment], session: &CheckoutSession) -
 /// Whether this session's money is written down already. Of money that a person judges nothing is: there the session that
 /// the order names is the one that was told of.
 pub(super) fn was_told_before(payments: &[Payment], order: &Order, session: &CheckoutSession) -> bool {
-    if is_written_down(payments, session) {
+    if is_booked(payments, session) {
         return true;
     }
     let by_another = payments.iter().any(|it| it.state == PaymentState::Succeeded && it.session.is_some());

@@ -1,5 +1,6 @@
 //! Scheduled work, page by page: each page is one commit, so a run that dies has done the pages before.
 
+pub mod sweep_cards;
 pub mod sweep_checkout_pages;
 pub mod sweep_digest;
 pub mod sweep_leftovers;

@@ -106,7 +106,7 @@ pub(in crate::http) async fn close(app: &App, order: OrderId, session: &str) -> 
 }
 
 /// The order exists, and what it needs of Stripe or the database cannot be had just now.
-pub(super) fn kept(order: OrderId) -> Problem {
+pub(in crate::http) fn kept(order: OrderId) -> Problem {
     let detail = "The order is kept, but its payment page could not be opened or closed. Wait as long as `Retry-After` \
                   says, then send the same request again: nothing is ordered twice.";
     Problem::unavailable(RETRY_AFTER).with_detail(detail).with("order_id", order.to_string())

@@ -69,6 +69,11 @@ pub async fn cancel(
     if by_staff && reason.is_none() {
         return Err(Problem::unprocessable("reason-required", "Say why you cancel a customer's order: `reason`."));
     }
+    if order.is_renewal && order.state.phase == OrderPhase::Pending {
+        let detail = "It renews a hosting account: cancel that, or switch its `auto_renew` off.";
+        let refusal = Problem::conflict("order-not-cancellable", detail);
+        return Err(refusal.with("order_status", order.state.phase.status()));
+    }
     for _ in 0..TRIES {
         if order.state.phase.status() == OrderPhase::Cancelled.status() {
             return Ok(Json(in_detail(&app, &customer, order).await?));

@@ -181,8 +181,18 @@ pub const TYPES: &[ProblemType] = &[
         "Something that you want has no price in this currency. Choose another one.",
     ),
     problem("not-suspended", &[409], "The account is not suspended for that reason. Look at its `suspension_reasons`."),
+    problem(
+        "nothing-bought",
+        &[409],
+        "You have bought nothing here yet. The card that you pay with at first is saved by itself.",
+    ),
     problem("nothing-to-buy", &[422], "There is nothing to buy. Put something into the cart."),
     problem("nothing-to-change", &[422], "The account is what you want already. Choose something else."),
+    problem(
+        "nothing-to-renew",
+        &[409],
+        "No renewal of the account is open. It is invoiced some days before what is paid for ends; ask again then.",
+    ),
     problem(
         "order-being-paid",
         &[409],
@@ -232,8 +242,9 @@ pub const TYPES: &[ProblemType] = &[
     problem(
         "renewal-being-charged",
         &[409],
-        "The account's renewal is just being paid. Wait until that is done, then change the account.",
+        "The account's renewal is being paid just now, by the saved card or otherwise. Look again in some minutes.",
     ),
+    problem("renewal-paid", &[409], "The renewal `order_id` has just been paid. Look at the account again."),
     problem(
         "service-not-sold",
         &[422],

@@ -65,6 +65,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     // A customer's row and cart.
     rows.extend(effects.profiles.iter().map(|profile| (profile.customer.id.0, true)));
     rows.extend(effects.anonymised.iter().map(|customer| (customer.0, true)));
+    rows.extend(effects.card_changes.iter().map(|change| (change.customer_id.0, true)));
     rows.extend(effects.cart_changes.iter().map(|change| (change.customer.id.0, true)));
     rows.extend(effects.cleared_carts.iter().map(|(customer, _)| (customer.0, true)));
     // Uses are counted for all units of a group together; whoever changes a coupon has it for himself.

@@ -27,6 +27,7 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             Fact::Session(news) => ids.insert(news.order_id.0),
             Fact::CustomerKnown { .. }
             | Fact::Charge(_)
+            | Fact::CardsKnown(_)
             | Fact::Refunded { .. }
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }

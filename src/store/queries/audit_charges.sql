@@ -1,15 +1,17 @@
--- A charge that may be under way is seen to: its own job runs, or another one asks Stripe what became of it.
-select 'charge ' || berth.show_id('chg_', c.id) || ' of order ' || berth.show_id('ord_', c.order_id) || ' is ' || c.state
-    || ' since ' || c.sent_at || ', and no job sees to it' as "line!"
-from berth.charges c
-where c.state in ('sent', 'in_doubt')
+-- What is charged is what the renewal's order owes; what a charge has brought is a payment.
+select 'charge ' || berth.show_id('chg_', h.id) || ' is over ' || h.amount || ' ' || h.currency || ', its order '
+    || berth.show_id('ord_', o.id) || ' owes ' || o.total - o.credit || ' ' || o.currency as "line!"
+from berth.charges h
+join berth.orders o on o.id = h.order_id
+where (h.amount, h.currency) is distinct from (o.total - o.credit, o.currency)
+union all
+select 'charge ' || berth.show_id('chg_', h.id) || ' has succeeded by ' || h.stripe_payment_intent_id
+    || ', which no payment names'
+from berth.charges h
+where h.state = 'succeeded'
   and not exists (
       select
-      from berth.jobs j
-      where j.coalesce_key in (
-              'charge_renewal:' || berth.show_id('ord_', c.order_id),
-              'resolve_charge:' || berth.show_id('ord_', c.order_id)
-          )
-        and j.state in ('queued', 'running')
+      from berth.payments p
+      where p.order_id = h.order_id and p.stripe_payment_intent_id = h.stripe_payment_intent_id
   )
 limit $1

@@ -1,4 +1,4 @@
-select 'order ' || berth.show_id('ord_', o.id) || ' is ' || o.phase || ' at ' || o.total || ', its payments: '
+select 'order ' || berth.show_id('ord_', o.id) || ' is ' || o.phase || ' at ' || o.total || ' of which ' || o.credit || ' are credit, its payments: '
     || coalesce((select string_agg(p.amount::text || ' ' || p.state, ', ') from berth.payments p where p.order_id = o.id), 'none')
     as "line!"
 from berth.orders o
@@ -14,6 +14,9 @@ where (
             )
         )
     )
+    or (o.total = o.credit and exists (
+        select from berth.payments p where p.order_id = o.id and p.state = 'succeeded'
+    ))
     -- What came for a held order is known before it is decided on.
     or (o.paid_at is null and o.phase <> 'held' and exists (
         select from berth.payments p where p.order_id = o.id and p.state = 'succeeded'
