@@ -159,6 +159,7 @@ async fn two_schedulers_at_once_begin_each_run_once() {
 
     assert_eq!(first.len(), Sweep::ALL.len(), "{first:?}");
     let wanted = [
+        "cards 2030-01-01T11:43:00Z",
         "checkout_pages 2030-01-01T12:20:00Z",
         "digest 2030-01-01T06:10:00Z",
         "leftovers 2030-01-01T12:17:00Z",

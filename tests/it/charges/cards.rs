@@ -1,6 +1,6 @@
 //! Saved cards: known by what Stripe says, chosen and removed by their customers, and told of before they expire.
 
-use berth::sweeps::{self, Sweep};
+use berth::sweeps::{self, Sources, Sweep};
 use serde_json::{Value, json};
 
 use super::{app, start};
@@ -76,7 +76,9 @@ async fn whose_card_expires_is_told_twice_and_a_new_date_is_a_new_card() {
         }
         told.push(stack.count_mails(user, "card_expiring").await);
         let now = app.store.now().await.unwrap();
-        let plan = sweeps::plan(&app.store, Sweep::Cards, now, 10).await.unwrap();
+        let sources =
+            Sources { store: &app.store, stripe: app.stripe.as_ref(), time_zone: &app.time_zone, config: &app.config };
+        let plan = sweeps::plan(&sources, Sweep::Cards, now, 10).await.unwrap();
         assert!(plan.steps.is_empty(), "what was told is due no more: {plan:?}");
     }
 
