@@ -6,6 +6,7 @@ mod digest;
 mod leftovers;
 mod panels;
 mod plan;
+mod silent_charges;
 mod stripe_events;
 mod unpaid_orders;
 
@@ -15,7 +16,8 @@ use berth_jobs::{
     AnyJob,
     ids::CustomerId,
     sweeps::{
-        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders,
+        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepSilentCharges,
+        SweepStripeEvents, SweepUnpaidOrders,
     },
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -46,6 +48,8 @@ pub enum Sweep {
     CheckoutPages,
     /// Stripe's events that never came are found in its list.
     StripeEvents,
+    /// Stripe is asked about charges that nobody waits for any more.
+    SilentCharges,
     /// Every account is compared with its panel.
     Panels,
     /// The operator is told what happened.
@@ -58,10 +62,11 @@ pub enum Sweep {
 
 impl Sweep {
     /// Every sweep.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::UnpaidOrders,
         Self::CheckoutPages,
         Self::StripeEvents,
+        Self::SilentCharges,
         Self::Panels,
         Self::Digest,
         Self::Cards,
@@ -75,6 +80,7 @@ impl Sweep {
             Self::UnpaidOrders => "unpaid_orders",
             Self::CheckoutPages => "checkout_pages",
             Self::StripeEvents => "stripe_events",
+            Self::SilentCharges => "silent_charges",
             Self::Panels => "panels",
             Self::Digest => "digest",
             Self::Cards => "cards",
@@ -90,6 +96,7 @@ impl Sweep {
             Self::UnpaidOrders => SweepUnpaidOrders { as_of }.into(),
             Self::CheckoutPages => SweepCheckoutPages { as_of }.into(),
             Self::StripeEvents => SweepStripeEvents { as_of }.into(),
+            Self::SilentCharges => SweepSilentCharges { as_of }.into(),
             Self::Panels => SweepPanels { as_of }.into(),
             Self::Digest => SweepDigest { as_of }.into(),
             Self::Cards => SweepCards { as_of }.into(),
@@ -247,6 +254,7 @@ pub async fn page(sources: &Sources<'_>, sweep: Sweep, as_of: Timestamp, after: 
         Sweep::UnpaidOrders => Ok(unpaid_orders::page(sources.store, as_of, after).await?),
         Sweep::CheckoutPages => Ok(checkout_pages::page(sources.store, as_of, after).await?),
         Sweep::StripeEvents => stripe_events::page(sources, as_of, &after).await,
+        Sweep::SilentCharges => Ok(silent_charges::page(sources.store, as_of, after).await?),
         Sweep::Panels => panels::page(sources, as_of, &after).await,
         Sweep::Digest => digest::page(sources, as_of).await,
         Sweep::Leftovers => Ok(leftovers::page(sources, as_of, leftovers::MOST).await?),
@@ -272,7 +280,7 @@ mod tests {
         }
         assert_eq!(
             "dust".parse::<Sweep>().unwrap_err().to_string(),
-            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, stripe_events, panels, digest, cards, \
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, stripe_events, silent_charges, panels, digest, cards, \
              leftovers"
         );
     }

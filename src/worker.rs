@@ -69,6 +69,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::SweepUnpaidOrders(job) => handlers::sweeps::sweep_unpaid_orders::run(job, ctx).await,
         AnyJob::SweepCheckoutPages(job) => handlers::sweeps::sweep_checkout_pages::run(job, ctx).await,
         AnyJob::SweepStripeEvents(job) => handlers::sweeps::sweep_stripe_events::run(job, ctx).await,
+        AnyJob::SweepSilentCharges(job) => handlers::sweeps::sweep_silent_charges::run(job, ctx).await,
         AnyJob::SweepPanels(job) => handlers::sweeps::sweep_panels::run(job, ctx).await,
         AnyJob::SweepDigest(job) => handlers::sweeps::sweep_digest::run(job, ctx).await,
         AnyJob::SweepCards(job) => handlers::sweeps::sweep_cards::run(job, ctx).await,

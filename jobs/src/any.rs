@@ -15,7 +15,8 @@ use crate::{
     mail::SendMail,
     renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
     sweeps::{
-        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders,
+        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepSilentCharges,
+        SweepStripeEvents, SweepUnpaidOrders,
     },
 };
 
@@ -178,6 +179,7 @@ any_job! {
     SweepUnpaidOrders,
     SweepCheckoutPages,
     SweepStripeEvents,
+    SweepSilentCharges,
     SweepPanels,
     SweepDigest,
     SweepCards,

@@ -45,6 +45,8 @@ sweeps! {
     SweepCheckoutPages = "sweep_checkout_pages";
     /// Reads Stripe's list of events and stores those that never came, as if they had.
     SweepStripeEvents = "sweep_stripe_events";
+    /// Has Stripe asked about charges that nobody waits for any more.
+    SweepSilentCharges = "sweep_silent_charges";
     /// Has every account compared with its panel, spread over the time until the next run.
     SweepPanels = "sweep_panels";
     /// Tells the shop's operator what happened yesterday, once.

@@ -14,7 +14,8 @@ use berth_jobs::{
     mail::SendMail,
     renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
     sweeps::{
-        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepStripeEvents, SweepUnpaidOrders,
+        SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepSilentCharges,
+        SweepStripeEvents, SweepUnpaidOrders,
     },
 };
 use serde_json::{Map, Value, json, value::RawValue};
@@ -49,6 +50,7 @@ fn samples() -> Vec<AnyJob> {
         SweepUnpaidOrders { as_of: as_of() }.into(),
         SweepCheckoutPages { as_of: as_of() }.into(),
         SweepStripeEvents { as_of: as_of() }.into(),
+        SweepSilentCharges { as_of: as_of() }.into(),
         SweepPanels { as_of: as_of() }.into(),
         SweepDigest { as_of: as_of() }.into(),
         SweepCards { as_of: as_of() }.into(),

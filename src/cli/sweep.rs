@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SweepArgs {
-    /// Which: unpaid_orders, checkout_pages, stripe_events, panels, digest, leftovers.
+    /// Which: unpaid_orders, checkout_pages, stripe_events, silent_charges, panels, digest, leftovers.
     name: Sweep,
     /// What was due at that time, such as 2030-01-01T00:00:00Z; a dry run may look ahead. Without it, what is due now.
     #[arg(long, value_name = "TIME")]

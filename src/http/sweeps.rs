@@ -58,7 +58,7 @@ pub struct SweepStarted {
 /// A sweep that is run twice does nothing twice. With `dry_run` nothing is changed.
 #[utoipa::path(post, path = "/v1/sweeps/{name}", tag = "staff", operation_id = "run_sweep",
     security(("bearer" = [])),
-    params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages`, `stripe_events`, `panels`, `digest` or `leftovers`")),
+    params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages`, `stripe_events`, `silent_charges`, `panels`, `digest` or `leftovers`")),
     request_body = SweepRequest,
     responses(
         (status = 200, description = "With `dry_run`: what would be done, at most 1,000 steps of it.", body = Plan),

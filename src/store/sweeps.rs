@@ -1,6 +1,6 @@
 //! What is due to the sweeps, in pages by the time since when, and by id.
 
-use berth_jobs::ids::{AccountId, CustomerId, OrderId};
+use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
@@ -72,6 +72,23 @@ pub struct DuePage {
     pub order: DueOrder,
     /// When it was opened.
     pub opened_at: Timestamp,
+}
+
+/// A charge that nobody waits for any more.
+#[derive(Clone, Debug)]
+pub struct SilentCharge {
+    /// Which.
+    pub id: ChargeId,
+    /// The renewal's order.
+    pub order_id: OrderId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Their address.
+    pub email: String,
+    /// How much may have been charged.
+    pub amount: Money,
+    /// When it was sent.
+    pub sent_at: Timestamp,
 }
 
 /// An account that is compared with its panel.
@@ -253,6 +270,52 @@ impl Store {
             ("contents of mails", count(row.mails)),
             ("bodies of Stripe's events", count(row.events)),
         ])
+    }
+
+    /// Charges that were sent until `sent_by` or earlier, whose outcome is not known and which no job waits for.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn silent_charges(
+        &self,
+        sent_by: Timestamp,
+        after: Cursor,
+        limit: i64,
+    ) -> Result<Vec<SilentCharge>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select h.id, h.order_id, o.customer_id, c.email, h.currency as "currency!: String", h.amount, h.sent_at
+               from berth.charges h
+               join berth.orders o on o.id = h.order_id
+               join berth.customers c on c.id = o.customer_id
+               where h.state in ('sent', 'in_doubt') and h.sent_at <= $1 and (h.sent_at, h.id) > ($2, $3)
+                 and not exists (
+                     select
+                     from berth.jobs j
+                     where j.serial = 'renewal:' || berth.show_id('ord_', h.order_id) and j.state in ('queued', 'running')
+                 )
+               order by h.sent_at, h.id
+               limit $4"#,
+            sent_by.to_sqlx(),
+            after.at.to_sqlx(),
+            after.id,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = rows.into_iter().map(|row| {
+            let id = ChargeId(row.id);
+            let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("charge {id}"), why);
+            let currency: Currency = row.currency.parse().map_err(|error| unreadable(&error))?;
+            Ok(SilentCharge {
+                id,
+                order_id: OrderId(row.order_id),
+                customer_id: CustomerId(row.customer_id),
+                email: row.email,
+                amount: Money::new(row.amount, currency).map_err(|error| unreadable(&error))?,
+                sent_at: row.sent_at.to_jiff(),
+            })
+        });
+        read.collect()
     }
 
     /// Accounts that are on a panel, or should be, after one of them.

@@ -81,6 +81,7 @@ pub async fn plan(
             | Sweep::CheckoutPages
             | Sweep::Cards
             | Sweep::StripeEvents
+            | Sweep::SilentCharges
             | Sweep::Panels
             | Sweep::Digest => page(sources, sweep, as_of, after).await?,
         };

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use berth::{
     app::App,
-    domain::money::Money,
+    domain::{money::Money, renewal::RenewalPhase},
     effects::Effects,
     gateways::panels::{AccountRef, Observed, Panel as _, PanelError, memory::Fault},
     sweeps::Sweep,
@@ -303,6 +303,62 @@ async fn what_cannot_be_changed_is_refused_by_name() {
     assert_eq!(refusal(&world.ask("shared-enterprise-monthly").await), (409, "period-over"));
     assert_eq!(world.stack.count("select count(*) from berth.plan_changes").await, 0);
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_renewal_is_called_off_with_the_change_and_not_before() {
+    let world = World::new("shared-monthly").await;
+    world.pass(25.0 * DAY).await;
+    let account: AccountId = world.account.parse().unwrap();
+    let renewal = world.stack.issue(&world.berth.app, account, "0").await;
+    let phase = async || world.berth.app.store.renewal(renewal).await.unwrap().state.phase;
+
+    let change = world.to_pay("shared-enterprise-monthly").await;
+    assert_eq!(phase().await, RenewalPhase::Invoiced, "the change may never be paid");
+    world.pay(&change).await;
+    world.until_order(&change, "completed").await;
+
+    assert_eq!(phase().await, RenewalPhase::Void);
+    let order = world.berth.app.store.order(renewal).await.unwrap();
+    assert_eq!(order.state.phase.as_str(), "withdrawn");
+    assert_eq!(world.stack.count("select count(*) from berth.renewals where settled_at is null").await, 0);
+    world.berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_renewed_while_its_change_waits_to_be_paid_is_not_changed_and_the_money_is_credit() {
+    let world = World::new("shared-monthly").await;
+    let app = &world.berth.app;
+    world.pass(29.0 * DAY).await;
+    let account: AccountId = world.account.parse().unwrap();
+    let renewal = world.stack.issue(app, account, "0").await;
+    let change = world.to_pay("shared-enterprise-monthly").await;
+    assert_eq!(world.stack.charge_through(app, renewal).await, RenewalPhase::Paid);
+
+    world.pay(&change).await;
+    world.until_order(&change, "rejected").await;
+
+    assert_eq!(world.credit().await, change["due"].as_str().unwrap());
+    let account = world.shown().await;
+    assert_eq!(account["service_id"], "shared-monthly");
+    assert!(account["expires_at"].as_str().unwrap().starts_with("2030-03-10"), "{account}");
+    assert_eq!(world.mails("change_not_made").await, 1);
+    world.berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_changed_while_the_renewal_is_charged() {
+    let world = World::new("shared-monthly").await;
+    let app = &world.berth.app;
+    world.pass(29.0 * DAY).await;
+    let account: AccountId = world.account.parse().unwrap();
+    let renewal = world.stack.issue(app, account, "0").await;
+    let card = world.stack.cards(app, world.user).await.remove(0).id;
+    world.stack.sim(&format!("payment_methods/{card}"), &json!({ "outcome": "processing" })).await;
+    assert_eq!(world.stack.charge_through(app, renewal).await, RenewalPhase::InDoubt);
+
+    assert_eq!(refusal(&world.ask("shared-enterprise-monthly").await), (409, "renewal-being-charged"));
+    world.berth.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

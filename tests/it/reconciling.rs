@@ -231,3 +231,31 @@ async fn every_account_on_a_panel_is_looked_at_and_not_all_at_once() {
     stack.audit().await;
     berth.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_of_unknown_outcome_that_no_job_waits_for_is_asked_about() {
+    let stack = Stack::new().await;
+    let berth = stack.start().await;
+    let app = &berth.app;
+    let renewer = stack.renewer(app, "pm_card_visa").await;
+    let card = stack.cards(app, renewer.user).await.remove(0).id;
+    stack.sim(&format!("payment_methods/{card}"), &json!({ "outcome": "processing" })).await;
+    stack.charge_through(app, renewer.order).await;
+    let waiting = "select count(*) from berth.jobs where kind = 'resolve_charge' and state = 'queued'";
+    stack.until_count(waiting, 1).await;
+    run(&stack, app, Sweep::SilentCharges).await;
+    sqlx::raw_sql("update berth.jobs set state = 'cancelled', finished_at = now() where kind = 'resolve_charge'")
+        .execute(&stack.pool)
+        .await
+        .unwrap();
+    assert_eq!(planned(app, Sweep::SilentCharges).await.steps, [], "it may answer at once");
+
+    stack.pass_everywhere(app, 16.0 * 60.0).await;
+    let plan = planned(app, Sweep::SilentCharges).await;
+    run(&stack, app, Sweep::SilentCharges).await;
+
+    assert_eq!((plan.steps.len(), plan.steps[0].action), (1, "ask_stripe"));
+    stack.until_count(waiting, 1).await;
+    assert_eq!(planned(app, Sweep::SilentCharges).await.steps, []);
+    berth.stop().await;
+}

@@ -5,6 +5,7 @@ pub mod sweep_checkout_pages;
 pub mod sweep_digest;
 pub mod sweep_leftovers;
 pub mod sweep_panels;
+pub mod sweep_silent_charges;
 pub mod sweep_stripe_events;
 pub mod sweep_unpaid_orders;
 
