@@ -1,7 +1,6 @@
 //! Mails with every field filled, and with as few as may be: what templates are tried on before the first customer's.
 
-use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId};
-use berth_jobs::ids::{AccountId, OrderId, PlanChangeId};
+use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId, PlanChangeId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
