@@ -1,4 +1,5 @@
 mod accounts;
+mod renewals;
 
 use std::fs;
 

@@ -60,7 +60,12 @@ pub(super) async fn declined(
 }
 
 /// When the same card is tried again, if things stay as they are.
-async fn next_try(ctx: &Ctx, renewing: &Renewing, class: DeclineClass) -> Result<Option<jiff::Timestamp>, JobError> {
+async fn next_try(
+    ctx: &Ctx,
+    renewing: &Renewing,
+    charge: &Charge,
+    class: DeclineClass,
+) -> Result<Option<jiff::Timestamp>, JobError> {
     let Some(entry) = ctx.store.agenda_entry(renewing.account.state.id).await? else { return Ok(None) };
     let table = timetables::of_account(ctx, &entry.service_id, &entry.timetable);
     let mut facts = entry.facts;

@@ -3,6 +3,7 @@
 
 use berth_jobs::ids::OrderId;
 
+use super::send;
 use crate::{
     app::Ctx,
     effects::{Fact, SessionNews, SessionState},
@@ -24,7 +25,7 @@ pub(super) async fn close(ctx: &Ctx, order: OrderId) -> Result<Closed, JobError>
     let pages = ctx.store.sessions_of(order).await?;
     let mut closed = Vec::new();
     for page in pages.into_iter().filter(|page| page.state == SessionState::Open) {
-        if !is_closed(ctx, &page.id).await? {
+        if !is_closed(ctx, order, &page.id).await? {
             return Ok(Closed::BeingPaid);
         }
         closed.push(Fact::Session(news(ctx, page)));
@@ -33,7 +34,7 @@ pub(super) async fn close(ctx: &Ctx, order: OrderId) -> Result<Closed, JobError>
 }
 
 /// Whether nobody can pay on it any more. Closing twice is closing once.
-async fn is_closed(ctx: &Ctx, session: &str) -> Result<bool, JobError> {
+async fn is_closed(ctx: &Ctx, order: OrderId, session: &str) -> Result<bool, JobError> {
     let stripe = ctx.stripe()?;
     let key =
         IdempotencyKey::new(&format!("berth:expire:{session}")).map_err(|error| JobError::Retry(chain(&error)))?;
@@ -41,6 +42,7 @@ async fn is_closed(ctx: &Ctx, session: &str) -> Result<bool, JobError> {
         Ok(_) => return Ok(true),
         // It was open as far as we know: somebody has paid, or it has ended by itself.
         Err(error @ GatewayError::Refused { .. }) if !error.is_misconfigured() => {}
+        Err(error @ GatewayError::Refused { .. }) => return Err(send::refused(ctx, order, error).await?),
         Err(error) => return Err(error.into()),
     }
     match stripe.checkout_session(session).await?.status {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use berth_jobs::ids::OrderId;
+
 use super::answer::Answer;
 use crate::{
     app::Ctx,
@@ -30,29 +32,31 @@ pub(super) async fn send(ctx: &Ctx, renewing: &Renewing, charge: &Charge) -> Res
     let stripe = ctx.stripe()?;
     let customer = ctx.store.stripe_customer_id(renewing.order.customer.id).await?;
     let Some(customer) = customer else { return Ok(Answer::CardGone) };
-    let answered = match &renewing.renewal.intent {
-        None => stripe.charge_off_session(&key_of("pi", charge)?, &new_charge(renewing, charge, customer)?).await,
-        Some(known) => match stripe.payment_intent(known).await? {
-            intent if has_ended(&intent) => Ok(intent),
-            // It will never be paid: this attempt makes another one.
-            intent if intent.status == PaymentIntentStatus::Canceled => {
-                stripe.charge_off_session(&key_of("pi", charge)?, &new_charge(renewing, charge, customer)?).await
-            }
-            intent => confirm(stripe, &intent.id, charge).await?,
-        },
-    };
-    match answered {
+    let new = new_charge(renewing, charge, customer)?;
+    let (made, confirmed) = (key_of("pi", charge)?, key_of("confirm", charge)?);
+    match ask(stripe, renewing, &new, &made, &confirmed).await {
         Ok(intent) => Ok(Answer::of(intent)),
         Err(error) => of_error(ctx, charge, error).await,
     }
 }
 
-async fn confirm(
+async fn ask(
     stripe: &Stripe,
-    intent: &str,
-    charge: &Charge,
-) -> Result<Result<PaymentIntent, GatewayError>, JobError> {
-    Ok(stripe.confirm_payment_intent(&key_of("confirm", charge)?, intent, &charge.card_id).await)
+    renewing: &Renewing,
+    new: &NewCharge,
+    made: &IdempotencyKey,
+    confirmed: &IdempotencyKey,
+) -> Result<PaymentIntent, GatewayError> {
+    let Some(known) = &renewing.renewal.intent else { return stripe.charge_off_session(made, new).await };
+    let intent = stripe.payment_intent(known).await?;
+    if has_ended(&intent) {
+        return Ok(intent);
+    }
+    if intent.status == PaymentIntentStatus::Canceled {
+        // It will never be paid: this attempt makes another one.
+        return stripe.charge_off_session(made, new).await;
+    }
+    stripe.confirm_payment_intent(confirmed, &intent.id, &new.payment_method).await
 }
 
 /// Whether an earlier attempt has paid it, or is about to.
@@ -96,19 +100,20 @@ async fn of_error(ctx: &Ctx, charge: &Charge, error: GatewayError) -> Result<Ans
         GatewayError::Refused { ref code, ref param, .. } => match (code.as_deref(), param.as_deref()) {
             // It was sent before with other words, or has ended meanwhile: what came of that is looked up.
             (Some("idempotency_error" | "payment_intent_unexpected_state"), _) => Ok(Answer::Unknown { intent: None }),
-            (_, Some("payment_method" | "customer")) if !error.is_misconfigured() => Ok(Answer::CardGone),
-            (_, _) => Err(refused(ctx, charge, error).await?),
+            (_, Some("payment_method")) if !error.is_misconfigured() => Ok(Answer::CardGone),
+            // Also that the customer is unknown: to the key of another Stripe account all of them are.
+            (_, _) => Err(refused(ctx, charge.order_id, error).await?),
         },
     }
 }
 
 /// Stripe does not hear us, or not this: a person is told, and the same is sent again later. The charge stays under way.
-async fn refused(ctx: &Ctx, charge: &Charge, error: GatewayError) -> Result<JobError, JobError> {
+pub(super) async fn refused(ctx: &Ctx, order_id: OrderId, error: GatewayError) -> Result<JobError, JobError> {
     let misconfigured = error.is_misconfigured();
     let (subject, then) = if misconfigured {
         ("stripe.secret_key".to_owned(), "No card is charged and nobody is suspended for it until the key is mended")
     } else {
-        (charge.order_id.to_string(), "It is not charged, and its account is left as it is, until this is mended")
+        (order_id.to_string(), "It is not charged, and its account is left as it is, until this is mended")
     };
     let detail = format!("{}. {then}; then it goes on by itself.", chain(&error));
     ctx.checkpoint(Effects::none().alert(Alert { kind: "charge_refused", subject, detail })).await?;
