@@ -43,7 +43,7 @@ use crate::{
     supervise::{Supervisor, spawn},
 };
 
-pub use configured::{catalogue_of, fuse_of, seller_of, shop_of, tax_of, timetables_of};
+pub use configured::{catalogue_of, fuse_of, seller_of, shop_of, tax_of, time_zone_of, timetables_of};
 
 /// How long one call to Stripe may take.
 const STRIPE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -195,8 +195,7 @@ impl App {
             tax: tax_of(&config)?,
             hold_rules: HoldRules::new(&config.fraud.hold_countries, &config.fraud.hold_above)
                 .map_err(|error| StartError::setting("fraud", error))?,
-            time_zone: TimeZone::get(&config.shop.time_zone)
-                .map_err(|error| StartError::setting("shop.time_zone", error))?,
+            time_zone: time_zone_of(&config)?,
             secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,
             username_prefix: config
                 .hosting
@@ -261,7 +260,11 @@ fn start_committer(store: &Store, redis: &RedisQueues, group_size: usize, tasks:
     committer
 }
 
-fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
+/// Stripe, as configured; `None` where it is not.
+///
+/// # Errors
+/// When its address cannot be used.
+pub fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
     let Some(secret_key) = config.stripe.secret_key.clone() else { return Ok(None) };
     let api_base = config.stripe.api_base.clone();
     Stripe::new(&StripeConfig { secret_key, api_base, timeout: STRIPE_TIMEOUT })

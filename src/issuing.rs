@@ -22,8 +22,37 @@ use crate::{
         OrderTerms,
     },
     mail::{AccountNotice, Mail},
+    secrets::SecretKeys,
     store::{StoreError, agenda::AgendaEntry, orders::Order, renewal_terms::RenewalTerms},
 };
+
+/// Where customers are sent.
+#[derive(Clone, Copy)]
+pub struct Links<'a> {
+    /// The shop's front page, without a slash at its end.
+    pub shop_url: &'a str,
+    /// How the world reaches Berth itself.
+    pub public_url: &'a str,
+    /// What links to pay with are signed with; without it they lead to the order.
+    pub keys: Option<&'a SecretKeys>,
+}
+
+impl std::fmt::Debug for Links<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Links").field("shop_url", &self.shop_url).finish_non_exhaustive()
+    }
+}
+
+impl Links<'_> {
+    /// Where an order can be paid.
+    #[must_use]
+    pub fn to_pay(&self, order: OrderId) -> String {
+        match self.keys {
+            Some(keys) => keys.pay_link(self.public_url, order),
+            None => format!("{}/orders/{order}", self.shop_url),
+        }
+    }
+}
 
 /// Who issues.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +63,8 @@ pub struct Issuer<'a> {
     pub tax: &'a TaxRules,
     /// Who sells.
     pub seller: &'a Seller,
-    /// Where customers look at their orders and accounts, without a slash at its end.
-    pub shop_url: &'a str,
+    /// Where customers look at their orders and accounts, and pay.
+    pub links: Links<'a>,
     /// When.
     pub now: Timestamp,
 }
@@ -226,8 +255,8 @@ impl Issuer<'_> {
             currency: Some(order.total.currency().code().to_owned()),
             period_end: Some(period.until),
             charged_at: what.charged_at.filter(|_| !due.is_zero()),
-            pay_url: Some(format!("{}/orders/{}", self.shop_url, order.id)),
-            ..AccountNotice::about(account, self.shop_url)
+            pay_url: Some(self.links.to_pay(order.id)),
+            ..AccountNotice::about(account, self.links.shop_url)
         }
     }
 }

@@ -1,26 +1,35 @@
 //! What the sweeps do: which rows are due at a time, and what becomes of each. A dry run shows it, a job has it done.
 
 mod accounts;
+mod cards;
 mod checkout_pages;
+mod digest;
 pub mod fuse;
 mod leftovers;
+mod panels;
 mod plan;
+mod silent_charges;
+mod stripe_events;
 mod unpaid_orders;
 
 use std::{fmt, str::FromStr};
 
 use berth_jobs::{
     AnyJob,
-    ids::{AccountId, CustomerId, OrderId},
-    sweeps::{SweepAccounts, SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    ids::{AccountId, CustomerId},
+    sweeps::{
+        SweepAccounts, SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepSilentCharges,
+        SweepStripeEvents, SweepUnpaidOrders,
+    },
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 pub use fuse::Limits;
 pub use plan::{Plan, PlannedStep, Stopped, Sum, plan};
 
 use crate::{
     app::Parts,
+    config::Config,
     domain::{
         catalogue::Catalogue,
         fuse::{Fuse, Fused},
@@ -30,6 +39,8 @@ use crate::{
         timetable::Timetables,
     },
     effects::Effects,
+    gateways::stripe::{GatewayError, Stripe},
+    issuing::Links,
     store::{Store, StoreError, sweeps::Cursor},
 };
 
@@ -49,13 +60,33 @@ pub enum Sweep {
     CheckoutPages,
     /// What is due by the accounts' timetables is done.
     Accounts,
+    /// Stripe's events that never came are found in its list.
+    StripeEvents,
+    /// Stripe is asked about charges that nobody waits for any more.
+    SilentCharges,
+    /// Every account is compared with its panel.
+    Panels,
+    /// The operator is told what happened.
+    Digest,
+    /// Customers are told whose saved card expires.
+    Cards,
     /// What nobody needs any more is deleted.
     Leftovers,
 }
 
 impl Sweep {
     /// Every sweep.
-    pub const ALL: [Self; 4] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Accounts, Self::Leftovers];
+    pub const ALL: [Self; 9] = [
+        Self::UnpaidOrders,
+        Self::CheckoutPages,
+        Self::Accounts,
+        Self::StripeEvents,
+        Self::SilentCharges,
+        Self::Panels,
+        Self::Digest,
+        Self::Cards,
+        Self::Leftovers,
+    ];
 
     /// Its name on the command line, in addresses and among the ticks.
     #[must_use]
@@ -64,6 +95,11 @@ impl Sweep {
             Self::UnpaidOrders => "unpaid_orders",
             Self::CheckoutPages => "checkout_pages",
             Self::Accounts => "accounts",
+            Self::StripeEvents => "stripe_events",
+            Self::SilentCharges => "silent_charges",
+            Self::Panels => "panels",
+            Self::Digest => "digest",
+            Self::Cards => "cards",
             Self::Leftovers => "leftovers",
         }
     }
@@ -76,6 +112,11 @@ impl Sweep {
             Self::UnpaidOrders => SweepUnpaidOrders { as_of }.into(),
             Self::CheckoutPages => SweepCheckoutPages { as_of }.into(),
             Self::Accounts => SweepAccounts { as_of }.into(),
+            Self::StripeEvents => SweepStripeEvents { as_of }.into(),
+            Self::SilentCharges => SweepSilentCharges { as_of }.into(),
+            Self::Panels => SweepPanels { as_of }.into(),
+            Self::Digest => SweepDigest { as_of }.into(),
+            Self::Cards => SweepCards { as_of }.into(),
             Self::Leftovers => SweepLeftovers { as_of }.into(),
         }
     }
@@ -155,7 +196,7 @@ pub enum Action {
     AskStripe,
     /// The account's next period is invoiced.
     Issue,
-    /// The account's customer is told something.
+    /// The customer is told by mail.
     Notify,
     /// The card that the account's customer has saved is charged.
     Charge,
@@ -169,6 +210,12 @@ pub enum Action {
     Purge,
     /// It is deleted.
     Delete,
+    /// The event is stored, and acted upon, as if it had come.
+    StoreEvent,
+    /// The account is compared with its panel.
+    LookAtPanel,
+    /// The shop's operator is written to.
+    Mail,
 }
 
 impl Action {
@@ -187,6 +234,9 @@ impl Action {
             Self::Remove => "remove",
             Self::Purge => "purge",
             Self::Delete => "delete",
+            Self::StoreEvent => "store_event",
+            Self::LookAtPanel => "look_at_panel",
+            Self::Mail => "mail",
         }
     }
 }
@@ -203,18 +253,24 @@ pub struct Page {
 }
 
 /// What sweeps work with.
-#[derive(Clone, Copy, Debug)]
-pub struct Shop<'a> {
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
     /// The database.
     pub store: &'a Store,
+    /// Stripe; `None` where it is not set up.
+    pub stripe: Option<&'a Stripe>,
+    /// In which zone the shop's days begin and end.
+    pub time_zone: &'a TimeZone,
+    /// The settings.
+    pub config: &'a Config,
     /// What is sold.
     pub catalogue: &'a Catalogue,
     /// Which taxes are charged.
     pub tax: &'a TaxRules,
     /// Who the invoices are from.
     pub seller: &'a Seller,
-    /// Where customers look at their orders and accounts, without a slash at its end.
-    pub shop_url: &'a str,
+    /// Where customers look at their orders and accounts, and pay.
+    pub links: Links<'a>,
     /// When what happens to accounts.
     pub timetables: &'a Timetables,
     /// How much is usual in a day.
@@ -223,40 +279,62 @@ pub struct Shop<'a> {
     pub now: Timestamp,
 }
 
-impl<'a> Shop<'a> {
+impl<'a> Sources<'a> {
     /// From the program's parts.
     #[must_use]
     pub fn of(parts: &'a Parts, now: Timestamp) -> Self {
         Self {
             store: &parts.store,
+            stripe: parts.stripe.as_ref(),
+            time_zone: &parts.time_zone,
+            config: &parts.config,
             catalogue: &parts.catalogue,
             tax: &parts.tax,
             seller: &parts.seller,
-            shop_url: &parts.shop.url,
+            links: Links {
+                shop_url: &parts.shop.url,
+                public_url: parts.config.http.public_url.as_str(),
+                keys: parts.secrets.as_ref(),
+            },
             timetables: &parts.timetables,
             fuse: &parts.fuse,
             now,
         }
     }
+}
 
-    /// Where an order can be paid.
-    #[must_use]
-    pub fn pay_url(&self, order: OrderId) -> String {
-        format!("{}/orders/{order}", self.shop_url)
-    }
+/// Why a sweep cannot tell what is due.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Stripe does not.
+    #[error("Stripe did not list its events")]
+    Stripe(#[from] GatewayError),
+    /// What must be asked is not set up here.
+    #[error("{0} is not set")]
+    NotSetUp(&'static str),
+    /// There is no such day.
+    #[error("there is no such time")]
+    Time(#[from] jiff::Error),
 }
 
 /// The rows due at `as_of` after a cursor, and what becomes of them.
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn page(shop: &Shop<'_>, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
-    let store = shop.store;
+/// When the database, or who else is asked, does not answer.
+pub async fn page(sources: &Sources<'_>, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, SweepError> {
     match sweep {
-        Sweep::UnpaidOrders => unpaid_orders::page(store, as_of, after).await,
-        Sweep::CheckoutPages => checkout_pages::page(store, as_of, after).await,
-        Sweep::Accounts => accounts::page(shop, as_of, after, &Limits::none()).await,
-        Sweep::Leftovers => leftovers::page(store, as_of, leftovers::MOST).await,
+        Sweep::UnpaidOrders => Ok(unpaid_orders::page(sources.store, as_of, after).await?),
+        Sweep::CheckoutPages => Ok(checkout_pages::page(sources.store, as_of, after).await?),
+        Sweep::Accounts => Ok(accounts::page(sources, as_of, after, &Limits::none()).await?),
+        Sweep::StripeEvents => stripe_events::page(sources, as_of, &after).await,
+        Sweep::SilentCharges => Ok(silent_charges::page(sources.store, as_of, after).await?),
+        Sweep::Panels => panels::page(sources, as_of, &after).await,
+        Sweep::Digest => digest::page(sources, as_of).await,
+        Sweep::Leftovers => Ok(leftovers::page(sources, as_of, leftovers::MOST).await?),
+        Sweep::Cards => Ok(cards::page(sources.store, as_of, after).await?),
     }
 }
 
@@ -265,20 +343,20 @@ pub async fn page(shop: &Shop<'_>, sweep: Sweep, as_of: Timestamp, after: Cursor
 /// # Errors
 /// When the database does not answer.
 pub async fn accounts_page(
-    shop: &Shop<'_>,
+    sources: &Sources<'_>,
     as_of: Timestamp,
     after: Cursor,
     limits: &Limits,
 ) -> Result<Page, StoreError> {
-    accounts::page(shop, as_of, after, limits).await
+    accounts::page(sources, as_of, after, limits).await
 }
 
 /// What is due of one sort for these accounts: what a person has confirmed.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn confirmed_page(shop: &Shop<'_>, accounts: &[AccountId], what: Fused) -> Result<Page, StoreError> {
-    accounts::confirmed(shop, accounts, what).await
+pub async fn confirmed_page(sources: &Sources<'_>, accounts: &[AccountId], what: Fused) -> Result<Page, StoreError> {
+    accounts::confirmed(sources, accounts, what).await
 }
 
 /// Where the next page begins, if this one was full.
@@ -299,7 +377,8 @@ mod tests {
         }
         assert_eq!(
             "dust".parse::<Sweep>().unwrap_err().to_string(),
-            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, accounts, leftovers"
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, accounts, stripe_events, silent_charges, panels, digest, cards, \
+             leftovers"
         );
     }
 

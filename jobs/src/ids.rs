@@ -139,6 +139,8 @@ ids! {
     FusePlanId = "plan_";
     /// A line of a customer's cart.
     CartItemId = "cit_";
+    /// A change of what an account is.
+    PlanChangeId = "chn_";
     /// A coupon.
     CouponId = "cpn_";
     /// An invoice; customers know it by its number.

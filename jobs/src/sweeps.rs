@@ -72,6 +72,16 @@ sweeps! {
     SweepCheckoutPages = "sweep_checkout_pages";
     /// Does what is due by the accounts' timetables: invoices, notices, charges, grace, suspensions, ends and purges.
     SweepAccounts = "sweep_accounts";
+    /// Reads Stripe's list of events and stores those that never came, as if they had.
+    SweepStripeEvents = "sweep_stripe_events";
+    /// Has Stripe asked about charges that nobody waits for any more.
+    SweepSilentCharges = "sweep_silent_charges";
+    /// Has every account compared with its panel, spread over the time until the next run.
+    SweepPanels = "sweep_panels";
+    /// Tells the shop's operator what happened yesterday, once.
+    SweepDigest = "sweep_digest";
+    /// Tells customers whose saved card expires, so that what is renewed by itself can be paid.
+    SweepCards = "sweep_cards";
     /// Deletes what nobody needs any more: jobs that ended long ago, tickets that nobody took, old ticks.
     SweepLeftovers = "sweep_leftovers";
 }

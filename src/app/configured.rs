@@ -1,5 +1,6 @@
 //! What the settings say of the shop: read once, at start.
 
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use super::StartError;
@@ -36,6 +37,14 @@ pub fn seller_of(config: &Config) -> Seller {
         vat_id: config.seller.vat_id.clone(),
         email: config.seller.email.clone().or_else(|| config.shop.support_email.clone()),
     }
+}
+
+/// In which zone the shop's days begin and end, as configured.
+///
+/// # Errors
+/// When there is no such zone.
+pub fn time_zone_of(config: &Config) -> Result<TimeZone, StartError> {
+    TimeZone::get(&config.shop.time_zone).map_err(|error| StartError::setting("shop.time_zone", error))
 }
 
 /// What is sold, as configured.

@@ -21,13 +21,14 @@ use crate::{
     config::{Config, Role},
     domain::fuse::may_confirm,
     effects::{Effects, NewJob},
+    issuing::Links,
     store::Store,
-    sweeps::{self, Plan, Shop, Stopped, Sweep},
+    sweeps::{self, Plan, Sources, Stopped, Sweep},
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SweepArgs {
-    /// Which: unpaid_orders, checkout_pages, accounts, leftovers.
+    /// Which: unpaid_orders, checkout_pages, accounts, cards, stripe_events, silent_charges, panels, digest, leftovers.
     name: Sweep,
     /// What was due at that time, such as 2030-01-01T00:00:00Z; a dry run may look ahead. Without it, what is due now.
     #[arg(long, value_name = "TIME")]
@@ -70,17 +71,22 @@ pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Resul
 
 async fn plan(config: &Config, store: &Store, sweep: Sweep, now: Timestamp, as_of: Timestamp) -> anyhow::Result<Plan> {
     let catalogue = app::catalogue_of(config)?;
-    let shop = Shop {
+    let (stripe, time_zone) = (app::stripe_of(config)?, app::time_zone_of(config)?);
+    let sources = Sources {
         store,
+        stripe: stripe.as_ref(),
+        time_zone: &time_zone,
+        config,
         tax: &app::tax_of(config)?,
         seller: &app::seller_of(config),
-        shop_url: &app::shop_of(config).url,
+        // A dry run sends no mail.
+        links: Links { shop_url: &app::shop_of(config).url, public_url: config.http.public_url.as_str(), keys: None },
         timetables: &app::timetables_of(config, &catalogue)?,
         fuse: &app::fuse_of(config)?,
         catalogue: &catalogue,
         now,
     };
-    Ok(sweeps::plan(&shop, sweep, as_of, usize::MAX).await?)
+    Ok(sweeps::plan(&sources, sweep, as_of, usize::MAX).await?)
 }
 
 /// Confirms a plan, and has it done; answers the job.

@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Fuse, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets,
-    Seller, Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Fuse, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals,
+    Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
 };
 
 use crate::domain::timetable::TimetableChanges;
@@ -60,8 +60,10 @@ pub struct Config {
     #[serde(default)]
     pub secrets: Secrets,
     pub hosting: Hosting,
+    pub renewals: Renewals,
     #[serde(default)]
     pub catalogue: Catalogue,
+    pub retention: Retention,
     pub work: Work,
     /// `[timetable]`: the shop's; plans and accounts may have it otherwise.
     pub timetable: TimetableChanges,

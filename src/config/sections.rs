@@ -72,6 +72,8 @@ pub struct Shop {
     #[serde(default, deserialize_with = "parsed_option")]
     pub url: Option<Url>,
     pub support_email: Option<String>,
+    /// Where the daily digest goes.
+    pub operator_email: Option<String>,
     /// Three capital letters.
     pub currency: String,
     /// A zone of the IANA database.
@@ -157,6 +159,7 @@ pub struct Hosting {
     pub sites_domain: String,
     /// Lower-case labels.
     pub base_domain: String,
+    pub repair_packages: bool,
     pub username_prefix: String,
 }
 
@@ -168,11 +171,26 @@ impl Hosting {
     }
 }
 
+/// `[renewals]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewals {
+    pub credit_on_cancel: bool,
+}
+
 /// `[catalogue]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub path: Option<PathBuf>,
+}
+
+/// `[retention]`: how long contents are kept that nobody works with any more.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub mail_days: u32,
+    pub event_body_days: u32,
 }
 
 /// `[work]`

@@ -240,6 +240,42 @@ pub fn unchecked(catalogue: &Catalogue, request: &PricingRequest) -> Result<Quot
     })
 }
 
+/// What one account costs for one cycle, without anything that is paid once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recurring {
+    /// Without tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// What is paid.
+    pub total: Money,
+}
+
+impl QuotedLine {
+    /// What one account of it costs for one cycle. Neither a discount nor a trial takes part.
+    ///
+    /// # Errors
+    /// When the amounts cannot be calculated with.
+    pub fn recurring(&self, treatment: &TaxTreatment) -> Result<Recurring, MoneyError> {
+        if treatment.inclusive {
+            return Recurring::containing(self.unit_price, self.tax_rate);
+        }
+        let tax = self.unit_price.percentage(self.tax_rate)?;
+        Ok(Recurring { net: self.unit_price, tax, total: self.unit_price.checked_add(tax)? })
+    }
+}
+
+impl Recurring {
+    /// A sum that contains its tax.
+    ///
+    /// # Errors
+    /// When the amounts cannot be calculated with.
+    pub fn containing(total: Money, tax_rate: Decimal) -> Result<Self, MoneyError> {
+        let tax = total.contained_percentage(tax_rate)?;
+        Ok(Self { net: total.checked_sub(tax)?, tax, total })
+    }
+}
+
 /// What a line is known by in a cart.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! `POST /v1/sweeps/{name}`: staff runs a sweep before its time, or looks at what it would do.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -24,9 +26,11 @@ use crate::{
     domain::fuse::may_confirm,
     effects::{Effects, NewAudit, NewJob},
     error::chain,
-    sweeps::{self, Plan, Shop, Sweep},
+    sweeps::{self, Plan, Sources, Sweep, SweepError},
 };
 
+/// How soon to try again when Stripe is away.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// So many steps are shown; all of them are summed up.
 const MOST_STEPS: usize = 1_000;
 
@@ -61,7 +65,8 @@ pub struct SweepStarted {
 /// A sweep that is run twice does nothing twice. With `dry_run` nothing is changed.
 #[utoipa::path(post, path = "/v1/sweeps/{name}", tag = "staff", operation_id = "run_sweep",
     security(("bearer" = [])),
-    params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages`, `accounts` or `leftovers`")),
+    params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages`, `accounts`, `cards`, `stripe_events`, \
+        `silent_charges`, `panels`, `digest` or `leftovers`")),
     request_body = SweepRequest,
     responses(
         (status = 200, description = "With `dry_run`: what would be done, at most 1,000 steps of it.", body = Plan),
@@ -90,7 +95,7 @@ pub async fn run(
         .map_err(|error| Problem::unprocessable("as-of-refused", format!("Choose another `as_of`: {error}.")))?;
     let audit = audit(sweep, &staff, &request, now);
     if request.dry_run {
-        let plan = sweeps::plan(&Shop::of(&app, now), sweep, as_of, MOST_STEPS).await.map_err(of_store)?;
+        let plan = sweeps::plan(&Sources::of(&app, now), sweep, as_of, MOST_STEPS).await.map_err(of_sweep)?;
         write(&app, Effects::none().audit(audit)).await?;
         return Ok(Json(plan).into_response());
     }
@@ -122,6 +127,17 @@ async fn confirmation(
     }
     let confirmed = Effects::none().confirm_plan(plan, staff.id.to_string(), now);
     Ok((NewJob::now(RunPlan { plan_id: plan }.into()), confirmed))
+}
+
+/// What a plan that cannot be told means to the caller.
+fn of_sweep(error: SweepError) -> Problem {
+    match error {
+        SweepError::Store(error) => of_store(error),
+        SweepError::Stripe(_) | SweepError::NotSetUp(_) | SweepError::Time(_) => {
+            tracing::error!(error = chain(&error), "a sweep could not be shown");
+            Problem::unavailable(RETRY_AFTER)
+        }
+    }
 }
 
 fn audit(sweep: Sweep, staff: &Customer, request: &SweepRequest, now: Timestamp) -> NewAudit {

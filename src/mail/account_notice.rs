@@ -66,6 +66,23 @@ impl AccountNotice {
         }
     }
 
+    /// The key under which it is owed at most once: an invoice once an order, a notice once a step of a D.
+    pub(super) fn key(&self, kind: &str) -> String {
+        match (self.order_id, &self.step) {
+            (Some(order_id), None) => format!("{kind}:{order_id}"),
+            (_, step) => {
+                let step = step.as_deref().unwrap_or_default();
+                format!("{kind}:{}:{}:{step}", self.account_id, self.due_at)
+            }
+        }
+    }
+
+    pub(super) fn links(&self) -> Vec<(&'static str, &str)> {
+        let mut links = vec![("manage_url", self.manage_url.as_str())];
+        links.extend(self.pay_url.as_deref().map(|url| ("pay_url", url)));
+        links
+    }
+
     /// The same, to a person.
     #[must_use]
     pub fn to(self, customer_name: Option<String>) -> Self {

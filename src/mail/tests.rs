@@ -1,3 +1,6 @@
+mod accounts;
+mod renewals;
+
 use std::fs;
 
 use serde_json::json;

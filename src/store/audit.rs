@@ -34,7 +34,7 @@ impl Store {
     pub async fn audit(&self) -> Result<Vec<Finding>, StoreError> {
         let mut findings = rules! { self,
             "every paid event has led to one paid order" => "src/store/queries/audit_paid_events.sql",
-            "every paid order has one payment, over its total" => "src/store/queries/audit_payments.sql",
+            "every paid order has one payment, over its total without its credit" => "src/store/queries/audit_payments.sql",
             "every page that was paid is one payment's" => "src/store/queries/audit_paid_pages.sql",
             "money that is not owed goes back" => "src/store/queries/audit_surplus.sql",
             "every unit of a paid order has its account" => "src/store/queries/audit_accounts.sql",
@@ -47,7 +47,16 @@ impl Store {
             "a redemption is committed where its order is paid" => "src/store/queries/audit_redemptions.sql",
             "an order has at most one open page to pay on" => "src/store/queries/audit_sessions.sql",
             "every paid order and active account has its mail" => "src/store/queries/audit_mails.sql",
+            "a change is made once it is paid, or what was paid is credit" => "src/store/queries/audit_changes.sql",
+            "a balance of credit is the sum of its movements" => "src/store/queries/audit_credit.sql",
+            "a period of an account is renewed once" => "src/store/queries/audit_periods.sql",
+            "a paid renewal has extended its account" => "src/store/queries/audit_renewed.sql",
+            "a charge that is under way has a job" => "src/store/queries/audit_open_charges.sql",
+            "a charge is what its order owes, and what it brought a payment" => "src/store/queries/audit_charges.sql",
             "history and phase agree" => "src/store/queries/audit_history.sql",
+            "no account waits for its panel without a job" => "src/store/queries/audit_waiting.sql",
+            "an account shows the heaviest reason that suspends it" => "src/store/queries/audit_reasons.sql",
+            "an account that ends has no renewal to pay" => "src/store/queries/audit_ended.sql",
             "no job is dead" => "src/store/queries/audit_dead.sql",
         };
         findings.push(Finding {

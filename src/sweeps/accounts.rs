@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use berth_jobs::ids::{AccountId, CouponId, CustomerId};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Limits, PAGE, Page, Shop, Step, fuse};
+use super::{Action, Limits, PAGE, Page, Sources, Step, fuse};
 use crate::{
     domain::{
         coupon::Coupon,
@@ -19,7 +19,7 @@ use crate::{
     },
     effects::{Alert, Effects, Looked},
     error::chain,
-    store::{StoreError, agenda::AgendaEntry, renewal_terms::RenewalTerms, sweeps::Cursor},
+    store::{StoreError, agenda::AgendaEntry, renewal_terms::RenewalTerms, renewals::OpenRenewal, sweeps::Cursor},
 };
 use decided::Decided;
 
@@ -28,27 +28,27 @@ const AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The accounts whose turn has come by `as_of`, after a cursor, and what is due for them.
 pub(super) async fn page(
-    shop: &Shop<'_>,
+    shop: &Sources<'_>,
     as_of: Timestamp,
     after: Cursor,
     limits: &Limits,
 ) -> Result<Page, StoreError> {
     let accounts = shop.store.agenda(as_of, after, PAGE).await?;
-    let next = super::after_full_page(&accounts, |account| Cursor { at: account.look_at, id: account.state.id.0 });
+    let next = super::after_full_page(&accounts, |account| Cursor::after(account.look_at, account.state.id.0));
     let looked_at: Vec<LookedAt<'_>> =
         accounts.iter().map(|account| LookedAt::at(shop, account, as_of).without(limits)).collect();
     decide(shop, &looked_at, next).await
 }
 
 /// What is due of one sort for these accounts.
-pub(super) async fn confirmed(shop: &Shop<'_>, accounts: &[AccountId], what: Fused) -> Result<Page, StoreError> {
+pub(super) async fn confirmed(shop: &Sources<'_>, accounts: &[AccountId], what: Fused) -> Result<Page, StoreError> {
     let accounts = shop.store.agenda_entries(accounts).await?;
     let looked_at: Vec<LookedAt<'_>> =
         accounts.iter().map(|account| LookedAt::at(shop, account, shop.now).only(what)).collect();
     decide(shop, &looked_at, None).await
 }
 
-async fn decide(shop: &Shop<'_>, looked_at: &[LookedAt<'_>], next: Option<Cursor>) -> Result<Page, StoreError> {
+async fn decide(shop: &Sources<'_>, looked_at: &[LookedAt<'_>], next: Option<Cursor>) -> Result<Page, StoreError> {
     let facts = Facts::read(shop, looked_at).await?;
     let (mut steps, mut effects) = (Vec::new(), Effects::none());
     let mut balances = facts.balances.clone();
@@ -71,7 +71,7 @@ struct LookedAt<'a> {
 }
 
 impl<'a> LookedAt<'a> {
-    fn at(shop: &Shop<'a>, account: &'a AgendaEntry, as_of: Timestamp) -> Self {
+    fn at(shop: &Sources<'a>, account: &'a AgendaEntry, as_of: Timestamp) -> Self {
         let timetable = shop.timetables.of(&account.service_id, &account.timetable);
         let due = timetable.as_ref().map(|table| timetable::due(as_of, &account.facts, table)).unwrap_or_default();
         Self { account, timetable, due, as_of, held: false }
@@ -105,7 +105,7 @@ impl<'a> LookedAt<'a> {
         })
     }
 
-    fn decide(&self, shop: &Shop<'_>, facts: &Facts, balances: &mut HashMap<CustomerId, Money>) -> Decided {
+    fn decide(&self, shop: &Sources<'_>, facts: &Facts, balances: &mut HashMap<CustomerId, Money>) -> Decided {
         let table = match &self.timetable {
             Ok(table) => table,
             Err(error) => return self.puzzled("timetable_invalid", &chain(error)),
@@ -148,13 +148,16 @@ struct Facts {
     terms: HashMap<AccountId, RenewalTerms>,
     coupons: HashMap<CouponId, Coupon>,
     balances: HashMap<CustomerId, Money>,
+    /// Of accounts that end: what is not settled yet.
+    open: HashMap<AccountId, Vec<OpenRenewal>>,
 }
 
 impl Facts {
-    async fn read(shop: &Shop<'_>, looked_at: &[LookedAt<'_>]) -> Result<Self, StoreError> {
+    async fn read(shop: &Sources<'_>, looked_at: &[LookedAt<'_>]) -> Result<Self, StoreError> {
         let priced: Vec<&LookedAt<'_>> = looked_at.iter().filter(|looked| looked.is_priced()).collect();
+        let open = Self::open(shop, looked_at).await?;
         if priced.is_empty() {
-            return Ok(Self::default());
+            return Ok(Self { open, ..Self::default() });
         }
         let ids: Vec<AccountId> = priced.iter().map(|looked| looked.account.state.id).collect();
         let customers: Vec<CustomerId> = priced.iter().map(|looked| looked.account.customer.id).collect();
@@ -166,7 +169,24 @@ impl Facts {
             }
         }
         // Who has credit in two currencies uses the one that the account is paid in; the other one is left alone.
-        Ok(Self { terms, coupons, balances: balances.into_iter().collect() })
+        Ok(Self { terms, coupons, balances: balances.into_iter().collect(), open })
+    }
+
+    async fn open(
+        shop: &Sources<'_>,
+        looked_at: &[LookedAt<'_>],
+    ) -> Result<HashMap<AccountId, Vec<OpenRenewal>>, StoreError> {
+        let ends =
+            |looked: &&LookedAt<'_>| looked.due.iter().any(|due| fuse::watched(due.step) == Some(Fused::Terminations));
+        let ended: Vec<AccountId> = looked_at.iter().filter(ends).map(|looked| looked.account.state.id).collect();
+        let mut open: HashMap<AccountId, Vec<OpenRenewal>> = HashMap::new();
+        if ended.is_empty() {
+            return Ok(open);
+        }
+        for renewal in shop.store.unsettled_renewals(&ended).await? {
+            open.entry(renewal.account_id).or_default().push(renewal);
+        }
+        Ok(open)
     }
 }
 

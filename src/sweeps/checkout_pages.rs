@@ -17,7 +17,7 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
     let pages = store.pages_to_ask(as_of, as_of - MARGIN, after, PAGE).await?;
-    let next = after_full_page(&pages, |page| Cursor { at: page.order.due_at, id: page.order.state.id.0 });
+    let next = after_full_page(&pages, |page| Cursor::after(page.order.due_at, page.order.state.id.0));
     let (mut steps, mut effects) = (Vec::with_capacity(pages.len()), Effects::none());
     for page in pages {
         let order_id = page.order.state.id;

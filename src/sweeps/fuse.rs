@@ -8,7 +8,7 @@ use std::{
 use berth_jobs::ids::{AccountId, FusePlanId};
 use jiff::Timestamp;
 
-use super::{Action, Shop, Stopped, accounts};
+use super::{Action, Sources, Stopped, accounts};
 use crate::{
     domain::{
         fuse::{Fused, Load, Verdict, WINDOW},
@@ -88,6 +88,9 @@ fn watched_action(action: Action) -> Option<Fused> {
         | Action::Notify
         | Action::EnterGrace
         | Action::Purge
+        | Action::StoreEvent
+        | Action::LookAtPanel
+        | Action::Mail
         | Action::Delete => None,
     }
 }
@@ -96,7 +99,7 @@ fn watched_action(action: Action) -> Option<Fused> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn watch(shop: &Shop<'_>, as_of: Timestamp) -> Result<Watched, StoreError> {
+pub async fn watch(shop: &Sources<'_>, as_of: Timestamp) -> Result<Watched, StoreError> {
     let done = shop.store.fuse_done(as_of - WINDOW).await?;
     let most_done = Fused::ALL.into_iter().map(|what| done.of(what)).max().unwrap_or_default();
     let number = i64::try_from(shop.fuse.number).unwrap_or(MOST_COUNTED).saturating_add(1);
@@ -116,7 +119,7 @@ pub async fn watch(shop: &Shop<'_>, as_of: Timestamp) -> Result<Watched, StoreEr
 type PlannedRows = BTreeMap<Fused, Vec<(AccountId, Option<Money>)>>;
 
 /// All that is due of what is watched.
-async fn planned(shop: &Shop<'_>, as_of: Timestamp) -> Result<PlannedRows, StoreError> {
+async fn planned(shop: &Sources<'_>, as_of: Timestamp) -> Result<PlannedRows, StoreError> {
     let mut rows = PlannedRows::new();
     let mut after = Cursor::start();
     loop {
@@ -134,7 +137,7 @@ async fn planned(shop: &Shop<'_>, as_of: Timestamp) -> Result<PlannedRows, Store
     }
 }
 
-fn judge(shop: &Shop<'_>, as_of: Timestamp, accounts: u64, done: &FuseCounts, rows: PlannedRows) -> Watched {
+fn judge(shop: &Sources<'_>, as_of: Timestamp, accounts: u64, done: &FuseCounts, rows: PlannedRows) -> Watched {
     let mut watched = Watched::default();
     for (what, rows) in rows {
         let planned = u64::try_from(rows.len()).unwrap_or(u64::MAX);

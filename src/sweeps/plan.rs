@@ -6,11 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Action, Page, Shop, Step, Sweep, fuse, leftovers, page};
-use crate::{
-    domain::money::Money,
-    store::{StoreError, sweeps::Cursor},
-};
+use super::{Action, Page, Sources, Step, Sweep, SweepError, fuse, leftovers, page};
+use crate::{domain::money::Money, store::sweeps::Cursor};
 
 /// Everything that a sweep would do as of a time.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -45,7 +42,7 @@ pub struct Stopped {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedStep {
     /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe`, `issue`,
-    /// `notify`, `charge`, `enter_grace`, `suspend`, `remove`, `purge` or `delete`.
+    /// `notify`, `charge`, `enter_grace`, `suspend`, `remove`, `purge`, `store_event`, `look_at_panel`, `mail` or `delete`.
     pub action: &'static str,
     /// What exactly: the notice, or how an account ends.
     pub detail: Option<String>,
@@ -83,15 +80,27 @@ pub struct Sum {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn plan(shop: &Shop<'_>, sweep: Sweep, as_of: Timestamp, most_steps: usize) -> Result<Plan, StoreError> {
-    let stopped = if sweep == Sweep::Accounts { fuse::watch(shop, as_of).await?.stopped() } else { Vec::new() };
+pub async fn plan(
+    sources: &Sources<'_>,
+    sweep: Sweep,
+    as_of: Timestamp,
+    most_steps: usize,
+) -> Result<Plan, SweepError> {
+    let stopped = if sweep == Sweep::Accounts { fuse::watch(sources, as_of).await?.stopped() } else { Vec::new() };
     let mut telling = Telling::default();
     let mut after = Cursor::start();
     loop {
         // Leftovers are told by their number, which one page holds.
         let Page { steps, next, .. } = match sweep {
-            Sweep::Leftovers => Page { next: None, ..leftovers::page(shop.store, as_of, i64::MAX).await? },
-            Sweep::UnpaidOrders | Sweep::CheckoutPages | Sweep::Accounts => page(shop, sweep, as_of, after).await?,
+            Sweep::Leftovers => Page { next: None, ..leftovers::page(sources, as_of, i64::MAX).await? },
+            Sweep::UnpaidOrders
+            | Sweep::CheckoutPages
+            | Sweep::Accounts
+            | Sweep::Cards
+            | Sweep::StripeEvents
+            | Sweep::SilentCharges
+            | Sweep::Panels
+            | Sweep::Digest => page(sources, sweep, as_of, after).await?,
         };
         steps.into_iter().for_each(|step| telling.add(step, most_steps));
         match next {

@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
     let orders = store.unpaid_orders(as_of - MARGIN, after, PAGE).await?;
-    let next = after_full_page(&orders, |order| Cursor { at: order.due_at, id: order.state.id.0 });
+    let next = after_full_page(&orders, |order| Cursor::after(order.due_at, order.state.id.0));
     let (mut steps, mut effects) = (Vec::with_capacity(orders.len()), Effects::none());
     for order in orders {
         let (action, made): (_, fn(Effects, &DueOrder) -> Effects) =

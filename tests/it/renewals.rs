@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use berth::{
     app::App,
-    sweeps::{self, Plan, Shop, Sweep},
+    sweeps::{self, Plan, Sources, Sweep},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const DONE: &str = "select (select count(*) from berth.order_history) + (select 
 
 async fn planned(app: &App) -> Plan {
     let now = app.store.now().await.unwrap();
-    sweeps::plan(&Shop::of(app, now), Sweep::Accounts, now, usize::MAX).await.unwrap()
+    sweeps::plan(&Sources::of(app, now), Sweep::Accounts, now, usize::MAX).await.unwrap()
 }
 
 fn actions(plan: &Plan) -> BTreeMap<&'static str, usize> {

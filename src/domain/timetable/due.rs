@@ -155,6 +155,13 @@ pub fn card_expiring(now: Timestamp, expires_at: Timestamp, timetable: &Timetabl
     times.rfind(|(_, since)| *since <= now && now < expires_at)
 }
 
+/// Until when the backup of an account is kept that was removed at `gone`: as long after its removal as the timetable has
+/// between the two.
+#[must_use]
+pub fn backup_kept_until(gone: Timestamp, timetable: &Timetable) -> Timestamp {
+    after(gone, hours(timetable.purge_days.saturating_sub(timetable.terminate_days)))
+}
+
 /// One account at one moment.
 struct At<'a> {
     now: Timestamp,
@@ -320,10 +327,15 @@ impl At<'_> {
         if self.expires() {
             let heard = self.facts.told.iter().filter(|told| matches!(told.notice, Notice::Expiring(_)));
             let first = heard.filter_map(|told| told.delivered_at).min()?;
-            return Some(told(first).max(self.facts.due_at));
+            return Some(self.spared(told(first).max(self.facts.due_at)));
         }
         let delivered = self.open()?.delivered_at?;
-        Some(told(delivered).max(self.day(self.table.suspend_days)))
+        Some(self.spared(told(delivered).max(self.day(self.table.suspend_days))))
+    }
+
+    /// That instant, or later where staff has given more time.
+    fn spared(&self, at: Timestamp) -> Timestamp {
+        self.facts.spared_until.map_or(at, |until| until.max(at))
     }
 
     fn suspend(&self) -> Option<Due> {
@@ -366,9 +378,8 @@ impl At<'_> {
     }
 
     fn purge(&self) -> Option<Due> {
-        let kept_days = self.table.purge_days.saturating_sub(self.table.terminate_days);
-        let from = after(self.facts.terminated_at.filter(|_| !self.facts.purged)?, hours(kept_days));
-        self.once(from, Step::Purge)
+        let gone = self.facts.terminated_at.filter(|_| !self.facts.purged)?;
+        self.once(backup_kept_until(gone, self.table), Step::Purge)
     }
 }
 

@@ -2,8 +2,13 @@
 
 pub mod run_plan;
 pub mod sweep_accounts;
+pub mod sweep_cards;
 pub mod sweep_checkout_pages;
+pub mod sweep_digest;
 pub mod sweep_leftovers;
+pub mod sweep_panels;
+pub mod sweep_silent_charges;
+pub mod sweep_stripe_events;
 pub mod sweep_unpaid_orders;
 
 use jiff::Timestamp;
@@ -14,7 +19,7 @@ use crate::{
     error::JobError,
     failpoint,
     store::sweeps::Cursor,
-    sweeps::{self, Shop, Sweep},
+    sweeps::{self, Sources, Sweep},
 };
 
 /// So many pages are done by one run; what is left is another one's.
@@ -23,10 +28,10 @@ const MOST_PAGES: u32 = 200;
 /// Does all that is due, or that was due at `as_of`.
 async fn sweep(ctx: &Ctx, sweep: Sweep, as_of: Option<&str>) -> Result<Effects, JobError> {
     let as_of = time_of(ctx, as_of)?;
-    let shop = Shop::of(ctx, ctx.now());
+    let sources = Sources::of(ctx, ctx.now());
     let mut after = Cursor::start();
     for _ in 0..MOST_PAGES {
-        let page = sweeps::page(&shop, sweep, as_of, after).await?;
+        let page = sweeps::page(&sources, sweep, as_of, after).await?;
         let Some(next) = page.next else { return Ok(page.effects) };
         ctx.checkpoint(page.effects).await?;
         failpoint::hit("sweep.page");

@@ -9,7 +9,7 @@ use crate::{
     effects::Effects,
     error::JobError,
     failpoint,
-    sweeps::{self, Shop},
+    sweeps::{self, Sources},
 };
 
 /// So many accounts are done in one commit.
@@ -27,7 +27,7 @@ pub async fn run(job: &RunPlan, ctx: &Ctx) -> Result<Effects, JobError> {
     if !fuse::may_confirm(plan.planned_at, ctx.now()) {
         return Err(JobError::Cancel(format!("{} is older than a day: what is due now is planned anew", plan.id)));
     }
-    let shop = Shop::of(ctx, ctx.now());
+    let shop = Sources::of(ctx, ctx.now());
     let mut after = Uuid::nil();
     loop {
         let accounts = ctx.store.fuse_plan_accounts(plan.id, after, PAGE).await?;

@@ -9,7 +9,7 @@ use crate::{
     error::JobError,
     failpoint,
     store::sweeps::Cursor,
-    sweeps::{self, Shop, Sweep, fuse},
+    sweeps::{self, Sources, Sweep, fuse},
 };
 
 /// Runs the job.
@@ -18,7 +18,7 @@ use crate::{
 /// When the database is away, or an account changes while it is looked at.
 pub async fn run(job: &SweepAccounts, ctx: &Ctx) -> Result<Effects, JobError> {
     let as_of = time_of(ctx, job.as_of.as_deref())?;
-    let shop = Shop::of(ctx, ctx.now());
+    let shop = Sources::of(ctx, ctx.now());
     let watched = fuse::watch(&shop, as_of).await?;
     let kept = watched.plans.into_iter().fold(Effects::none(), Effects::keep_plan);
     let mut after = Cursor::start();

@@ -1,7 +1,7 @@
 -- What is known of accounts, as far as their timetables go.
 select
     a.id, a.version, a.phase, a.suspension_reasons, a.ending, a.cancel_at, a.billing_cycle, a.auto_renew, a.exempt, a.kept,
-    a.expires_at as "expires_at!", a.billing_anchor as "billing_anchor!", a.suspended_at, a.terminated_at,
+    a.spared_until, a.expires_at as "expires_at!", a.billing_anchor as "billing_anchor!", a.suspended_at, a.terminated_at,
     a.purged_at is not null as "purged!", a.service_id, a.service_name, a.domain, a.username, a.timetable,
     a.customer_id, c.email, c.name as customer_name, i.trial_days,
     c.deleted_at is not null

@@ -2,22 +2,25 @@
 
 use std::collections::HashMap;
 
-use berth_jobs::ids::CustomerId;
+use berth_jobs::{hosting::PurgeAccount, ids::CustomerId, renewals::ChargeRenewal};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Facts, step};
 use crate::{
     domain::{
+        account::{Ending, SuspensionReason},
         money::Money,
+        order::Actor,
         renewal::RenewalEvent,
         timetable::{Due, Notice, Step as DueStep, Timetable},
     },
     effects::{Effects, Guard},
+    ending,
     error::chain,
     issuing::{Issuer, Renewable},
     mail::{AccountNotice, Mail},
     store::agenda::AgendaEntry,
-    sweeps::{Action, Shop, Step},
+    sweeps::{Action, Sources, Step},
 };
 
 /// What is done, as it is told and as it becomes true.
@@ -38,7 +41,7 @@ impl Decided {
 
 /// An account, and all that a decision on it needs.
 pub(super) struct Deciding<'a> {
-    pub(super) shop: &'a Shop<'a>,
+    pub(super) shop: &'a Sources<'a>,
     pub(super) account: &'a AgendaEntry,
     pub(super) table: &'a Timetable,
     pub(super) facts: &'a Facts,
@@ -51,16 +54,17 @@ impl Deciding<'_> {
         match due.step {
             DueStep::Issue => self.issue(due, balances),
             DueStep::Notify(notice) => self.notify(due, notice),
+            DueStep::Charge(_) => Ok(self.charge(due)),
             DueStep::EnterGrace => Ok(self.enter_grace(due)),
-            DueStep::Charge(_) | DueStep::Suspend | DueStep::End(_) | DueStep::Purge => {
-                Ok(Decided { waits: true, ..Decided::default() })
-            }
+            DueStep::Suspend => Ok(self.suspend(due)),
+            DueStep::End(ending) => Ok(self.end(due, ending)),
+            DueStep::Purge => Ok(self.purge(due)),
         }
     }
 
     fn issuer(&self) -> Issuer<'_> {
-        let Shop { catalogue, tax, seller, shop_url, .. } = *self.shop;
-        Issuer { catalogue, tax, seller, shop_url, now: self.now }
+        let Sources { catalogue, tax, seller, links, .. } = *self.shop;
+        Issuer { catalogue, tax, seller, links, now: self.now }
     }
 
     fn renewable(&self, balance: Option<Money>) -> Result<Renewable<'_>, String> {
@@ -84,7 +88,10 @@ impl Deciding<'_> {
         if let Some(left) = balances.get_mut(&customer) {
             *left = left.checked_sub(issued.credit).unwrap_or(*left);
         }
-        let effects = issued.effects.guard(self.as_read());
+        let mut effects = issued.effects.guard(self.as_read());
+        if issued.credit == issued.total {
+            effects = effects.enqueue(ChargeRenewal { order_id: issued.order_id });
+        }
         let step = Step { amount: Some(issued.total), ..step(self.account, Action::Issue, due) };
         Ok(Decided { steps: vec![step], effects, waits: false })
     }
@@ -94,7 +101,7 @@ impl Deciding<'_> {
         let mut letter = AccountNotice {
             step: Some(notice.to_string()),
             happens_at: self.happens_at(notice),
-            ..AccountNotice::about(account, self.shop.shop_url)
+            ..AccountNotice::about(account, self.shop.links.shop_url)
         };
         let mut amount = None;
         if let Some(renewal) = &account.renewal {
@@ -108,7 +115,7 @@ impl Deciding<'_> {
                 currency: Some(owed.currency().code().to_owned()),
                 period_end: Some(renewal.period_end),
                 charged_at: self.charged_at(),
-                pay_url: Some(self.shop.pay_url(renewal.state.order_id)),
+                pay_url: Some(self.shop.links.to_pay(renewal.state.order_id)),
                 ..letter
             };
         } else if notice == Notice::HeadsUp {
@@ -159,11 +166,45 @@ impl Deciding<'_> {
         }
     }
 
+    fn charge(&self, due: Due) -> Decided {
+        let Some(renewal) = &self.account.renewal else { return Decided::default() };
+        let amount = renewal.total.checked_sub(renewal.credit).ok();
+        let step = Step { amount, ..step(self.account, Action::Charge, due) };
+        let effects = Effects::none().enqueue(ChargeRenewal { order_id: renewal.state.order_id });
+        Decided { steps: vec![step], effects, waits: true }
+    }
+
     fn enter_grace(&self, due: Due) -> Decided {
         let Some(lapsed) = self.account.state.lapsed() else { return Decided::default() };
         let fell_due = self.account.renewal.as_ref().and_then(|renewal| renewal.state.apply(RenewalEvent::FellDue));
         let effects = fell_due.into_iter().fold(Effects::from(lapsed), Effects::move_renewal);
         Decided { steps: vec![step(self.account, Action::EnterGrace, due)], effects, waits: false }
+    }
+
+    fn suspend(&self, due: Due) -> Decided {
+        let Some(begun) = self.account.state.suspend(SuspensionReason::NonPayment) else { return Decided::default() };
+        Decided {
+            steps: vec![step(self.account, Action::Suspend, due)],
+            effects: Effects::none().begin(begun),
+            waits: false,
+        }
+    }
+
+    fn end(&self, due: Due, how: Ending) -> Decided {
+        let state = &self.account.state;
+        let ended = match how {
+            Ending::Cancelled => state.period_ended(self.now),
+            Ending::Lapsed | Ending::Staff => state.end(how),
+        };
+        let Some(ended) = ended else { return Decided::default() };
+        let open = self.facts.open.get(&state.id).map(Vec::as_slice).unwrap_or_default();
+        let step = Step { detail: Some(how.as_str().to_owned()), ..step(self.account, Action::Remove, due) };
+        Decided { steps: vec![step], effects: ending::recorded(ended, open, Actor::Berth, self.now), waits: false }
+    }
+
+    fn purge(&self, due: Due) -> Decided {
+        let effects = Effects::none().enqueue(PurgeAccount { account_id: self.account.state.id });
+        Decided { steps: vec![step(self.account, Action::Purge, due)], effects, waits: true }
     }
 
     fn as_read(&self) -> Guard {

@@ -15,9 +15,10 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod purchase;
 pub(crate) mod raw;
+pub(crate) mod renewing;
 pub(crate) mod shop;
 pub(crate) mod sse;
 mod stack;
 
 pub(crate) use panel::WatchedPanel;
-pub(crate) use stack::{Running, Stack, StackOptions, WEBHOOK_SECRET};
+pub(crate) use stack::{Running, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET};

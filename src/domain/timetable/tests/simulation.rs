@@ -52,6 +52,7 @@ pub(super) fn facts(cycle: BillingCycle, auto_renew: bool) -> AccountFacts {
         auto_renew,
         exempt: false,
         kept: false,
+        spared_until: None,
         frozen: false,
         suspended_at: None,
         terminated_at: None,
