@@ -46,6 +46,7 @@ fn the_embedded_file_alone_is_a_configuration() {
     assert_eq!(config.work.relay_interval(), Duration::from_millis(250));
     assert_eq!(config.hosting.nameservers, ["ns1.ks-foundation.com", "ns2.ks-foundation.com"]);
     assert_eq!(config.log.format, LogFormat::Auto);
+    assert!(!config.renewals.credit_on_cancel);
     assert!(config.database.url.is_none() && config.stripe.webhook_secrets.is_empty());
 }
 
@@ -157,7 +158,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         (
             "BERTH_COLOUR",
             "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, mail, \
-             auth, secrets, hosting, catalogue, work, work.concurrency, dev, log",
+             auth, secrets, hosting, renewals, catalogue, work, work.concurrency, dev, log",
         ),
     ] {
         assert_eq!(fault(&[(variable, "x")]), said);

@@ -94,78 +94,21 @@ impl OrderPhase {
     #[must_use]
     pub const fn next(self, event: OrderEvent) -> Option<Self> {
         use OrderEvent as E;
-        match (self, event) {
-            (Self::Pending, E::PaymentDelayed) => Some(Self::AwaitingPayment),
-            (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Paid)
-            | (Self::Held, E::Approved) => Some(Self::Processing),
-            (
-                Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled,
-                E::PaymentMismatched | E::HeldByRule,
-            ) => Some(Self::Held),
-            (Self::Pending | Self::AwaitingPayment, E::PaymentFailed) => Some(Self::Failed),
-            (Self::Pending, E::Expired | E::Cancelled) => Some(Self::Cancelled),
-            (Self::Pending, E::Replaced)
-            | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::CalledOff) => {
-                Some(Self::Withdrawn)
-            }
-            (Self::Held, E::Rejected) => Some(Self::Rejected),
-            (Self::Processing, E::AccountsActive)
-            | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Renewed) => {
-                Some(Self::Completed)
-            }
-            (Self::Pending, E::AccountsActive | E::Approved | E::Rejected)
-            | (
-                Self::AwaitingPayment,
-                E::PaymentDelayed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::AccountsActive
-                | E::Approved
-                | E::Rejected,
-            )
-            | (
-                Self::Held,
-                E::PaymentDelayed
-                | E::Paid
-                | E::PaymentMismatched
-                | E::HeldByRule
-                | E::PaymentFailed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::AccountsActive
-                | E::CalledOff
-                | E::Renewed,
-            )
-            | (
-                Self::Processing,
-                E::PaymentDelayed
-                | E::Paid
-                | E::PaymentMismatched
-                | E::HeldByRule
-                | E::PaymentFailed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::Approved
-                | E::Rejected
-                | E::CalledOff
-                | E::Renewed,
-            )
-            | (
-                Self::Failed | Self::Cancelled,
-                E::PaymentDelayed
-                | E::PaymentFailed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::Approved
-                | E::Rejected
-                | E::AccountsActive,
-            )
-            | (Self::Completed | Self::Rejected | Self::Withdrawn, _) => None,
-        }
+        let unpaid = matches!(self, Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled);
+        let (possible, to) = match event {
+            E::PaymentDelayed => (matches!(self, Self::Pending), Self::AwaitingPayment),
+            E::Paid => (unpaid, Self::Processing),
+            E::PaymentMismatched | E::HeldByRule => (unpaid, Self::Held),
+            E::PaymentFailed => (matches!(self, Self::Pending | Self::AwaitingPayment), Self::Failed),
+            E::Expired | E::Cancelled => (matches!(self, Self::Pending), Self::Cancelled),
+            E::Replaced => (matches!(self, Self::Pending), Self::Withdrawn),
+            E::CalledOff => (unpaid, Self::Withdrawn),
+            E::Approved => (matches!(self, Self::Held), Self::Processing),
+            E::Rejected => (matches!(self, Self::Held), Self::Rejected),
+            E::AccountsActive => (matches!(self, Self::Processing), Self::Completed),
+            E::Renewed => (unpaid, Self::Completed),
+        };
+        if possible { Some(to) } else { None }
     }
 }
 

@@ -316,7 +316,7 @@ fn a_broken_template_stops_the_start_with_file_line_and_reason() {
     mail template head.mjml.j2, line 2: undefined value: `nobody` is undefined
     mail template head.mjml.j2, line 2: this element is not known here
     mail template footer.mjml.j2, line 1: {% if 1 %} is for pages: a shared part may only have {{ … }}
-    mail template welcom.txt.j2: no mail uses this file; the names are footer.mjml.j2, head.mjml.j2, order_confirmation.mjml.j2, order_confirmation.subject.j2, order_confirmation.txt.j2, welcome.mjml.j2, welcome.subject.j2, welcome.txt.j2
+    mail template welcom.txt.j2: no mail uses this file; the names are account_suspended.mjml.j2, account_suspended.subject.j2, account_suspended.txt.j2, account_terminated.mjml.j2, account_terminated.subject.j2, account_terminated.txt.j2, account_unsuspended.mjml.j2, account_unsuspended.subject.j2, account_unsuspended.txt.j2, cancellation_confirmed.mjml.j2, cancellation_confirmed.subject.j2, cancellation_confirmed.txt.j2, cancellation_undone.mjml.j2, cancellation_undone.subject.j2, cancellation_undone.txt.j2, footer.mjml.j2, head.mjml.j2, order_confirmation.mjml.j2, order_confirmation.subject.j2, order_confirmation.txt.j2, welcome.mjml.j2, welcome.subject.j2, welcome.txt.j2
     "#);
 }
 

@@ -204,7 +204,12 @@ fn body_for(route: &Route) -> Value {
             json!({ "code": "OTHER", "discount_type": "percentage", "percentage": "10", "reason": "a test" })
         }
         ("PATCH", "/v1/coupons/{code}") => json!({ "max_uses": 5, "reason": "a test" }),
-        ("POST", "/v1/orders/{id}/cancel") => json!({}),
+        ("POST", "/v1/orders/{id}/cancel" | "/v1/hosting/{id}/uncancel") => json!({}),
+        ("PATCH", "/v1/hosting/{id}") => json!({ "auto_renew": false }),
+        ("POST", "/v1/hosting/{id}/cancel") => json!({ "at": "now", "confirm": true }),
+        ("POST", "/v1/hosting/{id}/suspend") => json!({ "reason": "staff", "note": "a test" }),
+        ("POST", "/v1/hosting/{id}/unsuspend") => json!({ "note": "a test" }),
+        ("POST", "/v1/hosting/{id}/terminate") => json!({ "reason": "a test", "confirm": true }),
         ("POST", "/v1/sweeps/{name}") => json!({ "dry_run": true, "reason": "a test" }),
         ("DELETE", _) | ("POST", "/v1/coupons/{code}/end" | "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => {
             json!({ "reason": "a test" })
