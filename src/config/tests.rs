@@ -46,6 +46,7 @@ fn the_embedded_file_alone_is_a_configuration() {
     assert_eq!(config.work.relay_interval(), Duration::from_millis(250));
     assert_eq!(config.hosting.nameservers, ["ns1.ks-foundation.com", "ns2.ks-foundation.com"]);
     assert_eq!(config.log.format, LogFormat::Auto);
+    assert!(!config.renewals.credit_on_cancel);
     assert!(config.database.url.is_none() && config.stripe.webhook_secrets.is_empty());
 }
 

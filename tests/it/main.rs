@@ -16,6 +16,7 @@ mod checkout_crash;
 mod coupons;
 mod crash;
 mod groups;
+mod hosting_life;
 mod invoices;
 mod me;
 mod orders;

@@ -210,13 +210,12 @@ fn body_for(route: &Route) -> Value {
         ("POST", "/v1/hosting/{id}/change") => {
             json!({ "service_id": "shared-monthly", "addon_ids": ["daily-backups"] })
         }
-        ("POST", "/v1/orders/{id}/cancel") => json!({}),
-        ("PATCH", "/v1/hosting/{id}") => json!({ "auto_renew": true }),
-        ("POST", "/v1/hosting/{id}/suspend") => json!({ "reason": "abuse", "note": "a test" }),
+        ("POST", "/v1/orders/{id}/cancel" | "/v1/hosting/{id}/uncancel") => json!({}),
+        ("PATCH", "/v1/hosting/{id}") => json!({ "auto_renew": false }),
+        ("POST", "/v1/hosting/{id}/cancel") => json!({ "at": "now", "confirm": true }),
+        ("POST", "/v1/hosting/{id}/suspend") => json!({ "reason": "staff", "note": "a test" }),
         ("POST", "/v1/hosting/{id}/unsuspend") => json!({ "note": "a test" }),
-        ("POST", "/v1/hosting/{id}/terminate") => json!({ "reason": "a test" }),
-        ("POST", "/v1/hosting/{id}/cancel") => json!({ "at": "period_end" }),
-        ("POST", "/v1/hosting/{id}/uncancel") => json!({}),
+        ("POST", "/v1/hosting/{id}/terminate") => json!({ "reason": "a test", "confirm": true }),
         ("POST", "/v1/sweeps/{name}") => json!({ "dry_run": true, "reason": "a test" }),
         ("DELETE", _) | ("POST", "/v1/coupons/{code}/end" | "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => {
             json!({ "reason": "a test" })

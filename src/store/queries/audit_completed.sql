@@ -10,6 +10,6 @@ where o.phase = 'processing' and not o.is_renewal
       select
       from berth.order_items i
       left join berth.hosting_accounts a on a.order_item_id = i.id
-      where i.order_id = o.id and a.phase is distinct from 'active'
+      where i.order_id = o.id and a.activated_at is null
   )
 limit $1

@@ -8,6 +8,7 @@ pub(crate) mod cart;
 mod check;
 pub(crate) mod cutter;
 pub(crate) mod events;
+pub(crate) mod hosting;
 pub(crate) mod keeper;
 pub(crate) mod load;
 mod panel;
