@@ -103,7 +103,7 @@ async fn a_second_try_whose_answer_is_lost_is_told_apart_from_the_first() {
     // Declined again, unheard: it is this try's decline.
     stack.say_nothing().await;
     stack.pass_until_before(app, renewer.account, 22).await;
-    stack.fault(INTENTS, 1, json!({ "kind": "server_error", "committed": true })).await;
+    stack.fault(INTENTS, EVERY_TRY, json!({ "kind": "cut_mid_body" })).await;
     assert_eq!(stack.charge_through(app, renewer.order).await, RenewalPhase::InDoubt);
     stack.pass_everywhere(app, 400.0).await;
     stack.until_renewal(app, renewer.order, RenewalPhase::PastDue).await;
