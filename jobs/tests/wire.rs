@@ -11,6 +11,7 @@ use berth_jobs::{
         UnsuspendAccount,
     },
     ids::{AccountId, CustomerId, FusePlanId, MailId, OrderId, PaymentId, StripeEventId},
+    mail::SendMail,
     renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
     sweeps::{
         RunPlan, SweepAccounts, SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels,

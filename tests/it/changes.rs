@@ -110,7 +110,7 @@ impl World {
         let on_panel = AccountRef { account_id: id, username, remote_id: None };
         match self.panel.memory.observe(&on_panel).await.unwrap() {
             Observed::Present { package, .. } => package,
-            other => panic!("not there: {other:?}"),
+            other @ (Observed::Absent | Observed::Partial { .. } | Observed::Foreign) => panic!("not there: {other:?}"),
         }
     }
 
