@@ -15,7 +15,8 @@ use berth_jobs::ids::OrderId;
 ///     └▶ withdrawn (another order was agreed in its place, or the account that it renews ends)
 /// ```
 /// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed, or held. Money
-/// for a withdrawn one goes back: nobody wants what it is for. What a person has rejected stays rejected, whoever tells
+/// for a withdrawn one goes back: nobody wants what it is for. An order that changes what an account is ends as rejected
+/// where that cannot be done after it was paid. What a person has rejected stays rejected, whoever tells
 /// of its payment again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderPhase {
@@ -105,7 +106,8 @@ impl OrderPhase {
             E::CalledOff => (unpaid, Self::Withdrawn),
             E::Approved => (matches!(self, Self::Held), Self::Processing),
             E::Rejected => (matches!(self, Self::Held), Self::Rejected),
-            E::AccountsActive => (matches!(self, Self::Processing), Self::Completed),
+            E::AccountsActive | E::ChangeMade => (matches!(self, Self::Processing), Self::Completed),
+            E::ChangeRefused => (matches!(self, Self::Processing), Self::Rejected),
             E::Renewed => (unpaid, Self::Completed),
         };
         if possible { Some(to) } else { None }
@@ -160,11 +162,15 @@ pub enum OrderEvent {
     Renewed,
     /// The order renews an account that ends, or is not to be renewed: what comes for it goes back.
     CalledOff,
+    /// The order changes what an account is, and the panel has confirmed it.
+    ChangeMade,
+    /// The order changes what an account is, and that cannot be: its money is the customer's credit.
+    ChangeRefused,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
@@ -178,6 +184,8 @@ impl OrderEvent {
         Self::AccountsActive,
         Self::Renewed,
         Self::CalledOff,
+        Self::ChangeMade,
+        Self::ChangeRefused,
     ];
 
     /// The reason that the order's history shows.
@@ -197,6 +205,8 @@ impl OrderEvent {
             Self::AccountsActive => "all accounts active",
             Self::Renewed => "paid, account renewed",
             Self::CalledOff => "renewal called off",
+            Self::ChangeMade => "account changed",
+            Self::ChangeRefused => "account could not be changed, credited",
         }
     }
 
@@ -211,7 +221,9 @@ impl OrderEvent {
             | Self::Expired => Actor::Stripe,
             Self::Cancelled | Self::Replaced => Actor::Customer,
             Self::Approved | Self::Rejected => Actor::Staff,
-            Self::HeldByRule | Self::AccountsActive | Self::CalledOff => Actor::Berth,
+            Self::HeldByRule | Self::AccountsActive | Self::CalledOff | Self::ChangeMade | Self::ChangeRefused => {
+                Actor::Berth
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             Fact::Session(news) => ids.insert(news.order_id.0),
             Fact::CustomerKnown { .. }
             | Fact::Charge(_)
+            | Fact::CardsKnown(_)
             | Fact::Refunded { .. }
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }
@@ -170,6 +171,8 @@ pub(super) async fn insert(
             terms.customer_snapshot,
             terms.tax_note,
             terms.client_ip.map(|ip| ip.to_string()),
+            terms.changes.map(|id| id.0),
+            terms.credit.map(|credit| credit.amount()),
         )
         .execute(&mut *db)
         .await?

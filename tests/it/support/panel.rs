@@ -57,7 +57,7 @@ impl WatchedPanel {
         Panels::new().with(SITE_SERVER, "memory", panel)
     }
 
-    /// The next create is answered with `error`, and nothing is done.
+    /// The next create, or change of a package, is answered with `error`, and nothing is done.
     pub(crate) fn refuse(&self, error: PanelError) {
         self.refusals.lock().unwrap().push_back(error);
     }
@@ -191,7 +191,14 @@ impl Panel for WatchedPanel {
     }
 
     fn ensure_package<'a>(&'a self, account: &'a AccountRef, package: &'a str) -> PanelFuture<'a, Step<()>> {
-        self.memory.ensure_package(account, package)
+        Box::pin(async {
+            let _entered = self.enter(account.account_id);
+            let refusal = self.refusals.lock().unwrap().pop_front();
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
+            self.memory.ensure_package(account, package).await
+        })
     }
 
     fn ensure_absent<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
