@@ -9,7 +9,7 @@ use super::{Life, World};
 /// Everything that was written down of an account and its customer: when, of which sort, in which order, and what. Nothing in
 /// it is an id. Mails are told when they were accepted.
 const ROWS: &str = "
-    select (extract(epoch from at) * 1000)::int8, sort, place, what from (
+    select floor(extract(epoch from at) * 1000)::int8, sort, place, what from (
         select i.issued_at as at, 1 as sort, i.sequence::int8 as place,
             concat_ws(' ', 'invoice', i.total, i.currency, case when i.discount > 0 then '(' || i.discount || ' off)' end,
                 case when o.credit > 0 then '(' || o.credit || ' by credit)' end) as what
@@ -34,7 +34,8 @@ const ROWS: &str = "
         from berth.account_history where account_id = $2
         union all
         select m.accepted_at, 8, row_number() over (order by m.id), concat_ws(' ', 'mail', m.kind, '(' || n.step || ')')
-        from berth.mails m left join berth.notices n on n.mail_id = m.id where m.customer_id = $1
+        from berth.mails m left join berth.notices n on n.mail_id = m.id
+        where m.customer_id = $1 and m.accepted_at is not null
     ) rows";
 const OF_CUSTOMER: i32 = 0;
 const OF_THE_OUTSIDE: i32 = 7;
@@ -76,7 +77,7 @@ impl World {
     /// Every day on which a period of the account has begun or will.
     async fn due_days(&self, life: &Life) -> BTreeSet<Timestamp> {
         let begun: Vec<i64> = sqlx::query_scalar(
-            "select (extract(epoch from period_start) * 1000)::int8 from berth.renewals where account_id = $1",
+            "select floor(extract(epoch from period_start) * 1000)::int8 from berth.renewals where account_id = $1",
         )
         .bind(life.account.0)
         .fetch_all(&self.stack.pool)

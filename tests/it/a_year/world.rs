@@ -285,7 +285,8 @@ impl World {
     }
 }
 
-/// A minute into the day that is so many days after D.
+/// Some minutes into the day that is so many days after D. Each day's visit is a little later than the one before it, as what
+/// was told then must be a whole day old.
 pub(super) fn day_of(due: Timestamp, day: i64) -> Timestamp {
-    due + SignedDuration::from_hours(24 * day) + SignedDuration::from_mins(1)
+    due + SignedDuration::from_hours(24 * day) + SignedDuration::from_secs(20 * (day + 40))
 }
