@@ -239,7 +239,13 @@ impl World {
     pub(super) async fn pay_by_link(&self, life: &mut Life, kind: &str, card: &str) {
         self.note(life, "pays by the link in the mail").await;
         let mail = self.stack.mail_of(life.user, kind).await;
-        let response = self.stack.client.get(mail["pay_url"].as_str().unwrap()).send().await.unwrap();
+        let response = self
+            .stack
+            .client
+            .get(mail["pay_url"].as_str().or(mail["action_url"].as_str()).unwrap())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 303);
         let page = response.headers()["location"].to_str().unwrap().to_owned();
         self.complete(page.rsplit('/').next().unwrap(), card).await;
