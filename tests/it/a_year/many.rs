@@ -74,10 +74,16 @@ impl World {
         let events = list["data"].as_array().unwrap();
         let of_order = |event: &&Value| event["data"]["object"]["metadata"]["order_id"] == json!(order.to_string());
         let event = events.iter().find(of_order).unwrap_or_else(|| panic!("Stripe has no event of {order}"));
-        let path = format!("events/{}/resend", event["id"].as_str().unwrap());
+        let id = event["id"].as_str().unwrap();
         for _ in 0..times {
-            self.stack.sim(&path, &json!({})).await;
+            self.stack.sim(&format!("events/{id}/resend"), &json!({})).await;
         }
+        self.stack
+            .until("the event has come", async || {
+                let come = sqlx::query_scalar("select exists (select from berth.stripe_events where id = $1)");
+                come.bind(id).fetch_one(&self.stack.pool).await.unwrap()
+            })
+            .await;
     }
 
     async fn then(&self, life: &Life, what: Then) {
@@ -137,7 +143,7 @@ async fn events_sweeps_and_retries_in_any_order_end_in_the_same_rows() {
     let last = world.due(&lives[23]).await;
     world.go_to(day_of(last, -7)).await;
     world.sweep().await;
-    world.stack.say_nothing().await;
+    world.silence().await;
 
     let mut outcomes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (number, (life, order)) in lives.iter().zip(orders).enumerate() {
@@ -174,7 +180,7 @@ async fn a_charge_of_which_no_event_ever_comes_is_found_by_the_reconciliation() 
     world.go_to(day_of(due, -7)).await;
     world.sweep().await;
     world.go_to(day_of(due, -3)).await;
-    world.stack.say_nothing().await;
+    world.silence().await;
     world.stack.fault("/v1/payment_intents", 2, json!({ "kind": "server_error", "committed": true })).await;
     world.sweep().await;
     world.deliver(world.renewal_of(&heard).await, 1).await;
@@ -274,7 +280,7 @@ async fn eight_sweepers_that_race_do_each_step_of_each_account_once() {
         sweepers.push(stack.more_workers(&panel, &[Queue::Sweeps]).await);
     }
 
-    for day in [-7, -3, 0, 1, 3, 4, 5] {
+    for day in [-7, 1, 4, 5] {
         stack.set_time(app, day_of(due, day)).await;
         for sweeper in &sweepers {
             sweeper.app.clock.set(app.store.now().await.unwrap());
@@ -288,11 +294,7 @@ async fn eight_sweepers_that_race_do_each_step_of_each_account_once() {
         async |sql: String| sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).fetch_one(&stack.pool).await.unwrap();
     assert_eq!(count(of_each("renewals")).await, accounts, "one period of each account");
     assert_eq!(count(of_each("renewals where phase = 'past_due'")).await, accounts);
-    for (step, kind) in [
-        ("reminder_1", "renewal_reminder"),
-        ("due_today", "renewal_due_today"),
-        ("final_warning", "suspension_warning"),
-    ] {
+    for (step, kind) in [("overdue_1", "renewal_overdue"), ("final_warning", "suspension_warning")] {
         assert_eq!(count(of_each(&format!("notices where step = '{step}'"))).await, accounts, "{step}");
         let sent = of_each(&format!("mails where kind = '{kind}' and accepted_at is not null"));
         assert_eq!(count(sent).await, accounts, "{kind}");

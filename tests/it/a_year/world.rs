@@ -1,5 +1,7 @@
 //! A shop whose days pass, and customers in it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use berth::{
     app::App,
     effects::{CreditKind, CreditMove, Effects},
@@ -30,6 +32,7 @@ const MOST_RUNS: usize = 6;
 pub(super) struct World {
     pub(super) stack: Stack,
     pub(super) berth: Running,
+    is_silent: AtomicBool,
 }
 
 /// One account, its customer, and what was seen of it from outside.
@@ -50,7 +53,7 @@ impl World {
     pub(super) async fn with(options: StackOptions, text: &str) -> Self {
         let stack = Stack::with(options).await;
         let berth = stack.start().await;
-        let world = Self { stack, berth };
+        let world = Self { stack, berth, is_silent: AtomicBool::new(false) };
         world.go_to(text.parse().unwrap()).await;
         world
     }
@@ -71,17 +74,27 @@ impl World {
         self.stack.sim("clock", &json!({ "offset_seconds": offset })).await;
     }
 
-    /// Waits until nothing is under way, at Stripe neither.
+    /// Waits until nothing is under way, at Stripe neither. Of payments it may have been told to say nothing.
     pub(super) async fn settle(&self) {
         loop {
-            self.stack
-                .until("Stripe has told all", async || self.stack.sim_get("healthz").await["undelivered"] == 0)
-                .await;
+            let told = async || self.is_silent.load(Ordering::Relaxed) || self.has_told().await;
+            self.stack.until("Stripe has told all", told).await;
             self.stack.until_idle().await;
-            if self.stack.sim_get("healthz").await["undelivered"] == 0 {
+            if told().await {
                 return;
             }
         }
+    }
+
+    async fn has_told(&self) -> bool {
+        self.stack.sim_get("healthz").await["undelivered"] == 0
+    }
+
+    /// Has Stripe say nothing of payments by itself from now on.
+    pub(super) async fn silence(&self) {
+        self.settle().await;
+        self.stack.say_nothing().await;
+        self.is_silent.store(true, Ordering::Relaxed);
     }
 
     /// Buys an account with that test card.
@@ -239,13 +252,8 @@ impl World {
     pub(super) async fn pay_by_link(&self, life: &mut Life, kind: &str, card: &str) {
         self.note(life, "pays by the link in the mail").await;
         let mail = self.stack.mail_of(life.user, kind).await;
-        let response = self
-            .stack
-            .client
-            .get(mail["pay_url"].as_str().or(mail["action_url"].as_str()).unwrap())
-            .send()
-            .await
-            .unwrap();
+        let link = mail["pay_url"].as_str().or(mail["action_url"].as_str()).unwrap();
+        let response = self.stack.client.get(link).send().await.unwrap();
         assert_eq!(response.status(), 303);
         let page = response.headers()["location"].to_str().unwrap().to_owned();
         self.complete(page.rsplit('/').next().unwrap(), card).await;
