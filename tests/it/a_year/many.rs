@@ -172,7 +172,7 @@ async fn events_sweeps_and_retries_in_any_order_end_in_the_same_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_of_which_no_event_ever_comes_is_found_by_the_reconciliation() {
+async fn a_charge_of_which_no_event_ever_comes_is_found_all_the_same() {
     let world = World::at(START).await;
     let lost = world.buy("shared-monthly", "pm_card_visa").await;
     let heard = world.buy("shared-monthly", "pm_card_visa").await;
