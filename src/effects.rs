@@ -5,6 +5,7 @@ mod coupon;
 mod events;
 mod hosting;
 mod papers;
+mod refunds;
 mod renewals;
 mod sweeping;
 
@@ -15,6 +16,7 @@ pub use hosting::{AccountEdit, AccountSettings, job_of};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
+pub use refunds::{DisputeNews, NewCreditNote, NewRefund, RefundNews, RefundedBy};
 pub use renewals::{
     ChargeDecline, ChargeNews, ChargeState, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
 };
@@ -22,13 +24,16 @@ pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{
     AnyJob,
-    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId},
+    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId, StripeDisputeId},
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::{account::AccountMove, money::Money, order::OrderMove, period::BillingCycle, renewal::RenewalMove},
+    domain::{
+        account::AccountMove, dispute::DisputeStanding, money::Money, order::OrderMove, period::BillingCycle,
+        renewal::RenewalMove,
+    },
     mail::Mail,
 };
 
@@ -75,6 +80,8 @@ pub struct Effects {
     pub(crate) surplus_payments: Vec<NewPayment>,
     /// Payments of orders that are refused after all: they are surplus from now on. Refused when they are not.
     pub(crate) returned_payments: Vec<PaymentId>,
+    /// Money that is to go back. Staff is refused where not so much is left, or the payment is disputed.
+    pub(crate) new_refunds: Vec<NewRefund>,
     /// Accounts for units. Refused when the unit has one.
     pub(crate) new_accounts: Vec<NewAccount>,
     /// Events of Stripe. Ignored when known.
@@ -109,6 +116,10 @@ pub struct Effects {
     pub(crate) page_asks: Vec<(String, Timestamp)>,
     /// What nobody needs any more.
     pub(crate) leftovers: Vec<Leftovers>,
+    /// Disputes whose consequences are among these effects.
+    pub(crate) followed_disputes: Vec<(StripeDisputeId, DisputeStanding)>,
+    /// Credit notes, numbered after invoices. Ignored when the refund has one.
+    pub(crate) credit_notes: Vec<NewCreditNote>,
     /// Invoices, numbered last of all. Ignored when the order has one.
     pub(crate) invoices: Vec<NewInvoice>,
 }
@@ -359,7 +370,7 @@ pub struct NewMail {
 }
 
 impl NewMail {
-    /// The order or account that it is about.
+    /// The order, account or refund that it is about.
     pub(crate) fn about(&self) -> uuid::Uuid {
         match &self.mail {
             Mail::OrderConfirmation(mail) => mail.order_id.0,
@@ -369,6 +380,8 @@ impl NewMail {
             Mail::AccountTerminated(mail) => mail.account_id.0,
             Mail::CancellationConfirmed(mail) => mail.account_id.0,
             Mail::CancellationUndone(mail) => mail.account_id.0,
+            Mail::RefundIssued(mail) => mail.refund_id.0,
+            Mail::DisputeOpened(mail) => mail.order_id.0,
         }
     }
 }
@@ -398,13 +411,10 @@ pub enum Fact {
     Session(SessionNews),
     /// How a charge of a saved card stands.
     Charge(ChargeNews),
-    /// Stripe gives back a payment that was not owed.
-    Refunded {
-        /// Which.
-        payment_id: PaymentId,
-        /// Stripe's id.
-        refund_id: String,
-    },
+    /// How a refund stands.
+    Refund(RefundNews),
+    /// How a dispute stands.
+    Dispute(DisputeNews),
     /// The panel says that the account exists.
     AccountCreated {
         /// Which.

@@ -6,10 +6,11 @@ use serde_json::value::RawValue;
 
 use crate::{
     Backoff, Class, Job, Queue,
-    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
     mail::SendMail,
+    payments::{SyncDispute, SyncRefunds, TracePayment},
     sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 
@@ -154,7 +155,9 @@ any_job! {
     CloseCheckout,
     SyncCheckout,
     ExpireCheckout,
-    RefundPayment,
+    TracePayment,
+    SyncRefunds,
+    SyncDispute,
     ProvisionAccount,
     SuspendAccount,
     UnsuspendAccount,

@@ -9,6 +9,7 @@ pub mod hosting;
 pub mod ids;
 mod job;
 pub mod mail;
+pub mod payments;
 pub mod sweeps;
 
 pub use any::{AnyJob, DecodeError, JobKind};

@@ -4,11 +4,12 @@
 
 use berth_jobs::{
     AnyJob, DecodeError, Job, JobKind,
-    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
-    ids::{AccountId, MailId, OrderId, PaymentId, StripeEventId},
+    ids::{AccountId, MailId, OrderId, PaymentId, StripeDisputeId, StripeEventId},
     mail::SendMail,
+    payments::{SyncDispute, SyncRefunds, TracePayment},
     sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
 };
 use serde_json::{Map, Value, json, value::RawValue};
@@ -25,7 +26,9 @@ fn samples() -> Vec<AnyJob> {
         CloseCheckout { event_id: event_id() }.into(),
         SyncCheckout { order_id: OrderId(SOME_UUID) }.into(),
         ExpireCheckout { order_id: OrderId(SOME_UUID) }.into(),
-        RefundPayment { payment_id: PaymentId(SOME_UUID) }.into(),
+        TracePayment { event_id: event_id() }.into(),
+        SyncRefunds { payment_id: PaymentId(SOME_UUID) }.into(),
+        SyncDispute { dispute_id: StripeDisputeId("du_1Q0PsIJvEtkwdCNYMSaVuRz6".to_owned()) }.into(),
         ProvisionAccount { account_id: AccountId(SOME_UUID) }.into(),
         SuspendAccount { account_id: AccountId(SOME_UUID) }.into(),
         UnsuspendAccount { account_id: AccountId(SOME_UUID) }.into(),

@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals, Secrets,
-    Seller, Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Disputes, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals,
+    Secrets, Seller, Shop, Stripe, Tax, Work,
 };
 
 use layers::Reader;
@@ -52,6 +52,7 @@ pub struct Config {
     pub tax: Tax,
     #[serde(default)]
     pub fraud: Fraud,
+    pub disputes: Disputes,
     #[serde(default)]
     pub mail: Mail,
     #[serde(default)]

@@ -65,7 +65,7 @@ pub struct InvoiceJson {
 
 /// Who sold, as they were then.
 #[derive(Debug, Serialize, ToSchema)]
-struct SellerJson {
+pub(super) struct SellerJson {
     name: String,
     /// A line each.
     address: Vec<String>,
@@ -77,7 +77,7 @@ struct SellerJson {
 
 /// Who bought, as they were when they agreed.
 #[derive(Debug, Serialize, ToSchema)]
-struct BuyerJson {
+pub(super) struct BuyerJson {
     email: String,
     name: Option<String>,
     company: Option<String>,

@@ -10,6 +10,7 @@ use berth_jobs::{
     AnyJob,
     checkout::{CloseCheckout, CompleteCheckout},
     ids::StripeEventId,
+    payments::TracePayment,
 };
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
@@ -41,6 +42,17 @@ fn job_for(event: &StripeEvent) -> Option<AnyJob> {
         "checkout.session.async_payment_succeeded" => Some(CompleteCheckout { event_id }.into()),
         "checkout.session.async_payment_failed" => Some(CloseCheckout { event_id }.into()),
         "checkout.session.expired" => Some(CloseCheckout { event_id }.into()),
+        "charge.refunded" => Some(TracePayment { event_id }.into()),
+        "charge.refund.updated" => Some(TracePayment { event_id }.into()),
+        "refund.created" => Some(TracePayment { event_id }.into()),
+        "refund.updated" => Some(TracePayment { event_id }.into()),
+        "refund.failed" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.created" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.updated" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.closed" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.funds_withdrawn" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.funds_reinstated" => Some(TracePayment { event_id }.into()),
+        "radar.early_fraud_warning.created" => Some(TracePayment { event_id }.into()),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 mod accounts;
 mod context;
 mod mjml;
+mod payments;
 mod renderer;
 mod sample;
 mod templates;
@@ -14,6 +15,7 @@ mod tests;
 pub use accounts::{
     AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone,
 };
+pub use payments::{DisputeOpened, RefundIssued};
 pub use renderer::{RenderError, Renderer};
 pub use templates::TemplateError;
 
@@ -31,6 +33,8 @@ pub enum Mail {
     AccountTerminated(AccountTerminated),
     CancellationConfirmed(CancellationConfirmed),
     CancellationUndone(CancellationUndone),
+    RefundIssued(RefundIssued),
+    DisputeOpened(DisputeOpened),
 }
 
 /// Tells the customer that an order is paid. Amounts are decimal text at the currency's scale: `"9.99"`.
@@ -79,7 +83,7 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 7] = [
+    pub const KINDS: [&str; 9] = [
         "order_confirmation",
         "welcome",
         "account_suspended",
@@ -87,6 +91,8 @@ impl Mail {
         "account_terminated",
         "cancellation_confirmed",
         "cancellation_undone",
+        "refund_issued",
+        "dispute_opened",
     ];
 
     /// The mail's name in rows, logs and file names of templates.
@@ -100,6 +106,8 @@ impl Mail {
             Self::AccountTerminated(_) => "account_terminated",
             Self::CancellationConfirmed(_) => "cancellation_confirmed",
             Self::CancellationUndone(_) => "cancellation_undone",
+            Self::RefundIssued(_) => "refund_issued",
+            Self::DisputeOpened(_) => "dispute_opened",
         }
     }
 
@@ -115,6 +123,8 @@ impl Mail {
             Self::AccountTerminated(mail) => format!("{kind}:{}:{}", mail.account_id, mail.terminated_at),
             Self::CancellationConfirmed(mail) => format!("{kind}:{}:{}", mail.account_id, mail.requested_at),
             Self::CancellationUndone(mail) => format!("{kind}:{}:{}", mail.account_id, mail.undone_at),
+            Self::RefundIssued(mail) => format!("{kind}:{}", mail.refund_id),
+            Self::DisputeOpened(mail) => format!("{kind}:{}", mail.dispute_id),
         }
     }
 
@@ -122,6 +132,8 @@ impl Mail {
     fn links(&self) -> Vec<(&'static str, &str)> {
         match self {
             Self::OrderConfirmation(mail) => vec![("order_url", mail.order_url.as_str())],
+            Self::RefundIssued(mail) => vec![("order_url", mail.order_url.as_str())],
+            Self::DisputeOpened(mail) => vec![("order_url", mail.order_url.as_str())],
             Self::Welcome(mail) => {
                 let mut links = vec![("site_url", mail.site_url.as_str()), ("reveal_url", mail.reveal_url.as_str())];
                 links.extend(mail.control_panel_url.as_deref().map(|url| ("control_panel_url", url)));

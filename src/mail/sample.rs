@@ -1,12 +1,12 @@
 //! Mails with every field filled, and with as few as may be: what templates are tried on before the first customer's.
 
-use berth_jobs::ids::{AccountId, OrderId};
+use berth_jobs::ids::{AccountId, OrderId, RefundId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone, Mail,
-    OrderConfirmation, OrderLine, Shop, Welcome,
+    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone, DisputeOpened,
+    Mail, OrderConfirmation, OrderLine, RefundIssued, Shop, Welcome,
 };
 
 /// A fixed id, so that what is rendered from a sample never changes.
@@ -33,6 +33,10 @@ pub(super) fn mails() -> Vec<Mail> {
         }),
         Mail::Welcome(welcome()),
         Mail::Welcome(Welcome { customer_name: None, control_panel_url: None, nameservers: Vec::new(), ..welcome() }),
+        Mail::RefundIssued(refund_issued()),
+        Mail::RefundIssued(RefundIssued { customer_name: None, ..refund_issued() }),
+        Mail::DisputeOpened(dispute_opened()),
+        Mail::DisputeOpened(DisputeOpened { customer_name: None, ..dispute_opened() }),
     ]
     .into_iter()
     .chain(of_accounts())
@@ -179,5 +183,27 @@ pub(super) fn welcome() -> Welcome {
         nameservers: vec!["ns1.harbour.example".into(), "ns2.harbour.example".into()],
         expires_at: Timestamp::constant(1_769_904_000, 0),
         reveal_url: "https://harbour.example/hosting/acc_1/reveal".into(),
+    }
+}
+
+pub(super) fn refund_issued() -> RefundIssued {
+    RefundIssued {
+        refund_id: RefundId(SAMPLE_ID),
+        order_id: OrderId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        amount: "14.98".into(),
+        currency: "EUR".into(),
+        order_url: "https://harbour.example/orders/ord_1".into(),
+    }
+}
+
+pub(super) fn dispute_opened() -> DisputeOpened {
+    DisputeOpened {
+        dispute_id: "du_1Q0PsIJvEtkwdCNYMSaVuRz6".into(),
+        order_id: OrderId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        amount: "14.98".into(),
+        currency: "EUR".into(),
+        order_url: "https://harbour.example/orders/ord_1".into(),
     }
 }

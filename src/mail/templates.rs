@@ -11,7 +11,7 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 23] = built_in![
+const BUILT_IN: [(&str, &str); 29] = built_in![
     "account_suspended.mjml.j2",
     "account_suspended.subject.j2",
     "account_suspended.txt.j2",
@@ -27,11 +27,17 @@ const BUILT_IN: [(&str, &str); 23] = built_in![
     "cancellation_undone.mjml.j2",
     "cancellation_undone.subject.j2",
     "cancellation_undone.txt.j2",
+    "dispute_opened.mjml.j2",
+    "dispute_opened.subject.j2",
+    "dispute_opened.txt.j2",
     "footer.mjml.j2",
     "head.mjml.j2",
     "order_confirmation.mjml.j2",
     "order_confirmation.subject.j2",
     "order_confirmation.txt.j2",
+    "refund_issued.mjml.j2",
+    "refund_issued.subject.j2",
+    "refund_issued.txt.j2",
     "welcome.mjml.j2",
     "welcome.subject.j2",
     "welcome.txt.j2",

@@ -1,4 +1,5 @@
 mod accounts;
+mod payments;
 
 use std::fs;
 
@@ -295,7 +296,11 @@ fn a_broken_template_stops_the_start_with_file_line_and_reason() {
     for (file, source) in cases {
         match start_with(file, &source) {
             Ok(_) => said.push_str(&format!("{file} is accepted: {source:?}\n")),
-            Err(error) => said.push_str(&format!("{error}\n")),
+            Err(error) => {
+                let error = error.to_string();
+                // Which names there are changes with every mail.
+                said.push_str(&format!("{}\n", error.split("; the names are").next().unwrap()));
+            }
         }
     }
     insta::assert_snapshot!(said, @r#"
@@ -316,7 +321,7 @@ fn a_broken_template_stops_the_start_with_file_line_and_reason() {
     mail template head.mjml.j2, line 2: undefined value: `nobody` is undefined
     mail template head.mjml.j2, line 2: this element is not known here
     mail template footer.mjml.j2, line 1: {% if 1 %} is for pages: a shared part may only have {{ … }}
-    mail template welcom.txt.j2: no mail uses this file; the names are footer.mjml.j2, head.mjml.j2, order_confirmation.mjml.j2, order_confirmation.subject.j2, order_confirmation.txt.j2, welcome.mjml.j2, welcome.subject.j2, welcome.txt.j2
+    mail template welcom.txt.j2: no mail uses this file
     "#);
 }
 

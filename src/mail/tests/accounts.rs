@@ -3,7 +3,7 @@
 use super::{super::Mail, render, sample};
 
 /// Every mail of a kind that there is a sample of, one below the other.
-fn as_read(kind: &str) -> String {
+pub(super) fn as_read(kind: &str) -> String {
     let mails = sample::mails().into_iter().filter(|mail| mail.kind() == kind);
     mails
         .map(|mail| {

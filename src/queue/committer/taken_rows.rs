@@ -51,6 +51,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.new_orders.iter().filter_map(|order| Some((order.idempotency.as_ref()?.row(), true))));
     rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.surplus_payments.iter().map(|payment| (payment.order_id.0, true)));
+    rows.extend(effects.new_refunds.iter().map(|refund| (refund.payment_id.0, true)));
     rows.extend(effects.new_accounts.iter().map(|account| (account.order_item_id.0, true)));
     rows.extend(effects.guards.iter().map(|guard| match guard {
         Guard::Order(id, _) => (id.0, true),
@@ -69,6 +70,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.reservations.iter().map(|reservation| (reservation.coupon_id.0, false)));
     // Invoices are numbered together as well: the counter is shared by all who need it.
     rows.extend(effects.invoices.iter().map(|_| (INVOICE_COUNTER, false)));
+    rows.extend(effects.credit_notes.iter().map(|note| (note.invoice_id.0, true)));
     rows.extend(effects.maybe_complete.iter().map(|order| (order.0, false)));
     rows
 }

@@ -27,7 +27,8 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             Fact::Session(news) => ids.insert(news.order_id.0),
             Fact::CustomerKnown { .. }
             | Fact::Charge(_)
-            | Fact::Refunded { .. }
+            | Fact::Refund(_)
+            | Fact::Dispute(_)
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }
             | Fact::MailAttempted { .. }

@@ -9,6 +9,7 @@ pub(crate) mod cutter;
 pub(crate) mod events;
 pub(crate) mod keeper;
 pub(crate) mod load;
+mod money;
 mod panel;
 pub(crate) mod process;
 pub(crate) mod purchase;
