@@ -36,7 +36,7 @@ impl Store {
             "every paid event has led to one paid order" => "src/store/queries/audit_paid_events.sql",
             "every paid order has one payment, over its total" => "src/store/queries/audit_payments.sql",
             "every page that was paid is one payment's" => "src/store/queries/audit_paid_pages.sql",
-            "money that is not owed goes back" => "src/store/queries/audit_surplus.sql",
+            "money that is not owed, or is asked back, goes back" => "src/store/queries/audit_surplus.sql",
             "what goes back of a payment is no more than it" => "src/store/queries/audit_refunds.sql",
             "what has gone back of an invoice has its credit note" => "src/store/queries/audit_credit_notes.sql",
             "no number of a credit note is missing" => "src/store/queries/audit_credit_note_numbers.sql",
