@@ -1,5 +1,7 @@
 //! The timetable that an account has: the shop's, its plan's and its own.
 
+use std::borrow::Cow;
+
 use crate::{
     app::Parts,
     domain::timetable::{InvalidTimetable, Timetable, TimetableChanges},
@@ -9,8 +11,8 @@ use crate::{
 ///
 /// # Errors
 /// When its steps are in an order that cannot be, in words.
-pub fn merged(_parts: &Parts, _service_id: &str, own: &TimetableChanges) -> Result<Timetable, InvalidTimetable> {
-    Timetable::merged(&TimetableChanges::default(), &TimetableChanges::default(), own)
+pub fn merged(parts: &Parts, service_id: &str, own: &TimetableChanges) -> Result<Timetable, InvalidTimetable> {
+    parts.timetables.of(service_id, own).map(Cow::into_owned)
 }
 
 /// As [`merged`]; where the account's own changes no longer fit to what the shop has, without them.

@@ -86,6 +86,32 @@ impl Job for UnsuspendAccount {
     }
 }
 
+/// Makes an account what its customer has changed it to, then tells them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePackage {
+    /// The account to change.
+    pub account_id: AccountId,
+}
+
+impl Job for ChangePackage {
+    const NAME: &'static str = "change_package";
+    const QUEUE: Queue = Queue::Provisioning;
+    const CLASS: Class = Class::Urgent;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+    const BACKOFF: Backoff = Backoff::seconds(5, 15 * 60);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("change_package:{}", self.account_id))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("account:{}", self.account_id))
+    }
+}
+
 /// Makes a backup of an account that is to end, removes it from its panel, then tells its customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

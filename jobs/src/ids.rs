@@ -135,8 +135,12 @@ ids! {
     RefundId = "rfd_";
     /// A credit note; customers know it by its number.
     CreditNoteId = "crn_";
+    /// What a sweep was about to do, and a person has to confirm.
+    FusePlanId = "plan_";
     /// A line of a customer's cart.
     CartItemId = "cit_";
+    /// A change of what an account is.
+    PlanChangeId = "chn_";
     /// A coupon.
     CouponId = "cpn_";
     /// An invoice; customers know it by its number.

@@ -10,6 +10,7 @@ pub mod ids;
 mod job;
 pub mod mail;
 pub mod payments;
+pub mod renewals;
 pub mod sweeps;
 
 pub use any::{AnyJob, DecodeError, JobKind};

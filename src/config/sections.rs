@@ -72,6 +72,8 @@ pub struct Shop {
     #[serde(default, deserialize_with = "parsed_option")]
     pub url: Option<Url>,
     pub support_email: Option<String>,
+    /// Where the daily digest goes.
+    pub operator_email: Option<String>,
     /// Three capital letters.
     pub currency: String,
     /// A zone of the IANA database.
@@ -165,6 +167,7 @@ pub struct Hosting {
     pub sites_domain: String,
     /// Lower-case labels.
     pub base_domain: String,
+    pub repair_packages: bool,
     pub username_prefix: String,
 }
 
@@ -188,6 +191,14 @@ pub struct Renewals {
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub path: Option<PathBuf>,
+}
+
+/// `[retention]`: how long contents are kept that nobody works with any more.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub mail_days: u32,
+    pub event_body_days: u32,
 }
 
 /// `[work]`
@@ -225,6 +236,15 @@ impl Concurrency {
             Queue::Sweeps => self.sweeps,
         }
     }
+}
+
+/// `[fuse]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fuse {
+    pub number: u64,
+    /// A decimal text.
+    pub percent: String,
 }
 
 /// `[dev]`

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod address;
+pub mod card;
 pub mod catalogue;
 pub mod configuration;
 pub mod coupon;

@@ -1,12 +1,12 @@
 //! Money that goes back: how a refund stands, and what of its invoice it takes back.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Reverse, fmt, str::FromStr};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    invoice::InvoiceLine,
+    invoice::{InvoiceLine, TaxTotal},
     money::{Currency, Money, MoneyError},
     order::UnknownPhase,
 };
@@ -140,6 +140,27 @@ pub fn credit(invoice: &[InvoiceLine], noted: &[CreditLine], amount: Money) -> R
             .filter_map(|(at, net, tax)| Some(credit_line(at, invoice.get(at)?, net, tax)))
             .collect::<Result<_, _>>()?,
     })
+}
+
+/// The tax that a credit note takes back by rate, the highest first. Their `tax` sums to the note's.
+///
+/// # Errors
+/// When an amount is none of the currency, or they sum to too much.
+pub fn tax_totals(lines: &[CreditLine], currency: Currency) -> Result<Vec<TaxTotal>, MoneyError> {
+    let mut totals: Vec<TaxTotal> = Vec::new();
+    for line in lines {
+        let (net, tax) = (Money::new(line.net, currency)?, Money::new(line.tax, currency)?);
+        let rate = line.tax_rate.normalize();
+        match totals.iter_mut().find(|total| total.rate == rate) {
+            Some(total) => {
+                total.net = total.net.checked_add(net)?;
+                total.tax = total.tax.checked_add(tax)?;
+            }
+            None => totals.push(TaxTotal { rate, net, tax }),
+        }
+    }
+    totals.sort_by_key(|total| Reverse(total.rate));
+    Ok(totals)
 }
 
 fn left_of(

@@ -2,7 +2,7 @@
 
 use berth_jobs::{
     AnyJob,
-    hosting::{ProvisionAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
+    hosting::{ChangePackage, ProvisionAccount, SuspendAccount, TerminateAccount, UnsuspendAccount},
     ids::AccountId,
 };
 use jiff::Timestamp;
@@ -52,12 +52,12 @@ pub fn job_of(account_id: AccountId, phase: AccountPhase) -> Option<AnyJob> {
         AccountPhase::Provisioning => Some(ProvisionAccount { account_id }.into()),
         AccountPhase::Suspending => Some(SuspendAccount { account_id }.into()),
         AccountPhase::Unsuspending => Some(UnsuspendAccount { account_id }.into()),
+        AccountPhase::Changing => Some(ChangePackage { account_id }.into()),
         AccountPhase::Terminating => Some(TerminateAccount { account_id }.into()),
         AccountPhase::Pending
         | AccountPhase::Active
         | AccountPhase::Grace
         | AccountPhase::Suspended
-        | AccountPhase::Changing
         | AccountPhase::Failed
         | AccountPhase::Terminated => None,
     }

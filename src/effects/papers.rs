@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use berth_jobs::ids::{CouponId, CustomerId, InvoiceId, OrderId};
+use berth_jobs::ids::{AccountId, CouponId, CustomerId, InvoiceId, OrderId};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -24,6 +24,10 @@ pub struct OrderTerms {
     pub tax_note: Option<String>,
     /// From where it was agreed.
     pub client_ip: Option<IpAddr>,
+    /// The account that it changes.
+    pub changes: Option<AccountId>,
+    /// How much of the total is paid from the customer's credit, which is an effect of its own.
+    pub credit: Option<Money>,
     /// SHA-256 of the request that it was agreed by, where that had no key of the caller's.
     pub request_hash: Option<[u8; 32]>,
 }

@@ -220,6 +220,13 @@ impl Effects {
         self
     }
 
+    /// Adds a mail whose id is known to another effect.
+    #[must_use]
+    pub fn add_mail(mut self, mail: NewMail) -> Self {
+        self.new_mails.push(mail);
+        self
+    }
+
     /// Says that an account was looked at.
     #[must_use]
     pub fn looked(mut self, looked: Looked) -> Self {

@@ -5,4 +5,5 @@ pub mod diagnosis;
 pub mod hosting;
 pub mod mail;
 pub mod payments;
+pub mod renewals;
 pub mod sweeps;

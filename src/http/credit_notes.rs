@@ -1,8 +1,12 @@
 //! `GET /v1/credit-notes`: what takes back an invoice, or a part of it.
 
+mod paper;
+
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
 };
 use berth_jobs::ids::{CreditNoteId, CustomerId, InvoiceId, OrderId, RefundId};
 use jiff::Timestamp;
@@ -11,14 +15,22 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
+    accept,
     auth::{Authenticated, Role},
-    invoices::{BuyerJson, SellerJson},
+    invoices::{self, BuyerJson, HTML, JSON, PDF, PdfFile, SellerJson},
     orders::{may_see, of_store},
     paging::{Listed, PageQuery},
     problem::{Problem, ProblemJson, Refuses, RefusesStaff},
     segments::Segments,
 };
-use crate::{app::App, domain::refund::CreditLine, store::credit_notes::CreditNote};
+use crate::{
+    app::App,
+    domain::refund::CreditLine,
+    store::{StoreError, credit_notes::CreditNote},
+};
+
+/// What a credit note is there as, what programs want first.
+const KINDS: [&str; 3] = [JSON, HTML, PDF];
 
 /// Which credit notes to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -125,13 +137,22 @@ pub async fn list(
     Ok(Json(paging.page(notes.into_iter().map(CreditNoteJson::from).collect())))
 }
 
-/// Shows one of your credit notes.
+/// Shows one of your credit notes: as JSON, or, where `Accept` would rather have it, as a page to print or as a PDF.
 #[utoipa::path(get, path = "/v1/credit-notes/{id}", tag = "orders", operation_id = "show_credit_note",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "`crn_…`")),
     responses(
-        (status = 200, description = "The credit note.", body = CreditNoteJson),
+        (status = 200, description = "The credit note.",
+            content(
+                (CreditNoteJson = "application/json"),
+                (String = "text/html"),
+                (inline(PdfFile) = "application/pdf"),
+            ),
+            headers(("content-disposition" = String,
+                description = "Of the PDF: its name as a file, such as `CN-000042.pdf`."))),
         (status = 404, description = "You have no such credit note.", body = ProblemJson,
+            content_type = "application/problem+json"),
+        (status = 406, description = "`Accept` takes none of them.", body = ProblemJson,
             content_type = "application/problem+json"),
         Refuses,
     ),
@@ -140,9 +161,29 @@ pub async fn show(
     Authenticated(customer): Authenticated,
     State(app): State<App>,
     Segments(id): Segments<CreditNoteId>,
-) -> Result<Json<CreditNoteJson>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let note = app.store.credit_note(id).await.map_err(of_store)?;
-    if may_see(&customer, note.customer_id) { Ok(Json(note.into())) } else { Err(Problem::not_found()) }
+    if !may_see(&customer, note.customer_id) {
+        return Err(Problem::not_found());
+    }
+    let Some(kind) = accept::choose(&headers, &KINDS) else {
+        let detail = "A credit note is there as application/json, as text/html and as application/pdf.";
+        return Err(Problem::not_acceptable(detail));
+    };
+    let paper = || {
+        let bad = |error| of_store(StoreError::unreadable(format!("credit note {}", note.number), &error));
+        paper::of(&note, &app.time_zone).map_err(bad)
+    };
+    let mut response = match kind {
+        PDF => invoices::pdf(&paper()?)?,
+        HTML => invoices::page_of(&paper()?)?.into_response(),
+        _ => Json(CreditNoteJson::from(note)).into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, authorization"));
+    Ok(response)
 }
 
 impl From<CreditNote> for CreditNoteJson {

@@ -3,6 +3,8 @@
 pub mod cancel;
 mod change;
 mod json;
+pub mod plan;
+pub mod renew;
 pub mod settings;
 pub mod staff;
 

@@ -1,6 +1,10 @@
-//! `GET /v1/orders/{id}/invoice`: the invoice of an order, for people to print and for programs to book.
+//! `GET /v1/orders/{id}/invoice`: the invoice of an order, for people to print and keep and for programs to book.
 
 mod page;
+mod paper;
+
+pub(super) use page::of as page_of;
+pub(super) use paper::pdf;
 
 use axum::{
     Json,
@@ -29,6 +33,17 @@ use crate::{
     },
     store::{StoreError, invoices::Invoice},
 };
+
+pub(super) const HTML: &str = "text/html";
+pub(super) const JSON: &str = "application/json";
+pub(super) const PDF: &str = "application/pdf";
+/// What an invoice is there as, what most people want first.
+const KINDS: [&str; 3] = [HTML, JSON, PDF];
+
+/// A file.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct PdfFile(#[expect(dead_code, reason = "only described")] Vec<u8>);
 
 /// An invoice. Nothing of it ever changes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -141,19 +156,27 @@ struct TaxJson {
     tax: String,
 }
 
-/// Shows the invoice of one of your orders: as a page to print, or, where `Accept` would rather have it, as JSON.
+/// Shows the invoice of one of your orders: as a page to print, or, where `Accept` would rather have it, as JSON or as a
+/// PDF.
 ///
 /// An order has its invoice from the moment that it is paid. Weights (`q`) of `Accept` count; who does not mind gets the
-/// page.
+/// page. The PDF is for the archive (PDF/A-2a) and can be read aloud (PDF/UA-1); the same invoice is the same file each
+/// time. Letters of scripts that its typeface lacks are shown as boxes, and kept for whoever copies or searches the text.
 #[utoipa::path(get, path = "/v1/orders/{id}/invoice", tag = "orders", operation_id = "show_invoice",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "`ord_…`")),
     responses(
         (status = 200, description = "The invoice.",
-            content((String = "text/html"), (InvoiceJson = "application/json"))),
+            content(
+                (String = "text/html"),
+                (InvoiceJson = "application/json"),
+                (inline(PdfFile) = "application/pdf"),
+            ),
+            headers(("content-disposition" = String,
+                description = "Of the PDF: its name as a file, such as `INV-000042.pdf`."))),
         (status = 404, description = "You have no such order. `no-invoice-yet`: it is yours, and not paid.",
             body = ProblemJson, content_type = "application/problem+json"),
-        (status = 406, description = "`Accept` takes neither.", body = ProblemJson,
+        (status = 406, description = "`Accept` takes none of them.", body = ProblemJson,
             content_type = "application/problem+json"),
         Refuses,
     ),
@@ -166,14 +189,16 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let order = order_of(&app, &customer, id).await?;
     let Some(invoice) = app.store.invoice_of(id).await.map_err(of_store)? else { return Err(none_yet()) };
-    let Some(kind) = accept::choose(&headers, &["text/html", "application/json"]) else {
-        return Err(Problem::not_acceptable("An invoice is there as text/html and as application/json."));
+    let Some(kind) = accept::choose(&headers, &KINDS) else {
+        return Err(Problem::not_acceptable(
+            "An invoice is there as text/html, as application/json and as application/pdf.",
+        ));
     };
     let taxes = invoice::tax_totals(&invoice.lines, invoice.total.currency()).map_err(|error| bad(id, &error))?;
-    let mut response = if kind == "text/html" {
-        page::of(&invoice, &taxes, order.paid_at, &app.time_zone)?.into_response()
-    } else {
-        Json(InvoiceJson::of(invoice, taxes)).into_response()
+    let mut response = match kind {
+        PDF => paper::pdf(&paper::of(&invoice, taxes, order.paid_at, &app.time_zone))?,
+        JSON => Json(InvoiceJson::of(invoice, taxes)).into_response(),
+        _ => page::of(&paper::of(&invoice, taxes, order.paid_at, &app.time_zone))?.into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));

@@ -1,5 +1,6 @@
 mod accounts;
 mod payments;
+mod renewals;
 
 use std::fs;
 
@@ -108,6 +109,21 @@ fn the_welcome_reads_well() {
     Account acc_01k8000000e008000000000001
     "#);
     insta::assert_snapshot!("welcome_html", rendered.html);
+}
+
+#[test]
+fn the_notices_of_an_account_read_well() {
+    for mail in sample::mails().into_iter().filter(|mail| mail.awaited_by().is_some()) {
+        let rendered = render(&mail);
+        let whole = if matches!(&mail, Mail::RenewalInvoice(it) | Mail::RenewalReminder(it) if it.step.is_some()) {
+            rendered.html
+        } else {
+            String::new()
+        };
+        let missing = if rendered.text.contains("Ada") { "" } else { "_short" };
+        let text = format!("{}\n\n{}\n{whole}", rendered.subject, rendered.text);
+        insta::assert_snapshot!(format!("{}{missing}", mail.kind()), text);
+    }
 }
 
 #[test]
@@ -296,11 +312,8 @@ fn a_broken_template_stops_the_start_with_file_line_and_reason() {
     for (file, source) in cases {
         match start_with(file, &source) {
             Ok(_) => said.push_str(&format!("{file} is accepted: {source:?}\n")),
-            Err(error) => {
-                let error = error.to_string();
-                // Which names there are changes with every mail.
-                said.push_str(&format!("{}\n", error.split("; the names are").next().unwrap()));
-            }
+            // The names of all files follow.
+            Err(error) => said.push_str(&format!("{}\n", error.to_string().split("; the names are ").next().unwrap())),
         }
     }
     insta::assert_snapshot!(said, @r#"

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         account::AccountState,
         money::{Currency, Money},
+        renewal::RenewalState,
         timetable::{AccountFacts, CardFacts, LastCharge, RenewalFacts, TimetableChanges, Told},
     },
     effects::CustomerContact,
@@ -51,8 +52,8 @@ pub struct AgendaEntry {
 /// A renewal, as far as its customer is told of it.
 #[derive(Clone, Debug)]
 pub struct AgendaRenewal {
-    /// Its order.
-    pub order_id: OrderId,
+    /// Its order, where it stands, and at which version.
+    pub state: RenewalState,
     /// What it costs.
     pub total: Money,
     /// How much of that is paid from the credit.
@@ -103,6 +104,8 @@ struct Row {
     turn: i64,
     order_id: Option<Uuid>,
     renewal_phase: Option<String>,
+    renewal_version: Option<i32>,
+    called_off: Option<bool>,
     issued_at: Option<jiff_sqlx::Timestamp>,
     attempts: Option<i32>,
     total: Option<Decimal>,
@@ -165,6 +168,14 @@ impl Store {
     /// When the database does not answer.
     pub async fn agenda_entry(&self, account: AccountId) -> Result<Option<AgendaEntry>, StoreError> {
         Ok(self.agenda_of(&[account.0]).await?.pop())
+    }
+
+    /// Accounts as their timetables see them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn agenda_entries(&self, accounts: &[AccountId]) -> Result<Vec<AgendaEntry>, StoreError> {
+        self.agenda_of(&accounts.iter().map(|id| id.0).collect::<Vec<_>>()).await
     }
 
     async fn agenda_of(&self, ids: &[Uuid]) -> Result<Vec<AgendaEntry>, StoreError> {
@@ -261,15 +272,26 @@ impl Row {
         &self,
         unreadable: &impl Fn(&dyn std::fmt::Display) -> StoreError,
     ) -> Result<Option<AgendaRenewal>, StoreError> {
-        let (Some(order_id), Some(total), Some(credit), Some(currency), Some(period_end)) =
-            (self.order_id, self.total, self.credit, &self.currency, self.period_end)
+        let (Some(order_id), Some(phase), Some(version), Some(attempts), Some(called_off)) =
+            (self.order_id, &self.renewal_phase, self.renewal_version, self.attempts, self.called_off)
+        else {
+            return Ok(None);
+        };
+        let (Some(total), Some(credit), Some(currency), Some(period_end)) =
+            (self.total, self.credit, &self.currency, self.period_end)
         else {
             return Ok(None);
         };
         let currency: Currency = currency.parse().map_err(|error| unreadable(&error))?;
         let money = |amount| Money::new(amount, currency).map_err(|error| unreadable(&error));
         Ok(Some(AgendaRenewal {
-            order_id: OrderId(order_id),
+            state: RenewalState {
+                order_id: OrderId(order_id),
+                phase: phase.parse().map_err(|error| unreadable(&error))?,
+                version,
+                attempts: u32::try_from(attempts).map_err(|error| unreadable(&error))?,
+                called_off,
+            },
             total: money(total)?,
             credit: money(credit)?,
             period_end: period_end.to_jiff(),

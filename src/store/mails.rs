@@ -73,10 +73,11 @@ impl Store {
     async fn mail_rows(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Row>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            r#"select m.id, m.context, m.created_at as "created_at: jiff_sqlx::Timestamp",
-                      m.accepted_at as "accepted_at: jiff_sqlx::Timestamp", c.email, c.name
+            r#"select m.id as "id!", m.context as "context!", m.created_at as "created_at!: jiff_sqlx::Timestamp",
+                      m.accepted_at as "accepted_at?: jiff_sqlx::Timestamp", coalesce(m.recipient, c.email) as "email!",
+                      c.name as "name?"
                from berth.mails m
-               join berth.customers c on c.id = m.customer_id
+               left join berth.customers c on c.id = m.customer_id
                where m.id = any ($1)"#,
             &ids,
         )

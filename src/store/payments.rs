@@ -33,6 +33,8 @@ pub enum PaymentState {
     Surplus,
     /// It has gone back.
     Refunded,
+    /// It came for what could not be done, and is its customer's credit.
+    Credited,
     /// It never came, or nobody knows.
     Other,
 }
@@ -43,6 +45,7 @@ impl PaymentState {
             "succeeded" => Self::Succeeded,
             "surplus" => Self::Surplus,
             "refunded" => Self::Refunded,
+            "credited" => Self::Credited,
             _ => Self::Other,
         }
     }

@@ -6,12 +6,15 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::domain::{
-    decline::DeclineClass,
-    money::{Currency, Money},
-    order::{OrderPhase, OrderState},
-    proration::PaidPeriod,
-    renewal::{RenewalPhase, RenewalState},
+use crate::{
+    domain::{
+        decline::DeclineClass,
+        money::{Currency, Money},
+        order::{OrderPhase, OrderState},
+        proration::PaidPeriod,
+        renewal::{RenewalPhase, RenewalState},
+    },
+    effects::NewCharge,
 };
 
 /// A renewal: one period of one account.
@@ -77,6 +80,8 @@ pub struct Charge {
     pub intent: Option<String>,
     /// How it was declined.
     pub decline: Option<DeclineClass>,
+    /// Why, as Stripe's codes say.
+    pub codes: DeclineCodes,
     /// When it was sent.
     pub sent_at: Timestamp,
     /// When it was answered.
@@ -85,11 +90,42 @@ pub struct Charge {
     pub lookups: u32,
 }
 
+/// Why a charge was declined, in Stripe's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeclineCodes {
+    /// Mostly `card_declined`.
+    pub code: Option<String>,
+    /// The issuer's reason.
+    pub decline_code: Option<String>,
+    /// The card scheme's advice.
+    pub advice_code: Option<String>,
+}
+
 impl Charge {
     /// Whether it may still be under way.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.answered_at.is_none()
+    }
+}
+
+impl From<&NewCharge> for Charge {
+    /// The charge as it is read once it is written.
+    fn from(new: &NewCharge) -> Self {
+        Self {
+            id: new.id,
+            order_id: new.order_id,
+            attempt: new.attempt,
+            card_id: new.card_id.clone(),
+            state: "sent".to_owned(),
+            amount: new.amount,
+            intent: None,
+            decline: None,
+            codes: DeclineCodes::default(),
+            sent_at: new.sent_at,
+            answered_at: None,
+            lookups: 0,
+        }
     }
 }
 
@@ -137,6 +173,9 @@ struct ChargeRow {
     amount: Decimal,
     stripe_payment_intent_id: Option<String>,
     decline_class: Option<String>,
+    code: Option<String>,
+    decline_code: Option<String>,
+    advice_code: Option<String>,
     sent_at: jiff_sqlx::Timestamp,
     answered_at: Option<jiff_sqlx::Timestamp>,
     lookups: i32,
@@ -156,6 +195,7 @@ impl ChargeRow {
             amount: Money::new(self.amount, currency).map_err(|error| unreadable(&error))?,
             intent: self.stripe_payment_intent_id,
             decline: self.decline_class.as_deref().map(str::parse).transpose().map_err(|error| unreadable(&error))?,
+            codes: DeclineCodes { code: self.code, decline_code: self.decline_code, advice_code: self.advice_code },
             sent_at: self.sent_at.to_jiff(),
             answered_at: self.answered_at.map(|at| at.to_jiff()),
             lookups: u32::try_from(self.lookups).map_err(|error| unreadable(&error))?,
@@ -290,7 +330,8 @@ impl Store {
         let rows = sqlx::query_as!(
             ChargeRow,
             r#"select id, order_id, attempt, card_id, state, currency as "currency!: String", amount,
-                      stripe_payment_intent_id, decline_class, sent_at, answered_at, lookups
+                      stripe_payment_intent_id, decline_class, code, decline_code, advice_code, sent_at, answered_at,
+                      lookups
                from berth.charges
                where order_id = $1
                order by attempt"#,

@@ -597,7 +597,7 @@ async fn the_audit_finds_what_is_wrong_with_papers_and_coupons() {
 
     // One connection, so that the audit sees what its transaction has broken, and nobody after it does.
     let one = sqlx::postgres::PgPoolOptions::new().max_connections(1);
-    let pool = one.connect(&stack.postgres.url("berth")).await.unwrap();
+    let pool = one.connect(stack.postgres.url()).await.unwrap();
     for (damage, rule) in DAMAGE {
         sqlx::raw_sql("begin").execute(&pool).await.unwrap();
         sqlx::raw_sql(damage).execute(&pool).await.unwrap();

@@ -119,6 +119,8 @@ async fn an_invoice_is_a_page_or_json_as_the_reader_would_rather_have_it() {
         (Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"), "text/html; charset=utf-8"),
         (Some("application/json"), "application/json"),
         (Some("text/html;q=0.5, application/json;q=0.6"), "application/json"),
+        (Some("application/pdf"), "application/pdf"),
+        (Some("application/pdf, */*;q=0.1"), "application/pdf"),
     ] {
         let answer = ask(&stack, &token, &order, accept).await;
 
@@ -126,7 +128,7 @@ async fn an_invoice_is_a_page_or_json_as_the_reader_would_rather_have_it() {
         assert_eq!(answer.headers()[header::CACHE_CONTROL], "private, no-store");
         assert!(answer.headers()[header::VARY].to_str().unwrap().contains("accept"));
     }
-    let neither = ask(&stack, &token, &order, Some("application/pdf, */*;q=0")).await;
+    let neither = ask(&stack, &token, &order, Some("image/png, */*;q=0")).await;
     assert_eq!(refused(neither).await, (406, "not-acceptable".to_owned()));
 
     let page = ask(&stack, &token, &order, Some("text/html")).await;
@@ -141,6 +143,36 @@ async fn an_invoice_is_a_page_or_json_as_the_reader_would_rather_have_it() {
     let invoice = running.app.store.invoice_of(id).await.unwrap().unwrap();
     let day = invoice.issued_at.to_zoned(zone).strftime("%-d %B %Y").to_string();
     assert!(html.contains(&format!("<dd>{day}</dd>")), "{day} is not in {html}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_is_a_file_that_is_the_same_each_time() {
+    let (stack, running) = shop_with_taxes().await;
+    let (id, user) = sold(&running.app).await;
+    let (token, order) = (stack.token(user), id.to_string());
+
+    let first = ask(&stack, &token, &order, Some("application/pdf")).await;
+    let again = ask(&stack, &token, &order, Some("application/pdf")).await;
+
+    assert_eq!(first.headers()[header::CONTENT_DISPOSITION], "inline; filename=\"INV-000001.pdf\"");
+    assert_eq!(first.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    let bytes = first.bytes().await.unwrap();
+    assert_eq!(again.bytes().await.unwrap(), bytes);
+    let file = lopdf::Document::load_mem(&bytes).unwrap();
+    let text = file.extract_text(&[1]).unwrap();
+    let invoice = json_of(&stack, user, id).await;
+    let total = format!("{} USD", invoice["total"].as_str().unwrap());
+    for told in [
+        "INV-000001",
+        "Hosting & Söhne GmbH",
+        "</style><script>alert(1)</script>",
+        "site0.test, site1.test",
+        &total,
+        "Paid",
+    ] {
+        assert!(text.contains(told), "{told} is not in {text}");
+    }
     running.stop().await;
 }
 

@@ -53,6 +53,12 @@ async fn a_part_and_then_the_rest_go_back_and_no_more_than_came() {
     assert!(!json!(notes).to_string().contains("secret"));
     let (_, alone) = stack.get(user, &format!("/v1/credit-notes/{}", notes[0]["id"].as_str().unwrap())).await;
     assert_eq!(alone, notes[0]);
+    for (kind, begins) in [("application/pdf", "%PDF-"), ("text/html", "<!doctype html>")] {
+        let url = format!("{}/v1/credit-notes/{}", stack.base(), notes[0]["id"].as_str().unwrap());
+        let request = stack.client.get(url).bearer_auth(stack.token(user)).header("Accept", kind);
+        let paper = request.send().await.unwrap().bytes().await.unwrap();
+        assert!(paper.to_ascii_lowercase().starts_with(begins.to_ascii_lowercase().as_bytes()), "{kind}: {paper:?}");
+    }
     assert_eq!(stack.count("select count(*) from berth.mails where kind = 'refund_issued'").await, 2);
     assert_eq!(stack.count("select count(*) from berth.hosting_accounts where phase = 'active'").await, 1);
     let audited = berth.app.store.audit_entries(Some(&order), None, 10).await.unwrap();

@@ -151,10 +151,12 @@ async fn settle_intent(
 #[serde(deny_unknown_fields)]
 struct MethodChange {
     /// `succeed`, `authentication_required`, `processing`, or a decline code.
-    outcome: String,
+    outcome: Option<String>,
+    /// Month and year of a new expiry date, as when the bank has sent another card: told of as such.
+    expiry: Option<(u8, u16)>,
 }
 
-/// Changes what the next charge on a kept card comes to.
+/// Changes what the next charge on a kept card comes to, and when it expires.
 async fn change_method(
     Shared(sim): Shared<Arc<Sim>>,
     Path(id): Path<String>,
@@ -162,8 +164,15 @@ async fn change_method(
 ) -> Answered {
     sim.act(|state| {
         let method = state.payment_methods.get_mut(&id)?;
-        method.card.outcome = Outcome::parse(&asked.outcome);
-        Ok(Json(method.json()))
+        if let Some(outcome) = &asked.outcome {
+            method.card.outcome = Outcome::parse(outcome);
+        }
+        method.expiry = asked.expiry.unwrap_or(method.expiry);
+        let shown = method.json();
+        if asked.expiry.is_some() {
+            state.emit("payment_method.automatically_updated", shown.clone());
+        }
+        Ok(Json(shown))
     })
 }
 

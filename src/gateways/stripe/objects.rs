@@ -287,6 +287,9 @@ pub struct Charge {
     pub currency: Option<String>,
     /// `succeeded`, `pending` or `failed`.
     pub status: Option<String>,
+    /// When it was made.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// Refunded whole.
     #[serde(default)]
     pub refunded: bool,
@@ -370,6 +373,9 @@ pub struct PaymentMethod {
     /// `card` …
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// When it was made, which is when it was saved.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// `cus_…`; absent when detached.
     #[serde(default, deserialize_with = "reference")]
     pub customer: Option<String>,

@@ -2,7 +2,10 @@
 
 use berth_jobs::hosting::{ProvisionAccount, ReconcileAccount};
 
-use super::at_panel;
+use super::{
+    at_panel,
+    drift::{Drift, drift},
+};
 use crate::{
     app::Ctx,
     domain::account::{AccountPhase, SuspensionReason},
@@ -28,21 +31,23 @@ pub async fn run(job: &ReconcileAccount, ctx: &Ctx) -> Result<Effects, JobError>
     let Some((server, on_panel)) = at_panel::place_of(&account) else { return Ok(Effects::none()) };
     ctx.checkpoint(at_panel::as_read(&account)).await?;
     let panel = ctx.panels.of(server)?;
-    let step = match phase {
-        AccountPhase::Active | AccountPhase::Grace => panel.ensure_active(&on_panel).await?,
-        AccountPhase::Suspended => {
+    if phase.is_over() {
+        return done(panel.ensure_absent(&on_panel).await?);
+    }
+    let found = panel.observe(&on_panel).await?;
+    match drift(&account, &found, ctx.config.hosting.repair_packages) {
+        Drift::None => Ok(Effects::none()),
+        Drift::Activate => done(panel.ensure_active(&on_panel).await?),
+        Drift::Suspend => {
             let reason = account.state.standing.reason().map_or("suspended", SuspensionReason::as_str);
-            panel.ensure_suspended(&on_panel, reason).await?
+            done(panel.ensure_suspended(&on_panel, reason).await?)
         }
-        AccountPhase::Terminated => panel.ensure_absent(&on_panel).await?,
-        AccountPhase::Pending
-        | AccountPhase::Failed
-        | AccountPhase::Provisioning
-        | AccountPhase::Suspending
-        | AccountPhase::Unsuspending
-        | AccountPhase::Changing
-        | AccountPhase::Terminating => return Ok(Effects::none()),
-    };
+        Drift::Package => done(panel.ensure_package(&on_panel, &account.package).await?),
+        Drift::Tell(alert) => Ok(Effects::none().alert(alert)),
+    }
+}
+
+fn done(step: Step<()>) -> Result<Effects, JobError> {
     match step {
         Step::Done(()) => Ok(Effects::none()),
         Step::Pending(_, after) => Err(JobError::waiting("the panel is at work on it", after)),

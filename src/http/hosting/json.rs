@@ -72,7 +72,7 @@ pub struct AccountJson {
 
 /// A renewal that is to be paid.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RenewalJson {
+pub(super) struct RenewalJson {
     /// The order that renews the account.
     #[schema(value_type = String)]
     order_id: OrderId,
@@ -90,7 +90,7 @@ pub struct RenewalJson {
 
 /// What only staff sees of an account.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ForStaff {
+pub(super) struct ForStaff {
     /// Where it stands, more exactly than `status` says.
     phase: &'static str,
     /// Raised by everything that happens to it.

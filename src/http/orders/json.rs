@@ -61,6 +61,9 @@ pub struct OrderJson {
     /// Why it failed.
     failure: Option<String>,
     is_renewal: bool,
+    /// The account that it changes.
+    #[schema(value_type = Option<String>)]
+    changes_hosting_account_id: Option<AccountId>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// Until when it can be paid.
@@ -178,6 +181,7 @@ impl OrderJson {
             invoice_number,
             failure: order.failure.filter(|_| phase == OrderPhase::Failed),
             is_renewal: order.is_renewal,
+            changes_hosting_account_id: order.changes,
             created_at: order.created_at,
             expires_at: order.expires_at,
             paid_at: order.paid_at,

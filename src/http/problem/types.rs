@@ -20,6 +20,11 @@ pub const TYPES: &[ProblemType] = &[
     problem("account-busy", &[409], "The account is just being changed on its server. Ask again in a moment."),
     problem("account-ended", &[409], "The account has ended, or is about to: nothing of it can be changed any more."),
     problem("account-kept", &[409], "Staff keeps the account from being removed. Write to support."),
+    problem(
+        "account-not-changeable",
+        &[409],
+        "The account cannot be changed as it stands; `detail` says what to do first, `account_status` how it stands.",
+    ),
     problem("account-not-live", &[409], "The account is still being made. Wait until it is active."),
     problem("account-suspended", &[409], "The account is suspended. Have that settled first, or cancel it with `now`."),
     problem("addon-not-sold", &[422], "The service has no such add-on. See `GET /v1/plans` for those that it has."),
@@ -54,6 +59,13 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "The cart, or one of its items, holds as much as it can. Check out what is there first.",
     ),
+    problem(
+        "change-not-offered",
+        &[422],
+        "An account becomes another service of its type, its servers and its billing cycle. Buy the other one anew, and cancel \
+         the account with its period.",
+    ),
+    problem("change-under-way", &[409], "The account is just being changed. Wait until that is done."),
     problem("changed-meanwhile", &[409], "Somebody else was faster. Read it again, then decide anew."),
     problem(
         "checkout-replaced",
@@ -169,7 +181,18 @@ pub const TYPES: &[ProblemType] = &[
         "Something that you want has no price in this currency. Choose another one.",
     ),
     problem("not-suspended", &[409], "The account is not suspended for that reason. Look at its `suspension_reasons`."),
+    problem(
+        "nothing-bought",
+        &[409],
+        "You have bought nothing here yet. The card that you pay with at first is saved by itself.",
+    ),
     problem("nothing-to-buy", &[422], "There is nothing to buy. Put something into the cart."),
+    problem("nothing-to-change", &[422], "The account is what you want already. Choose something else."),
+    problem(
+        "nothing-to-renew",
+        &[409],
+        "No renewal of the account is open. It is invoiced some days before what is paid for ends; ask again then.",
+    ),
     problem(
         "order-being-paid",
         &[409],
@@ -196,7 +219,13 @@ pub const TYPES: &[ProblemType] = &[
     problem(
         "period-over",
         &[409],
-        "Nothing is paid for any more, so the account cannot end with its period. Pay the renewal, or cancel it with `now`.",
+        "Nothing is paid for any more, so the account can neither be changed nor end with its period. Pay the renewal first, or \
+         cancel it with `now`.",
+    ),
+    problem(
+        "plan-refused",
+        &[422],
+        "A plan is confirmed within a day, under the sweep that made it. What is due now is planned anew by the next run.",
     ),
     problem(
         "price-given-for-fewer",
@@ -237,6 +266,12 @@ pub const TYPES: &[ProblemType] = &[
         "What is refunded in part does not end by it. Leave `terminate` out, or refund all that is left.",
     ),
     problem("refund-nothing-left", &[409], "All of the payment has gone back, or is on its way. Look at its refunds."),
+    problem(
+        "renewal-being-charged",
+        &[409],
+        "The account's renewal is being paid just now, by the saved card or otherwise. Look again in some minutes.",
+    ),
+    problem("renewal-paid", &[409], "The renewal `order_id` has just been paid. Look at the account again."),
     problem(
         "service-not-sold",
         &[422],

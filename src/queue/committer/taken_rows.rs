@@ -52,6 +52,9 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.surplus_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.new_refunds.iter().map(|refund| (refund.payment_id.0, true)));
+    rows.extend(effects.late_payments.iter().map(|payment| (payment.order_id.0, true)));
+    rows.extend(effects.new_plan_changes.iter().map(|change| (change.account_id.0, true)));
+    rows.extend(effects.plan_change_steps.iter().map(|(change, _)| (change.0, true)));
     rows.extend(effects.new_accounts.iter().map(|account| (account.order_item_id.0, true)));
     rows.extend(effects.guards.iter().map(|guard| match guard {
         Guard::Order(id, _) => (id.0, true),
@@ -63,6 +66,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     // A customer's row and cart.
     rows.extend(effects.profiles.iter().map(|profile| (profile.customer.id.0, true)));
     rows.extend(effects.anonymised.iter().map(|customer| (customer.0, true)));
+    rows.extend(effects.card_changes.iter().map(|change| (change.customer_id.0, true)));
     rows.extend(effects.cart_changes.iter().map(|change| (change.customer.id.0, true)));
     rows.extend(effects.cleared_carts.iter().map(|(customer, _)| (customer.0, true)));
     // Uses are counted for all units of a group together; whoever changes a coupon has it for himself.

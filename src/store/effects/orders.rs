@@ -29,6 +29,7 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             | Fact::Charge(_)
             | Fact::Refund(_)
             | Fact::Dispute(_)
+            | Fact::CardsKnown(_)
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }
             | Fact::MailAttempted { .. }
@@ -171,6 +172,8 @@ pub(super) async fn insert(
             terms.customer_snapshot,
             terms.tax_note,
             terms.client_ip.map(|ip| ip.to_string()),
+            terms.changes.map(|id| id.0),
+            terms.credit.map(|credit| credit.amount()),
         )
         .execute(&mut *db)
         .await?

@@ -16,6 +16,7 @@ use crate::effects::{Alert, DisputeNews, Fact, NewRefund, RefundNews, RefundedBy
 /// another does, or nothing.
 pub(super) async fn lock_payments(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
     let mut ids: BTreeSet<Uuid> = gather(units, |e| &e.returned_payments).into_iter().map(|(_, id)| id.0).collect();
+    ids.extend(gather(units, |e| &e.credited_payments).into_iter().map(|(_, id)| id.0));
     ids.extend(gather(units, |e| &e.new_refunds).into_iter().map(|(_, refund)| refund.payment_id.0));
     for (_, fact) in gather(units, |e| &e.facts) {
         match fact {
@@ -26,6 +27,7 @@ pub(super) async fn lock_payments(db: &mut PgConnection, units: &[UnitEffects<'_
             | Fact::Charge(_)
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }
+            | Fact::CardsKnown(_)
             | Fact::MailAttempted { .. }
             | Fact::MailAccepted { .. }
             | Fact::MailRefused { .. } => false,

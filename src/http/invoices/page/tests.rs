@@ -1,11 +1,17 @@
 use axum::{http::header, response::IntoResponse};
 use berth_jobs::ids::{CustomerId, InvoiceId, OrderId};
 
-use super::*;
-use crate::domain::{
-    address::Address,
-    invoice::tax_totals,
-    money::{Currency, Money},
+use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
+
+use super::{super::paper, *};
+use crate::{
+    domain::{
+        address::Address,
+        invoice::{Buyer, Detail, InvoiceLine, Seller, tax_totals},
+        money::{Currency, Money},
+    },
+    store::invoices::Invoice,
 };
 
 const EVIL: &str =
@@ -29,6 +35,7 @@ fn sold() -> InvoiceLine {
             Detail { name: "Memory (GB)".into(), value: Some("8".into()) },
             Detail { name: "Daily backups".into(), value: None },
         ],
+        period: None,
         domains: vec!["one.test".into(), "two.test".into()],
         subtotal: decimal("40.00"),
         discount: decimal("4.00"),
@@ -77,7 +84,8 @@ fn invoice(lines: Vec<InvoiceLine>) -> Invoice {
 
 fn shown_in(invoice: &Invoice, zone: &str) -> String {
     let taxes = tax_totals(&invoice.lines, Currency::Eur).unwrap();
-    of(invoice, &taxes, Some(invoice.issued_at), &TimeZone::get(zone).unwrap()).unwrap().html().to_owned()
+    let paper = paper::of(invoice, taxes, Some(invoice.issued_at), &TimeZone::get(zone).unwrap());
+    of(&paper).unwrap().html().to_owned()
 }
 
 fn shown(invoice: &Invoice) -> String {
@@ -159,7 +167,7 @@ fn nothing_is_loaded_and_nothing_runs() {
     let invoice = invoice(vec![sold()]);
     let taxes = tax_totals(&invoice.lines, Currency::Eur).unwrap();
 
-    let response = of(&invoice, &taxes, None, &TimeZone::UTC).unwrap().into_response();
+    let response = of(&paper::of(&invoice, taxes, None, &TimeZone::UTC)).unwrap().into_response();
 
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
