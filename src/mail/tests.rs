@@ -1,4 +1,5 @@
 mod accounts;
+mod changes;
 mod renewals;
 
 use std::fs;
