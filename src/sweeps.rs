@@ -24,6 +24,7 @@ use berth_jobs::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
+pub use crate::issuing::Links;
 pub use fuse::Limits;
 pub use plan::{Plan, PlannedStep, Stopped, Sum, plan};
 
@@ -40,7 +41,6 @@ use crate::{
     },
     effects::Effects,
     gateways::stripe::{GatewayError, Stripe},
-    issuing::Links,
     store::{Store, StoreError, sweeps::Cursor},
 };
 

@@ -11,6 +11,7 @@ use berth_jobs::{
         UnsuspendAccount,
     },
     ids::{AccountId, CustomerId, FusePlanId, MailId, OrderId, PaymentId, StripeDisputeId, StripeEventId},
+    mail::SendMail,
     payments::{SyncDispute, SyncRefunds, TracePayment},
     renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
     sweeps::{

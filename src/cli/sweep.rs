@@ -21,9 +21,8 @@ use crate::{
     config::{Config, Role},
     domain::fuse::may_confirm,
     effects::{Effects, NewJob},
-    issuing::Links,
     store::Store,
-    sweeps::{self, Plan, Sources, Stopped, Sweep},
+    sweeps::{self, Links, Plan, Sources, Stopped, Sweep},
 };
 
 #[derive(Debug, clap::Args)]

@@ -31,7 +31,8 @@ use crate::{
         invoice::{self, Buyer, InvoiceLine, Seller, TaxTotal},
         money::MoneyError,
     },
-    store::{StoreError, invoices::Invoice},
+    papers::Paper,
+    store::{StoreError, invoices::Invoice, orders::Order},
 };
 
 pub(super) const HTML: &str = "text/html";
@@ -123,6 +124,9 @@ struct InvoiceLineJson {
     details: Vec<DetailJson>,
     /// The names of the sites.
     domains: Vec<String>,
+    /// The period that a renewal is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<PeriodJson>,
     /// `quantity × unit_price`.
     subtotal: String,
     discount: String,
@@ -134,6 +138,15 @@ struct InvoiceLineJson {
     tax: String,
     /// `subtotal − discount + tax`.
     total: String,
+}
+
+/// A period.
+#[derive(Debug, Serialize, ToSchema)]
+struct PeriodJson {
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 /// Something that was chosen or added.
@@ -159,8 +172,8 @@ struct TaxJson {
 /// Shows the invoice of one of your orders: as a page to print, or, where `Accept` would rather have it, as JSON or as a
 /// PDF.
 ///
-/// An order has its invoice from the moment that it is paid. Weights (`q`) of `Accept` count; who does not mind gets the
-/// page. The PDF is for the archive (PDF/A-2a) and can be read aloud (PDF/UA-1); the same invoice is the same file each
+/// An order has its invoice from the moment that it is paid; a renewal has it before, with the day by which it is to be
+/// paid. Weights (`q`) of `Accept` count; who does not mind gets the page. The PDF is for the archive (PDF/A-2a) and can be read aloud (PDF/UA-1); the same invoice is the same file each
 /// time. Letters of scripts that its typeface lacks are shown as boxes, and kept for whoever copies or searches the text.
 #[utoipa::path(get, path = "/v1/orders/{id}/invoice", tag = "orders", operation_id = "show_invoice",
     security(("bearer" = [])),
@@ -196,14 +209,26 @@ pub async fn show(
     };
     let taxes = invoice::tax_totals(&invoice.lines, invoice.total.currency()).map_err(|error| bad(id, &error))?;
     let mut response = match kind {
-        PDF => paper::pdf(&paper::of(&invoice, taxes, order.paid_at, &app.time_zone))?,
+        PDF => paper::pdf(&paper_of(&app, &order, &invoice, taxes).await?)?,
         JSON => Json(InvoiceJson::of(invoice, taxes)).into_response(),
-        _ => page::of(&paper::of(&invoice, taxes, order.paid_at, &app.time_zone))?.into_response(),
+        _ => page::of(&paper_of(&app, &order, &invoice, taxes).await?)?.into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("accept, authorization"));
     Ok(response)
+}
+
+/// The invoice as a paper, with how its order stands.
+async fn paper_of(app: &App, order: &Order, invoice: &Invoice, taxes: Vec<TaxTotal>) -> Result<Paper, Problem> {
+    let day = |at: Timestamp| at.to_zoned(app.time_zone.clone()).date();
+    let due = if order.is_renewal && order.paid_at.is_none() {
+        Some(app.store.renewal(order.state.id).await.map_err(of_store)?.period_start)
+    } else {
+        None
+    };
+    let payment = paper::payment(order.state.phase, order.paid_at.map(day), due.map(day));
+    Ok(Paper { credit: order.credit, payment, ..paper::of(invoice, taxes, &app.time_zone) })
 }
 
 fn none_yet() -> Problem {
@@ -279,6 +304,7 @@ impl From<InvoiceLine> for InvoiceLineJson {
                 .map(|detail| DetailJson { name: detail.name, value: detail.value })
                 .collect(),
             domains: line.domains,
+            period: line.period.map(|period| PeriodJson { from: period.from, until: period.until }),
             subtotal: line.subtotal.to_string(),
             discount: line.discount.to_string(),
             coupon: line.coupon,

@@ -8,6 +8,7 @@ use crate::source::files_under;
 
 /// Words with hyphens that routes use for other things than problem types: headers, their values, names of examples.
 const OTHER_WORDS: &[&str] = &[
+    "content-disposition",
     "content-type",
     "daily-backups",
     "date-time",

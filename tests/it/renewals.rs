@@ -66,13 +66,15 @@ async fn a_renewal_is_invoiced_a_week_before_and_once() {
     assert_eq!(stack.count(RENEWALS).await, 0, "a dry run changes nothing");
     stack.sweep(&berth.app, Sweep::Accounts).await;
 
-    let (status, orders) = stack.get(user, "/v1/orders?renewals=true").await;
+    let (status, orders) = stack.get(user, "/v1/orders?is_renewal=true").await;
     assert_eq!(status, 200, "{orders}");
     let renewal = &orders["data"][0];
     assert_eq!((renewal["status"].as_str(), renewal["total"].as_str()), (Some("pending"), Some("4.99")), "{orders}");
     assert_eq!(renewal["renewal_of_hosting_id"], json!(account), "{renewal}");
     assert_eq!(plan.steps[0].amount.as_deref(), Some("4.99"));
-    let invoice = stack.get(user, &format!("/v1/orders/{}/invoice", renewal["id"].as_str().unwrap())).await.1;
+    let invoice = format!("{}/v1/orders/{}/invoice", stack.base(), renewal["id"].as_str().unwrap());
+    let asked = stack.client.get(invoice).bearer_auth(stack.token(user)).header("Accept", "application/json");
+    let invoice: Value = asked.send().await.unwrap().json().await.unwrap();
     assert_eq!(invoice["lines"][0]["period"]["from"].as_str().unwrap().parse::<Timestamp>().unwrap(), due_at);
     let done = stack.count(DONE).await;
     for _ in 0..100 {
@@ -89,7 +91,10 @@ async fn a_renewal_is_invoiced_a_week_before_and_once() {
 async fn an_unpaid_renewal_is_told_of_step_by_step_and_enters_grace() {
     let stack = Stack::new().await;
     let berth = stack.start().await;
-    let (_, _, due_at) = before_its_invoice(&stack, &berth, "shared-monthly").await;
+    let (user, _, due_at) = before_its_invoice(&stack, &berth, "shared-monthly").await;
+    let card = stack.get(user, "/v1/payment-methods").await.1["data"][0]["id"].as_str().unwrap().to_owned();
+    stack.ask(&stack.token(user), "DELETE", &format!("/v1/payment-methods/{card}"), &Value::Null).await.ok();
+    stack.until_idle().await;
 
     let mut told = Vec::new();
     for day in -7..=3 {

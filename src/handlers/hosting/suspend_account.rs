@@ -49,7 +49,9 @@ async fn suspended(ctx: &Ctx, account: &Account) -> Result<Effects, JobError> {
 async fn notice(ctx: &Ctx, account: &Account, reason: SuspensionReason) -> Result<Mail, JobError> {
     let unsettled = ctx.store.unsettled_renewals(&[account.state.id]).await?;
     let to_pay = unsettled.into_iter().find(|open| reason == SuspensionReason::NonPayment && !open.state.called_off);
-    let pay_url = to_pay.as_ref().map(|open| format!("{}/orders/{}", ctx.shop.url, open.order.id));
+    let public_url = ctx.config.http.public_url.as_str();
+    let pay_link = |order| ctx.secrets().map(|keys| keys.pay_link(public_url, order));
+    let pay_url = to_pay.as_ref().map(|open| pay_link(open.order.id)).transpose()?;
     Ok(Mail::AccountSuspended(AccountSuspended {
         account_id: account.state.id,
         customer_name: account.customer.name.clone(),

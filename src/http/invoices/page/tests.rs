@@ -84,7 +84,7 @@ fn invoice(lines: Vec<InvoiceLine>) -> Invoice {
 
 fn shown_in(invoice: &Invoice, zone: &str) -> String {
     let taxes = tax_totals(&invoice.lines, Currency::Eur).unwrap();
-    let paper = paper::of(invoice, taxes, Some(invoice.issued_at), &TimeZone::get(zone).unwrap());
+    let paper = paper::of(invoice, taxes, &TimeZone::get(zone).unwrap());
     of(&paper).unwrap().html().to_owned()
 }
 
@@ -167,7 +167,7 @@ fn nothing_is_loaded_and_nothing_runs() {
     let invoice = invoice(vec![sold()]);
     let taxes = tax_totals(&invoice.lines, Currency::Eur).unwrap();
 
-    let response = of(&paper::of(&invoice, taxes, None, &TimeZone::UTC)).unwrap().into_response();
+    let response = of(&paper::of(&invoice, taxes, &TimeZone::UTC)).unwrap().into_response();
 
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
