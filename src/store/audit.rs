@@ -57,6 +57,7 @@ impl Store {
             "a paid renewal has extended its account" => "src/store/queries/audit_renewed.sql",
             "a charge that is under way has a job" => "src/store/queries/audit_open_charges.sql",
             "a charge is what its order owes, and what it brought a payment" => "src/store/queries/audit_charges.sql",
+            "every live account has its turn" => "src/store/queries/audit_turns.sql",
             "history and phase agree" => "src/store/queries/audit_history.sql",
             "no account waits for its panel without a job" => "src/store/queries/audit_waiting.sql",
             "an account shows the heaviest reason that suspends it" => "src/store/queries/audit_reasons.sql",

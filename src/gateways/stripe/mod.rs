@@ -344,15 +344,6 @@ impl Stripe {
         self.transport.call(call).await
     }
 
-    /// One movement of money on a card.
-    ///
-    /// # Errors
-    /// See [`GatewayError`]; never `InDoubt`.
-    pub async fn charge(&self, id: &str) -> Result<Charge, GatewayError> {
-        let call = Call::get(&RetrieveCharge::new(path_id("charge", id)?));
-        self.transport.call(call).await
-    }
-
     /// One page of the events from an instant on and before another one, newest first; `after` is the `next` of the page
     /// before. Stripe keeps 30 days.
     ///
