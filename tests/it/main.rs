@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test's figures are for whoever reads its output")]
 #![allow(clippy::disallowed_methods, reason = "tests start tasks and read variables of their own")]
 
+mod a_year;
 mod api;
 mod broken;
 mod buying;
