@@ -18,6 +18,7 @@ mod crash;
 mod groups;
 mod hosting_life;
 mod invoices;
+mod many_accounts;
 mod me;
 mod orders;
 mod poison;
