@@ -20,9 +20,9 @@ use crate::{
 
 /// How many ids are taken out of Redis at once, as workers of those queues would.
 const TAKEN_AT_ONCE: usize = 500;
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a run may take at the very most.
-const PATIENCE: Duration = Duration::from_secs(1_200);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// After so many days invoices of a week before are to be charged.
 const CHARGED_AFTER_DAYS: i32 = 4;
 
@@ -99,6 +99,7 @@ async fn statement(pool: &PgPool, sql: &'static str) -> Result<f64> {
 
 /// `berth work --queues sweeps`, and what takes the ids that it hands over.
 struct Sweeper {
+    folder: tempfile::TempDir,
     settings: Vec<(String, String)>,
     berth: Process,
     pool: PgPool,
@@ -107,16 +108,21 @@ struct Sweeper {
 
 impl Sweeper {
     async fn start(stack: &Stack, database: &str, pool: &PgPool) -> Result<Self> {
-        // Far more than usual is what is measured.
+        let folder = tempfile::tempdir()?;
+        let sites = folder.path().join("sites");
         let more = [
+            // Far more than usual is what is measured.
             ("fuse.number", "1000000"),
             ("stripe.api_base", "http://127.0.0.1:9"),
+            ("http.public_url", "http://127.0.0.1:8080"),
+            ("hosting.sites_dir", sites.to_str().context("a temporary folder's name is text")?),
             // Who takes the ids here does not say so in the ledger, as workers do.
             ("work.redispatch_after_seconds", "3600"),
         ];
         let settings = stack.settings(database, &more)?;
         let begun: jiff_sqlx::Timestamp = sqlx::query_scalar("select clock_timestamp()").fetch_one(pool).await?;
-        let mut berth = program(&settings).args(["work", "--queues", "sweeps"]).stdout(Stdio::null()).spawn()?;
+        let mut berth =
+            program(&settings, &folder).args(["work", "--queues", "sweeps"]).stdout(Stdio::null()).spawn()?;
         let patience = Instant::now();
         while !sqlx::query_scalar::<_, bool>("select exists (select from berth.workers where started_at > $1)")
             .bind(begun)
@@ -130,17 +136,17 @@ impl Sweeper {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let taken = Taken::watch(&stack.redis.url()).await?;
-        Ok(Self { settings, berth, pool: pool.clone(), taken })
+        Ok(Self { folder, settings, berth, pool: pool.clone(), taken })
     }
 
     /// Sweeps, until so many ids have been handed over and the job is done; how long that took.
     async fn sweep(&self, ids: usize) -> Result<f64> {
         let before = self.taken.ids();
         let begun = Instant::now();
-        let asked = program(&self.settings).args(["sweep", "accounts"]).output().await?;
+        let asked = program(&self.settings, &self.folder).args(["sweep", "accounts"]).output().await?;
         ensure!(asked.status.success(), "berth sweep: {}", String::from_utf8_lossy(&asked.stderr));
         let job: JobId = String::from_utf8(asked.stdout)?.trim().parse()?;
-        while self.taken.ids() < before + ids || !self.is_done(job).await? {
+        while !self.is_done(job).await? || self.taken.ids() < before + ids {
             ensure!(begun.elapsed() < PATIENCE, "{} of {ids} ids were handed over", self.taken.ids() - before);
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -148,7 +154,6 @@ impl Sweeper {
         Ok(begun.elapsed().as_secs_f64())
     }
 
-    /// Asked only once all ids are there.
     async fn is_done(&self, job: JobId) -> Result<bool> {
         let (state, error): (String, Option<String>) =
             sqlx::query_as("select state, last_error from berth.jobs where id = $1")
@@ -173,14 +178,14 @@ impl Sweeper {
     }
 }
 
-fn program(settings: &[(String, String)]) -> Command {
+fn program(settings: &[(String, String)], folder: &tempfile::TempDir) -> Command {
     let variable = |key: &str| format!("BERTH_{}", key.to_uppercase().replace('.', "__"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .envs(settings.iter().map(|(key, value)| (variable(key), value)))
-        .current_dir(std::env::temp_dir())
+        .current_dir(folder.path())
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
