@@ -20,6 +20,7 @@ mod disputes;
 mod groups;
 mod hosting_life;
 mod invoices;
+mod many_accounts;
 mod me;
 mod orders;
 mod poison;
