@@ -71,6 +71,8 @@ create table berth.renewals (
 -- A period is renewed once; a renewal that was called off makes room for another.
 create unique index renewals_of_period on berth.renewals (account_id, period_start)
     where phase not in ('void', 'abandoned', 'returned');
+-- What became of a period, whatever that was.
+create index renewals_of_account on berth.renewals (account_id, period_start);
 create index renewals_issued on berth.renewals (issued_at);
 
 create table berth.renewal_history (

@@ -9,6 +9,7 @@ mod fuse;
 mod hosting;
 mod papers;
 mod plan_changes;
+mod refunds;
 mod renewals;
 mod sweeping;
 
@@ -22,6 +23,7 @@ pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
 pub use plan_changes::{CreditFor, NewPlanChange, PlanChangeStep};
+pub use refunds::{DisputeNews, NewCreditNote, NewRefund, RefundNews, RefundedBy};
 pub use renewals::{
     ChargeDecline, ChargeNews, ChargeState, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
 };
@@ -29,13 +31,19 @@ pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{
     AnyJob,
-    ids::{AccountId, CustomerId, FusePlanId, JobId, MailId, OrderId, OrderItemId, PaymentId, PlanChangeId},
+    ids::{
+        AccountId, CustomerId, FusePlanId, JobId, MailId, OrderId, OrderItemId, PaymentId, PlanChangeId,
+        StripeDisputeId,
+    },
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::{account::AccountMove, money::Money, order::OrderMove, period::BillingCycle, renewal::RenewalMove},
+    domain::{
+        account::AccountMove, dispute::DisputeStanding, money::Money, order::OrderMove, period::BillingCycle,
+        renewal::RenewalMove,
+    },
     mail::Mail,
 };
 
@@ -84,6 +92,8 @@ pub struct Effects {
     pub(crate) surplus_payments: Vec<NewPayment>,
     /// Payments of orders that are refused after all: they are surplus from now on. Refused when they are not.
     pub(crate) returned_payments: Vec<PaymentId>,
+    /// Money that is to go back. Staff is refused where not so much is left, or the payment is disputed.
+    pub(crate) new_refunds: Vec<NewRefund>,
     /// Money that came too late: it is credit. Refused when the intent is known.
     pub(crate) late_payments: Vec<NewPayment>,
     /// Payments of orders that cannot be done: they are credit from now on. Refused when they are not.
@@ -136,6 +146,10 @@ pub struct Effects {
     pub(crate) page_asks: Vec<(String, Timestamp)>,
     /// What nobody needs any more.
     pub(crate) leftovers: Vec<Leftovers>,
+    /// Disputes whose consequences are among these effects.
+    pub(crate) followed_disputes: Vec<(StripeDisputeId, DisputeStanding)>,
+    /// Credit notes, numbered after invoices. Ignored when the refund has one.
+    pub(crate) credit_notes: Vec<NewCreditNote>,
     /// Invoices, numbered last of all. Ignored when the order has one.
     pub(crate) invoices: Vec<NewInvoice>,
 }
@@ -428,15 +442,12 @@ pub enum Fact {
     Session(SessionNews),
     /// How a charge of a saved card stands.
     Charge(ChargeNews),
+    /// How a refund stands.
+    Refund(RefundNews),
+    /// How a dispute stands.
+    Dispute(DisputeNews),
     /// Which cards a customer has saved.
     CardsKnown(CardsNews),
-    /// Stripe gives back a payment that was not owed.
-    Refunded {
-        /// Which.
-        payment_id: PaymentId,
-        /// Stripe's id.
-        refund_id: String,
-    },
     /// The panel says that the account exists.
     AccountCreated {
         /// Which.

@@ -4,6 +4,7 @@ use berth_jobs::{
     AnyJob,
     checkout::{CloseCheckout, CompleteCheckout},
     ids::StripeEventId,
+    payments::TracePayment,
     renewals::{NoteCardEvent, NoteChargeEvent},
 };
 use bytes::Bytes;
@@ -28,6 +29,17 @@ pub const KINDS: &[&str] = &[
     "payment_method.automatically_updated",
     "payment_method.detached",
     "customer.deleted",
+    "charge.refunded",
+    "charge.refund.updated",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "radar.early_fraud_warning.created",
 ];
 
 /// The table: which event of Stripe means which job. All others are stored and acknowledged.
@@ -47,6 +59,17 @@ fn job_for(event: &StripeEvent) -> Option<AnyJob> {
         "payment_method.automatically_updated" => Some(NoteCardEvent { event_id }.into()),
         "payment_method.detached" => Some(NoteCardEvent { event_id }.into()),
         "customer.deleted" => Some(NoteCardEvent { event_id }.into()),
+        "charge.refunded" => Some(TracePayment { event_id }.into()),
+        "charge.refund.updated" => Some(TracePayment { event_id }.into()),
+        "refund.created" => Some(TracePayment { event_id }.into()),
+        "refund.updated" => Some(TracePayment { event_id }.into()),
+        "refund.failed" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.created" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.updated" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.closed" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.funds_withdrawn" => Some(TracePayment { event_id }.into()),
+        "charge.dispute.funds_reinstated" => Some(TracePayment { event_id }.into()),
+        "radar.early_fraud_warning.created" => Some(TracePayment { event_id }.into()),
         _ => None,
     }
 }

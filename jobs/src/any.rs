@@ -6,13 +6,14 @@ use serde_json::value::RawValue;
 
 use crate::{
     Backoff, Class, Job, Queue,
-    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
         ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
         UnsuspendAccount,
     },
     mail::SendMail,
+    payments::{SyncDispute, SyncRefunds, TracePayment},
     renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
     sweeps::{
         RunPlan, SweepAccounts, SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels,
@@ -161,7 +162,9 @@ any_job! {
     CloseCheckout,
     SyncCheckout,
     ExpireCheckout,
-    RefundPayment,
+    TracePayment,
+    SyncRefunds,
+    SyncDispute,
     ChargeRenewal,
     ResolveCharge,
     NoteChargeEvent,

@@ -173,6 +173,17 @@ impl fmt::Display for StripeEventId {
     }
 }
 
+/// The id that Stripe gave a dispute: `du_…` or `dp_…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct StripeDisputeId(pub String);
+
+impl fmt::Display for StripeDisputeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ pub mod hosting;
 pub mod ids;
 mod job;
 pub mod mail;
+pub mod payments;
 pub mod renewals;
 pub mod sweeps;
 

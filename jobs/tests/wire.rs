@@ -4,14 +4,15 @@
 
 use berth_jobs::{
     AnyJob, DecodeError, Job, JobKind,
-    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, RefundPayment, SyncCheckout},
+    checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
         ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
         UnsuspendAccount,
     },
-    ids::{AccountId, CustomerId, FusePlanId, MailId, OrderId, PaymentId, StripeEventId},
+    ids::{AccountId, CustomerId, FusePlanId, MailId, OrderId, PaymentId, StripeDisputeId, StripeEventId},
     mail::SendMail,
+    payments::{SyncDispute, SyncRefunds, TracePayment},
     renewals::{ChargeRenewal, DetachCard, NoteCardEvent, NoteChargeEvent, ResolveCharge, SyncCards},
     sweeps::{
         RunPlan, SweepAccounts, SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels,
@@ -32,7 +33,9 @@ fn samples() -> Vec<AnyJob> {
         CloseCheckout { event_id: event_id() }.into(),
         SyncCheckout { order_id: OrderId(SOME_UUID) }.into(),
         ExpireCheckout { order_id: OrderId(SOME_UUID) }.into(),
-        RefundPayment { payment_id: PaymentId(SOME_UUID) }.into(),
+        TracePayment { event_id: event_id() }.into(),
+        SyncRefunds { payment_id: PaymentId(SOME_UUID) }.into(),
+        SyncDispute { dispute_id: StripeDisputeId("du_1Q0PsIJvEtkwdCNYMSaVuRz6".to_owned()) }.into(),
         ChargeRenewal { order_id: OrderId(SOME_UUID) }.into(),
         ResolveCharge { order_id: OrderId(SOME_UUID) }.into(),
         NoteChargeEvent { event_id: event_id() }.into(),

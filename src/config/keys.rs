@@ -95,6 +95,7 @@ pub(super) const KEYS: &[Key] = &[
     key("tax.rates", Kind::TaxRates),
     key("fraud.hold_countries", Kind::Texts),
     key("fraud.hold_above", Kind::Texts),
+    key("disputes.suspend", Kind::Flag),
     key("mail.smtp_url", Kind::Url(&["smtp", "smtps"])),
     key("mail.from", Kind::Mailbox),
     key("mail.templates_dir", Kind::Text),

@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Fuse, Hosting, Http, Log, LogFormat, Mail, Redis, Renewals,
-    Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Disputes, Fraud, Fuse, Hosting, Http, Log, LogFormat, Mail, Redis,
+    Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
 };
 
 use crate::domain::timetable::TimetableChanges;
@@ -53,6 +53,7 @@ pub struct Config {
     pub tax: Tax,
     #[serde(default)]
     pub fraud: Fraud,
+    pub disputes: Disputes,
     #[serde(default)]
     pub mail: Mail,
     #[serde(default)]

@@ -120,6 +120,14 @@ pub struct Fraud {
     pub hold_above: Vec<String>,
 }
 
+/// `[disputes]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disputes {
+    /// Whether a dispute suspends the accounts that its payment was for.
+    pub suspend: bool,
+}
+
 /// `[mail]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -158,7 +158,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         ),
         (
             "BERTH_COLOUR",
-            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, mail, \
+            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, disputes, mail, \
              auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, dev, log",
         ),
     ] {

@@ -255,6 +255,12 @@ impl Effects {
         self
     }
 
+    /// Whether any customer's credit changes.
+    #[must_use]
+    pub fn moves_credit(&self) -> bool {
+        !self.credit_moves.is_empty()
+    }
+
     /// Moves an account, besides what else becomes true.
     #[must_use]
     pub fn move_account(mut self, step: crate::domain::account::AccountMove) -> Self {

@@ -34,6 +34,7 @@ use super::{
 use crate::{app::App, domain::order::OrderPhase, effects::CustomerContact, store::orders::Order};
 use agreement::{Agreed, Asked};
 pub use idempotency::InFlight;
+pub(super) use idempotency::key_of;
 pub use request::CheckoutRequest;
 
 /// How soon to try again when Stripe or the database is away.

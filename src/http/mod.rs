@@ -8,6 +8,7 @@ pub mod checkout;
 mod client_address;
 mod coupon_checks;
 pub mod coupons;
+pub mod credit_notes;
 pub mod health;
 pub mod hosting;
 mod if_match;
@@ -163,6 +164,10 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::cancel::cancel))
         .routes(routes!(orders::review::approve))
         .routes(routes!(orders::review::reject))
+        .routes(routes!(orders::refunds::refund))
+        .routes(routes!(orders::refunds::list))
+        .routes(routes!(credit_notes::list))
+        .routes(routes!(credit_notes::show))
         .routes(routes!(orders::events::ticket))
         .routes(routes!(orders::events::listen))
         .routes(routes!(hosting::list))

@@ -8,6 +8,7 @@ mod changes;
 mod context;
 mod digest;
 mod mjml;
+mod payments;
 mod renderer;
 mod renewals;
 mod sample;
@@ -21,6 +22,7 @@ pub use accounts::{
 };
 pub use changes::{ChangeNotMade, PackageChanged};
 pub use digest::{Digest, DigestCount, DigestSum, digest_key};
+pub use payments::{DisputeOpened, RefundIssued};
 pub use renderer::{RenderError, Renderer};
 pub use renewals::{CardExpiring, PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt};
 pub use templates::TemplateError;
@@ -47,6 +49,8 @@ pub enum Mail {
     AccountTerminated(AccountTerminated),
     CancellationConfirmed(CancellationConfirmed),
     CancellationUndone(CancellationUndone),
+    RefundIssued(RefundIssued),
+    DisputeOpened(DisputeOpened),
     RenewalInvoice(AccountNotice),
     RenewalAnnounced(AccountNotice),
     AccountExpiring(AccountNotice),
@@ -103,7 +107,7 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 22] = [
+    pub const KINDS: [&str; 24] = [
         "order_confirmation",
         "welcome",
         "package_changed",
@@ -118,6 +122,8 @@ impl Mail {
         "account_terminated",
         "cancellation_confirmed",
         "cancellation_undone",
+        "refund_issued",
+        "dispute_opened",
         "renewal_invoice",
         "renewal_announced",
         "account_expiring",
@@ -146,6 +152,8 @@ impl Mail {
             Self::AccountTerminated(_) => "account_terminated",
             Self::CancellationConfirmed(_) => "cancellation_confirmed",
             Self::CancellationUndone(_) => "cancellation_undone",
+            Self::RefundIssued(_) => "refund_issued",
+            Self::DisputeOpened(_) => "dispute_opened",
             Self::RenewalInvoice(_) => "renewal_invoice",
             Self::RenewalAnnounced(_) => "renewal_announced",
             Self::AccountExpiring(_) => "account_expiring",
@@ -176,6 +184,8 @@ impl Mail {
             Self::AccountTerminated(mail) => format!("{kind}:{}:{}", mail.account_id, mail.terminated_at),
             Self::CancellationConfirmed(mail) => format!("{kind}:{}:{}", mail.account_id, mail.requested_at),
             Self::CancellationUndone(mail) => format!("{kind}:{}:{}", mail.account_id, mail.undone_at),
+            Self::RefundIssued(mail) => format!("{kind}:{}", mail.refund_id),
+            Self::DisputeOpened(mail) => format!("{kind}:{}", mail.dispute_id),
             Self::RenewalInvoice(mail)
             | Self::RenewalAnnounced(mail)
             | Self::AccountExpiring(mail)
@@ -187,7 +197,7 @@ impl Mail {
         }
     }
 
-    /// The order, account, charge or customer that it is about, if it is about one.
+    /// The order, account, charge, refund or customer that it is about, if it is about one.
     #[must_use]
     pub fn about(&self) -> Option<Uuid> {
         Some(match self {
@@ -200,6 +210,8 @@ impl Mail {
             Self::PackageChanged(mail) => mail.account_id.0,
             Self::ChangeNotMade(mail) => mail.account_id.0,
             Self::Digest(_) => return None,
+            Self::RefundIssued(mail) => mail.refund_id.0,
+            Self::DisputeOpened(mail) => mail.order_id.0,
             Self::AccountSuspended(mail) => mail.account_id.0,
             Self::AccountUnsuspended(mail) => mail.account_id.0,
             Self::AccountTerminated(mail) => mail.account_id.0,
@@ -241,7 +253,9 @@ impl Mail {
             | Self::AccountUnsuspended(_)
             | Self::AccountTerminated(_)
             | Self::CancellationConfirmed(_)
-            | Self::CancellationUndone(_) => None,
+            | Self::CancellationUndone(_)
+            | Self::RefundIssued(_)
+            | Self::DisputeOpened(_) => None,
         }
     }
 
@@ -249,6 +263,8 @@ impl Mail {
     fn links(&self) -> Vec<(&'static str, &str)> {
         match self {
             Self::OrderConfirmation(mail) => vec![("order_url", mail.order_url.as_str())],
+            Self::RefundIssued(mail) => vec![("order_url", mail.order_url.as_str())],
+            Self::DisputeOpened(mail) => vec![("order_url", mail.order_url.as_str())],
             Self::Welcome(mail) => {
                 let mut links = vec![("site_url", mail.site_url.as_str()), ("reveal_url", mail.reveal_url.as_str())];
                 links.extend(mail.control_panel_url.as_deref().map(|url| ("control_panel_url", url)));

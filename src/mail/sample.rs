@@ -1,13 +1,13 @@
 //! Mails with every field filled, and with as few as may be: what templates are tried on before the first customer's.
 
-use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId, PlanChangeId};
+use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId, PlanChangeId, RefundId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     AccountNotice, AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone,
-    CardExpiring, ChangeNotMade, Digest, DigestCount, DigestSum, Mail, OrderConfirmation, OrderLine, PackageChanged,
-    PaymentConfirmationNeeded, PaymentFailed, RenewalReceipt, Shop, Welcome,
+    CardExpiring, ChangeNotMade, Digest, DigestCount, DigestSum, DisputeOpened, Mail, OrderConfirmation, OrderLine,
+    PackageChanged, PaymentConfirmationNeeded, PaymentFailed, RefundIssued, RenewalReceipt, Shop, Welcome,
 };
 
 /// A fixed id, so that what is rendered from a sample never changes.
@@ -34,6 +34,10 @@ pub(super) fn mails() -> Vec<Mail> {
         }),
         Mail::Welcome(welcome()),
         Mail::Welcome(Welcome { customer_name: None, control_panel_url: None, nameservers: Vec::new(), ..welcome() }),
+        Mail::RefundIssued(refund_issued()),
+        Mail::RefundIssued(RefundIssued { customer_name: None, ..refund_issued() }),
+        Mail::DisputeOpened(dispute_opened()),
+        Mail::DisputeOpened(DisputeOpened { customer_name: None, ..dispute_opened() }),
         Mail::PackageChanged(package_changed()),
         Mail::PackageChanged(PackageChanged {
             customer_name: None,
@@ -269,6 +273,28 @@ pub(super) fn welcome() -> Welcome {
         nameservers: vec!["ns1.harbour.example".into(), "ns2.harbour.example".into()],
         expires_at: Timestamp::constant(1_769_904_000, 0),
         reveal_url: "https://harbour.example/hosting/acc_1/reveal".into(),
+    }
+}
+
+pub(super) fn refund_issued() -> RefundIssued {
+    RefundIssued {
+        refund_id: RefundId(SAMPLE_ID),
+        order_id: OrderId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        amount: "14.98".into(),
+        currency: "EUR".into(),
+        order_url: "https://harbour.example/orders/ord_1".into(),
+    }
+}
+
+pub(super) fn dispute_opened() -> DisputeOpened {
+    DisputeOpened {
+        dispute_id: "du_1Q0PsIJvEtkwdCNYMSaVuRz6".into(),
+        order_id: OrderId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        amount: "14.98".into(),
+        currency: "EUR".into(),
+        order_url: "https://harbour.example/orders/ord_1".into(),
     }
 }
 

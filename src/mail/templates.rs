@@ -11,7 +11,7 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 68] = built_in![
+const BUILT_IN: [(&str, &str); 74] = built_in![
     "account_expiring.mjml.j2",
     "account_expiring.subject.j2",
     "account_expiring.txt.j2",
@@ -39,6 +39,9 @@ const BUILT_IN: [(&str, &str); 68] = built_in![
     "digest.mjml.j2",
     "digest.subject.j2",
     "digest.txt.j2",
+    "dispute_opened.mjml.j2",
+    "dispute_opened.subject.j2",
+    "dispute_opened.txt.j2",
     "footer.mjml.j2",
     "head.mjml.j2",
     "order_confirmation.mjml.j2",
@@ -53,6 +56,9 @@ const BUILT_IN: [(&str, &str); 68] = built_in![
     "payment_failed.mjml.j2",
     "payment_failed.subject.j2",
     "payment_failed.txt.j2",
+    "refund_issued.mjml.j2",
+    "refund_issued.subject.j2",
+    "refund_issued.txt.j2",
     "renewal_announced.mjml.j2",
     "renewal_announced.subject.j2",
     "renewal_announced.txt.j2",

@@ -1,4 +1,6 @@
 mod accounts;
+mod changes;
+mod payments;
 mod renewals;
 
 use std::fs;

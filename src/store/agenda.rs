@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
 use serde_json::Value;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Store, StoreError, accounts::standing_from, sweeps::Cursor};
@@ -131,6 +132,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn agenda(&self, as_of: Timestamp, after: Cursor, limit: i64) -> Result<Vec<AgendaEntry>, StoreError> {
+        let mut db = self.pool.begin_by_index().await?;
         let ids = sqlx::query_scalar!(
             "select account_id
              from berth.agenda
@@ -142,9 +144,11 @@ impl Store {
             after.id,
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *db)
         .await?;
-        self.agenda_of(&ids).await
+        let entries = entries(&mut db, &ids).await?;
+        db.commit().await?;
+        Ok(entries)
     }
 
     /// How many accounts' turns come by `as_of`, counted up to `most`.
@@ -179,12 +183,19 @@ impl Store {
     }
 
     async fn agenda_of(&self, ids: &[Uuid]) -> Result<Vec<AgendaEntry>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = sqlx::query_file_as!(Row, "src/store/queries/agenda.sql", ids).fetch_all(&self.pool).await?;
-        rows.into_iter().map(Row::read).collect()
+        let mut db = self.pool.begin_by_index().await?;
+        let entries = entries(&mut db, ids).await?;
+        db.commit().await?;
+        Ok(entries)
     }
+}
+
+async fn entries(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<AgendaEntry>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_file_as!(Row, "src/store/queries/agenda.sql", ids).fetch_all(db).await?;
+    rows.into_iter().map(Row::read).collect()
 }
 
 impl Row {

@@ -97,6 +97,19 @@ impl Store {
         Ok(owner.map(CustomerId))
     }
 
+    /// Whether a card is known and was not removed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_card(&self, card: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (select from berth.cards where id = $1 and removed_at is null) as "has!""#,
+            card,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// The customer whom Stripe knows under that id.
     ///
     /// # Errors

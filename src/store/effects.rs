@@ -2,7 +2,8 @@
 //!
 //! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers with their cards, carts, credit,
 //! coupons with their redemptions; then come the rows that it inserts, in the order of `apply`; when accounts are looked at
-//! next comes late, and the counter of invoices last.
+//! next comes late, and the counters of invoices and of credit notes last. Payments that money goes back of are locked after
+//! those that are inserted.
 //! What is touched out of turn by a later statement is locked in its turn before (`orders::lock_parents`).
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
@@ -13,6 +14,7 @@ mod cards;
 mod carts;
 mod coupons;
 mod credit;
+mod credit_notes;
 mod customers;
 mod facts;
 mod fuse;
@@ -21,6 +23,7 @@ mod orders;
 mod papers;
 mod payments;
 mod plan_changes;
+mod refunds;
 mod refusal;
 mod renewals;
 mod sweeping;
@@ -103,7 +106,9 @@ pub(crate) async fn apply(
     credit::write(db, units, &mut applied).await?;
     coupons::write(db, units, &mut applied).await?;
     payments::insert(db, units, &mut applied).await?;
+    refunds::lock_payments(db, units).await?;
     payments::give_back(db, units, &mut applied).await?;
+    refunds::request(db, units, &mut applied).await?;
     sweeping::tick(db, units, &mut applied).await?;
     let without_domain = insert_accounts(db, units, &mut applied).await?;
     if !applied.refused.is_empty() {
@@ -122,12 +127,16 @@ pub(crate) async fn apply(
     sweeping::ask_later(db, units).await?;
     sweeping::know_events(db, units).await?;
     facts::learn(db, &facts).await?;
+    let failed = refunds::learn(db, &facts).await?;
+    insert_alerts(db, &[], &failed).await?;
+    refunds::follow(db, units).await?;
     renewals::learn_charges(db, &facts).await?;
     complete_orders(db, units).await?;
     sweeping::delete_leftovers(db, units).await?;
     agenda::write(db, units).await?;
     applied.dispatches = jobs::insert(db, units, mails, overfull).await?;
     papers::issue_invoices(db, units).await?;
+    credit_notes::issue(db, units).await?;
     Ok(applied)
 }
 

@@ -106,7 +106,9 @@ impl Store {
             return Ok(HashMap::new());
         }
         let ids: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
-        let rows = sqlx::query_file_as!(Row, "src/store/queries/renewal_terms.sql", &ids).fetch_all(&self.pool).await?;
+        let mut db = self.pool.begin_by_index().await?;
+        let rows = sqlx::query_file_as!(Row, "src/store/queries/renewal_terms.sql", &ids).fetch_all(&mut *db).await?;
+        db.commit().await?;
         rows.into_iter().map(Row::read).collect()
     }
 }

@@ -288,10 +288,16 @@ impl Store {
                join berth.orders o on o.id = h.order_id
                join berth.customers c on c.id = o.customer_id
                where h.state in ('sent', 'in_doubt') and h.sent_at <= $1 and (h.sent_at, h.id) > ($2, $3)
+                 -- One by one: queued and running jobs have an index each, and both together have none.
                  and not exists (
                      select
                      from berth.jobs j
-                     where j.serial = 'renewal:' || berth.show_id('ord_', h.order_id) and j.state in ('queued', 'running')
+                     where j.serial = 'renewal:' || berth.show_id('ord_', h.order_id) and j.state = 'queued'
+                 )
+                 and not exists (
+                     select
+                     from berth.jobs j
+                     where j.serial = 'renewal:' || berth.show_id('ord_', h.order_id) and j.state = 'running'
                  )
                order by h.sent_at, h.id
                limit $4"#,

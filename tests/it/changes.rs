@@ -329,7 +329,8 @@ async fn an_open_renewal_is_called_off_with_the_change_and_not_before() {
 async fn what_is_renewed_while_its_change_waits_to_be_paid_is_not_changed_and_the_money_is_credit() {
     let world = World::new("shared-monthly").await;
     let app = &world.berth.app;
-    world.pass(29.0 * DAY).await;
+    // Two whole days are left: the saved card is to be charged.
+    world.pass(28.5 * DAY).await;
     let account: AccountId = world.account.parse().unwrap();
     let renewal = world.stack.issue(app, account, "0").await;
     let change = world.to_pay("shared-enterprise-monthly").await;

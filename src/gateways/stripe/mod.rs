@@ -28,6 +28,7 @@ use stripe_core::charge::RetrieveCharge;
 use stripe_core::customer::{
     ListPaymentMethodsCustomer, ListPaymentMethodsCustomerType, RetrieveCustomer, RetrievePaymentMethodCustomer,
 };
+use stripe_core::dispute::RetrieveDispute;
 use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, RetrievePaymentIntent};
 use stripe_core::refund::{ListRefund, RetrieveRefund};
@@ -258,14 +259,44 @@ impl Stripe {
         self.transport.call(call).await
     }
 
-    /// The newest 100 refunds of a payment, to find one in doubt by its metadata.
+    /// All refunds of a payment, the newest first.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`. `Refused` where there are more than a thousand: then what is absent from those
+    /// that were read would prove nothing.
+    pub async fn refunds_of(&self, payment_intent: &str) -> Result<Vec<Refund>, GatewayError> {
+        let mut refunds: Vec<Refund> = Vec::new();
+        for _ in 0..MAX_SEARCH_PAGES {
+            let mut request = ListRefund::new().payment_intent(payment_intent).limit(PAGE_SIZE);
+            if let Some(last) = refunds.last() {
+                request = request.starting_after(&last.id);
+            }
+            let page: Page<Refund> = self.transport.call(Call::get(&request)).await?;
+            let exhausted = page.data.is_empty() || !page.has_more;
+            refunds.extend(page.data);
+            if exhausted {
+                return Ok(refunds);
+            }
+        }
+        Err(GatewayError::bad_argument("payment_intent", "it has more refunds than can be looked through"))
+    }
+
+    /// A charge as it stands now.
     ///
     /// # Errors
     /// See [`GatewayError`]; never `InDoubt`.
-    pub async fn find_refunds(&self, payment_intent: &str) -> Result<Vec<Refund>, GatewayError> {
-        let call = Call::get(&ListRefund::new().payment_intent(payment_intent).limit(PAGE_SIZE));
-        let page: Page<Refund> = self.transport.call(call).await?;
-        Ok(page.data)
+    pub async fn charge(&self, id: &str) -> Result<Charge, GatewayError> {
+        let call = Call::get(&RetrieveCharge::new(path_id("charge", id)?));
+        self.transport.call(call).await
+    }
+
+    /// A dispute as it stands now.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`.
+    pub async fn dispute(&self, id: &str) -> Result<Dispute, GatewayError> {
+        let call = Call::get(&RetrieveDispute::new(path_id("dispute", id)?));
+        self.transport.call(call).await
     }
 
     /// A card saved with a customer.
@@ -310,15 +341,6 @@ impl Stripe {
     /// See [`GatewayError`].
     pub async fn detach_card(&self, key: &IdempotencyKey, id: &str) -> Result<PaymentMethod, GatewayError> {
         let call = Call::post(key, &Detachment(path_id("payment_method", id)?));
-        self.transport.call(call).await
-    }
-
-    /// One movement of money on a card.
-    ///
-    /// # Errors
-    /// See [`GatewayError`]; never `InDoubt`.
-    pub async fn charge(&self, id: &str) -> Result<Charge, GatewayError> {
-        let call = Call::get(&RetrieveCharge::new(path_id("charge", id)?));
         self.transport.call(call).await
     }
 

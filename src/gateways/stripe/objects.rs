@@ -245,6 +245,11 @@ pub struct Refund {
     pub payment_intent: Option<String>,
     /// Why the bank sent it back.
     pub failure_reason: Option<String>,
+    /// Stripe's word for why it was made.
+    pub reason: Option<String>,
+    /// When it was made.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// Ours.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Metadata,
@@ -311,6 +316,9 @@ pub struct Dispute {
     pub status: Option<String>,
     /// What the cardholder claims.
     pub reason: Option<String>,
+    /// When it was opened.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// In minor units.
     pub amount: Option<i64>,
     /// Lower case.

@@ -25,6 +25,10 @@ pub async fn run(job: &NoteCardEvent, ctx: &Ctx) -> Result<Effects, JobError> {
         Ok(told) => told,
         Err(error) => return Ok(settled(EventOutcome::Parked, Some(chain(&error)))),
     };
+    // A purchase has its card asked about by itself, and mostly before this is told.
+    if told.is_new && told.is_known(ctx).await? {
+        return Ok(settled(EventOutcome::Applied, None));
+    }
     let Some(customer_id) = customer_of(ctx, &told).await? else {
         return Ok(settled(EventOutcome::Ignored, Some("it is of nobody whom we know".to_owned())));
     };
@@ -39,18 +43,35 @@ struct Told {
     card: Option<String>,
     /// The card, where the customer has just saved it to be charged.
     chosen: Option<String>,
+    /// Nothing is told but that the card was saved.
+    is_new: bool,
+}
+
+impl Told {
+    async fn is_known(&self, ctx: &Ctx) -> Result<bool, JobError> {
+        match &self.card {
+            Some(card) => Ok(ctx.store.has_card(card).await?),
+            None => Ok(false),
+        }
+    }
 }
 
 fn read(event: &StripeEvent) -> Result<Told, EventError> {
     Ok(match event.kind.as_str() {
         "setup_intent.succeeded" => {
             let setup = event.setup_intent()?;
-            Told { customer: setup.customer, card: setup.payment_method.clone(), chosen: setup.payment_method }
+            Told {
+                customer: setup.customer,
+                card: setup.payment_method.clone(),
+                chosen: setup.payment_method,
+                is_new: false,
+            }
         }
-        "customer.deleted" => Told { customer: Some(event.customer()?.id), card: None, chosen: None },
-        _ => {
+        "customer.deleted" => Told { customer: Some(event.customer()?.id), card: None, chosen: None, is_new: false },
+        kind => {
             let method = event.payment_method()?;
-            Told { customer: method.customer, card: Some(method.id), chosen: None }
+            let is_new = kind == "payment_method.attached";
+            Told { customer: method.customer, card: Some(method.id), chosen: None, is_new }
         }
     })
 }

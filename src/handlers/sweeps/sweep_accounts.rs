@@ -12,7 +12,7 @@ use crate::{
     sweeps::{self, Sources, Sweep, fuse},
 };
 
-/// Runs the job.
+/// Runs the job. While a page is committed, the next one is read.
 ///
 /// # Errors
 /// When the database is away, or an account changes while it is looked at.
@@ -20,16 +20,21 @@ pub async fn run(job: &SweepAccounts, ctx: &Ctx) -> Result<Effects, JobError> {
     let as_of = time_of(ctx, job.as_of.as_deref())?;
     let shop = Sources::of(ctx, ctx.now());
     let watched = fuse::watch(&shop, as_of).await?;
-    let kept = watched.plans.into_iter().fold(Effects::none(), Effects::keep_plan);
-    let mut after = Cursor::start();
-    let mut first = Some(kept);
+    let page_after = |after: Cursor| sweeps::accounts_page(&shop, as_of, after, &watched.limits);
+    let mut page = page_after(Cursor::start()).await?;
+    page.effects = watched.plans.iter().cloned().fold(page.effects, Effects::keep_plan);
     for _ in 0..MOST_PAGES {
-        let page = sweeps::accounts_page(&shop, as_of, after, &watched.limits).await?;
-        let effects = page.effects.and(first.take().unwrap_or_default());
-        let Some(next) = page.next else { return Ok(effects) };
-        ctx.checkpoint(effects).await?;
+        let Some(next) = page.next else { return Ok(page.effects) };
+        page = if page.effects.moves_credit() {
+            // Another account of the same customer is paid from what this page leaves.
+            ctx.checkpoint(page.effects).await?;
+            page_after(next).await?
+        } else {
+            let (committed, read) = tokio::join!(ctx.checkpoint(page.effects), page_after(next));
+            committed?;
+            read?
+        };
         failpoint::hit("sweep.page");
-        after = next;
     }
     Ok(Effects::none().enqueue(Sweep::Accounts.job(Some(as_of))))
 }

@@ -191,7 +191,7 @@ pub const TYPES: &[ProblemType] = &[
     problem(
         "nothing-to-renew",
         &[409],
-        "No renewal of the account is open. It is invoiced some days before what is paid for ends; ask again then.",
+        "The account ends, or is paid for one period ahead already; `detail` says which. Ask again when that has changed.",
     ),
     problem(
         "order-being-paid",
@@ -204,6 +204,11 @@ pub const TYPES: &[ProblemType] = &[
         "The order is paid, or has ended already; `order_status` says how it stands.",
     ),
     problem("order-not-held", &[409], "The order waits for nobody's decision; `order_phase` says how it stands."),
+    problem(
+        "order-not-paid",
+        &[409],
+        "No money has paid the order, or it is held: there is nothing to give back. Reject a held one instead.",
+    ),
     problem(
         "paid-amount-differs",
         &[409],
@@ -244,6 +249,23 @@ pub const TYPES: &[ProblemType] = &[
         "The service cannot be bought so many times at once; `detail` says how many are allowed.",
     ),
     problem("reason-required", &[422], "Staff says why: send a `reason`."),
+    problem(
+        "refund-above-rest",
+        &[422],
+        "So much of the payment is not left; `rest` says how much is. Ask for that, or leave `amount` out.",
+    ),
+    problem("refund-amount-invalid", &[422], "That is no sum of the order's currency. Send one such as `3.50`."),
+    problem(
+        "refund-disputed",
+        &[409],
+        "The customer's bank wants the payment back and decides what becomes of it. Answer the dispute at Stripe.",
+    ),
+    problem(
+        "refund-not-whole",
+        &[422],
+        "What is refunded in part does not end by it. Leave `terminate` out, or refund all that is left.",
+    ),
+    problem("refund-nothing-left", &[409], "All of the payment has gone back, or is on its way. Look at its refunds."),
     problem(
         "renewal-being-charged",
         &[409],

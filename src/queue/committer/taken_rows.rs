@@ -51,6 +51,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.new_orders.iter().filter_map(|order| Some((order.idempotency.as_ref()?.row(), true))));
     rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.surplus_payments.iter().map(|payment| (payment.order_id.0, true)));
+    rows.extend(effects.new_refunds.iter().map(|refund| (refund.payment_id.0, true)));
     rows.extend(effects.late_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.new_plan_changes.iter().map(|change| (change.account_id.0, true)));
     rows.extend(effects.plan_change_steps.iter().map(|(change, _)| (change.0, true)));
@@ -73,6 +74,7 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.reservations.iter().map(|reservation| (reservation.coupon_id.0, false)));
     // Invoices are numbered together as well: the counter is shared by all who need it.
     rows.extend(effects.invoices.iter().map(|_| (INVOICE_COUNTER, false)));
+    rows.extend(effects.credit_notes.iter().map(|note| (note.invoice_id.0, true)));
     rows.extend(effects.maybe_complete.iter().map(|order| (order.0, false)));
     rows
 }

@@ -27,8 +27,9 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             Fact::Session(news) => ids.insert(news.order_id.0),
             Fact::CustomerKnown { .. }
             | Fact::Charge(_)
+            | Fact::Refund(_)
+            | Fact::Dispute(_)
             | Fact::CardsKnown(_)
-            | Fact::Refunded { .. }
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }
             | Fact::MailAttempted { .. }

@@ -1,10 +1,8 @@
-select 'customer ' || b.customer_id || ' has ' || b.balance || ' ' || b.currency || ', the movements sum to '
-    || coalesce(e.sum, 0) as "line!"
+select 'customer ' || coalesce(b.customer_id, e.customer_id) || ' has ' || coalesce(b.balance, 0) || ' '
+    || coalesce(b.currency, e.currency) || ' of credit, its movements sum to ' || coalesce(e.total, 0) as "line!"
 from berth.credit_balances b
-left join (
-    select customer_id, currency, sum(amount) as sum
-    from berth.credit_entries
-    group by customer_id, currency
+full join (
+    select customer_id, currency, sum(amount) as total from berth.credit_entries group by customer_id, currency
 ) e on e.customer_id = b.customer_id and e.currency = b.currency
-where b.balance <> coalesce(e.sum, 0)
+where coalesce(b.balance, 0) <> coalesce(e.total, 0)
 limit $1

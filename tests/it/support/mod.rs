@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod hosting;
 pub(crate) mod keeper;
 pub(crate) mod load;
+mod money;
 mod panel;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -217,6 +217,9 @@ fn of_refusal(refusal: &Refusal) -> Result<Option<Agreed>, Problem> {
         | Why::CartFull
         | Why::CodeTaken
         | Why::LimitBelowUses
+        | Why::NothingLeft
+        | Why::RefundAboveRest
+        | Why::Disputed
         | Why::CustomerBusy => Err(internal(refusal)),
     }
 }
