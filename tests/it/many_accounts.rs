@@ -82,7 +82,7 @@ async fn what_three_days_have_left_is_caught_up_each_account_once() {
         stack.sweep(&berth.app, Sweep::Accounts).await;
     }
 
-    let count = async |what: &str| u64::try_from(stack.count(what).await).unwrap();
+    let count = async |what: &'static str| u64::try_from(stack.count(what).await).unwrap();
     assert_eq!(count("select count(*) from berth.renewals").await, due);
     assert_eq!(count("select count(distinct account_id) from berth.renewals").await, due);
     let sent = "select count(*) from berth.mails where kind = 'renewal_invoice' and accepted_at is not null";
