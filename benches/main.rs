@@ -19,6 +19,7 @@ mod latency;
 mod report;
 mod roles;
 mod stack;
+mod sweep;
 
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ enum Name {
     Checkout,
     /// How soon `berth up` is ready, and the memory that it holds while idle.
     Idle,
+    /// How soon many accounts that are due are invoiced, and then handed over to be charged, against one statement each.
+    Sweep,
 }
 
 /// Measures Berth on private PostgreSQL and Redis servers, in release.
@@ -74,6 +77,15 @@ struct Options {
     /// How many customers a round of `checkout` has.
     #[arg(long, default_value_t = 2_000)]
     checkouts: usize,
+    /// How many accounts `sweep` has.
+    #[arg(long, default_value_t = 200_000)]
+    accounts: u64,
+    /// How many of them are due.
+    #[arg(long, default_value_t = 20_000)]
+    due: u64,
+    /// `sweep` leaves out ten times as many accounts, of which as many are due.
+    #[arg(long)]
+    quick: bool,
     /// What `cargo bench` says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -106,5 +118,9 @@ async fn measure(name: Name, options: &Options) -> Result<Report> {
         Name::Latency => latency::measure().await,
         Name::Checkout => checkout::measure(options.rounds.unwrap_or(3), options.checkouts).await,
         Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
+        Name::Sweep => {
+            let size = sweep::Size { accounts: options.accounts, due: options.due };
+            sweep::measure(options.rounds.unwrap_or(3), size, options.quick).await
+        }
     }
 }

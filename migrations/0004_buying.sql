@@ -103,8 +103,7 @@ create table berth.coupons (
 alter table berth.payments
     drop constraint payments_state_check,
     add constraint payments_state_check
-        check (state in ('created', 'in_doubt', 'succeeded', 'failed', 'surplus', 'refunded')),
-    add column stripe_refund_id text unique;
+        check (state in ('created', 'in_doubt', 'succeeded', 'failed', 'surplus', 'refunded'));
 create index payments_of_order on berth.payments (order_id);
 
 alter table berth.orders

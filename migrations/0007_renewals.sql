@@ -12,6 +12,8 @@ alter table berth.hosting_accounts
     add column terminated_at timestamptz,
     -- The backup made before its end, by the panel's reference.
     add column backup_reference text,
+    -- Staff lets it be removed without one.
+    add column backup_waived boolean not null default false,
     -- When its backup and its secrets were deleted.
     add column purged_at timestamptz,
     -- What it is to become by a change that is under way.
@@ -23,6 +25,8 @@ alter table berth.hosting_accounts
     add column timetable jsonb not null default '{}' check (jsonb_typeof(timetable) = 'object'),
     -- Never suspended, nor removed, for non-payment.
     add column exempt boolean not null default false,
+    -- Not suspended for non-payment before that: staff has given more time.
+    add column spared_until timestamptz,
     -- Kept from being removed.
     add column kept boolean not null default false,
     add check ((intended_service_id is null) = (intended_package is null));
@@ -67,6 +71,8 @@ create table berth.renewals (
 -- A period is renewed once; a renewal that was called off makes room for another.
 create unique index renewals_of_period on berth.renewals (account_id, period_start)
     where phase not in ('void', 'abandoned', 'returned');
+-- What became of a period, whatever that was.
+create index renewals_of_account on berth.renewals (account_id, period_start);
 create index renewals_issued on berth.renewals (issued_at);
 
 create table berth.renewal_history (

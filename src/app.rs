@@ -1,5 +1,7 @@
 //! The parts of the program, built once: in `main` and in tests alike.
 
+mod configured;
+
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -12,9 +14,11 @@ use crate::{
     domain::{
         catalogue::{Catalogue, CatalogueError},
         fraud::HoldRules,
+        fuse::Fuse,
         invoice::Seller,
         money::Currency,
-        tax::{Country, TaxRate, TaxRules},
+        tax::TaxRules,
+        timetable::Timetables,
         username::InstallationPrefix,
     },
     effects::Effects,
@@ -38,6 +42,8 @@ use crate::{
     store::{Store, StoreError},
     supervise::{Supervisor, spawn},
 };
+
+pub use configured::{catalogue_of, fuse_of, seller_of, shop_of, tax_of, time_zone_of, timetables_of};
 
 /// How long one call to Stripe may take.
 const STRIPE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,6 +85,10 @@ pub struct Parts {
     pub tax: TaxRules,
     /// Which paid orders are held.
     pub hold_rules: HoldRules,
+    /// When what happens to accounts.
+    pub timetables: Timetables,
+    /// How much is usual in a day.
+    pub fuse: Fuse,
     /// In which zone the shop's days begin and end.
     pub time_zone: TimeZone,
     /// The keys that secrets are sealed with; `None` where this process' role needs none.
@@ -166,6 +176,7 @@ impl App {
         let store = Store::new(&config.database)?;
         let redis = redis_of(&config)?;
         let clock = Clock::default();
+        let catalogue = catalogue_of(&config)?;
         let committer = start_committer(&store, &redis, config.work.group_size, tasks);
         let lease_pool = Store::new(&config::for_lease(&config.database))?;
         let lease = Lease::new(lease_pool, clock.clone(), &config.work);
@@ -177,13 +188,14 @@ impl App {
             shop: shop_of(&config),
             seller: seller_of(&config),
             panels,
-            catalogue: catalogue_of(&config)?,
+            timetables: timetables_of(&config, &catalogue)?,
+            fuse: fuse_of(&config)?,
+            catalogue,
             currency: config.shop.currency.parse().map_err(|error| StartError::setting("shop.currency", error))?,
             tax: tax_of(&config)?,
             hold_rules: HoldRules::new(&config.fraud.hold_countries, &config.fraud.hold_above)
                 .map_err(|error| StartError::setting("fraud", error))?,
-            time_zone: TimeZone::get(&config.shop.time_zone)
-                .map_err(|error| StartError::setting("shop.time_zone", error))?,
+            time_zone: time_zone_of(&config)?,
             secrets: config.secrets.key.as_ref().map(SecretKeys::parse).transpose()?,
             username_prefix: config
                 .hosting
@@ -214,7 +226,7 @@ pub fn site_config(config: &Config) -> SiteConfig {
     let scheme = config.http.public_url.scheme();
     let port = config.http.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let url = format!("{scheme}://{{username}}.{}{port}/", config.hosting.sites_domain);
-    SiteConfig { sites_dir: config.hosting.sites_dir.clone(), url }
+    SiteConfig { sites_dir: config.hosting.sites_dir.clone(), backups_dir: config.hosting.backups_dir(), url }
 }
 
 /// The queues in Redis, as configured.
@@ -248,7 +260,11 @@ fn start_committer(store: &Store, redis: &RedisQueues, group_size: usize, tasks:
     committer
 }
 
-fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
+/// Stripe, as configured; `None` where it is not.
+///
+/// # Errors
+/// When its address cannot be used.
+pub fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
     let Some(secret_key) = config.stripe.secret_key.clone() else { return Ok(None) };
     let api_base = config.stripe.api_base.clone();
     Stripe::new(&StripeConfig { secret_key, api_base, timeout: STRIPE_TIMEOUT })
@@ -259,52 +275,6 @@ fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
 fn mailer_of(config: &Config) -> Result<Option<Mailer>, StartError> {
     let (Some(url), Some(from)) = (&config.mail.smtp_url, &config.mail.from) else { return Ok(None) };
     Ok(Some(Mailer::new(&SecretString::from(url.expose().as_str()), from)?))
-}
-
-fn shop_of(config: &Config) -> Shop {
-    Shop {
-        name: config.shop.name.clone(),
-        url: config.shop.url.as_ref().unwrap_or(&config.http.public_url).as_str().trim_end_matches('/').to_owned(),
-        support_email: config.shop.support_email.clone().unwrap_or_default(),
-    }
-}
-
-/// Who the invoices are from, as configured.
-fn seller_of(config: &Config) -> Seller {
-    Seller {
-        name: config.seller.name.clone().unwrap_or_else(|| config.shop.name.clone()),
-        address: config.seller.address.clone(),
-        country: config.seller.country.clone(),
-        vat_id: config.seller.vat_id.clone(),
-        email: config.seller.email.clone().or_else(|| config.shop.support_email.clone()),
-    }
-}
-
-/// What is sold, as configured.
-///
-/// # Errors
-/// When the file cannot be read or is wrong.
-pub fn catalogue_of(config: &Config) -> Result<Catalogue, StartError> {
-    let Some(path) = &config.catalogue.path else { return Ok(Catalogue::built_in()?) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| StartError::File { path: path.display().to_string(), source })?;
-    Ok(Catalogue::from_toml(&text)?)
-}
-
-/// Which taxes are charged, as configured.
-///
-/// # Errors
-/// When a rate is wrong, or two contradict each other.
-pub fn tax_of(config: &Config) -> Result<TaxRules, StartError> {
-    let seller = config.tax.seller_country.as_ref().or(config.seller.country.as_ref());
-    let seller: Option<Country> = seller
-        .map(|country| country.parse())
-        .transpose()
-        .map_err(|error| StartError::setting("tax.seller_country", error))?;
-    let refuse = |error| StartError::setting("tax.rates", error);
-    let rates: Vec<TaxRate> =
-        config.tax.rates.iter().map(|rate| rate.parse()).collect::<Result<_, _>>().map_err(refuse)?;
-    TaxRules::new(config.tax.inclusive, seller, &rates).map_err(refuse)
 }
 
 /// What a handler works with: the program's parts, and the run that it belongs to.
@@ -377,38 +347,5 @@ impl Deref for Ctx {
 
     fn deref(&self) -> &Parts {
         &self.app
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tax(settings: &[(&str, &str)]) -> Result<TaxRules, StartError> {
-        tax_of(&Config::from_settings(settings).unwrap())
-    }
-
-    #[test]
-    fn no_tax_is_charged_unless_rates_are_set() {
-        assert_eq!(tax(&[]).unwrap(), TaxRules::default());
-        assert_eq!(tax(&[("seller.country", "DE")]).unwrap().treatment(None).rate("hosting").to_string(), "0");
-    }
-
-    #[test]
-    fn taxes_are_charged_from_the_country_of_the_tax_or_else_of_the_seller() {
-        let rate = |settings: &[(&str, &str)]| {
-            let rates = ("tax.rates", "DE:*:19,AT:*:20");
-            tax(&[settings, &[rates]].concat()).unwrap().treatment(None).rate("hosting").to_string()
-        };
-
-        assert_eq!(rate(&[("seller.country", "DE")]), "19");
-        assert_eq!(rate(&[("seller.country", "DE"), ("tax.seller_country", "AT")]), "20");
-    }
-
-    #[test]
-    fn rates_that_contradict_each_other_stop_the_start() {
-        let error = tax(&[("seller.country", "DE"), ("tax.rates", "DE:*:19,DE:*:16")]).unwrap_err();
-
-        assert_eq!(error.to_string(), "tax.rates cannot be used: there are two rates for DE:*");
     }
 }

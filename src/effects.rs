@@ -1,18 +1,29 @@
 //! What a handler or a route wants to become true, as data. The committer makes it true, all or none.
 
+mod both;
+mod cards;
 mod cart;
 mod coupon;
 mod events;
+mod fuse;
+mod hosting;
 mod papers;
+mod plan_changes;
+mod refunds;
 mod renewals;
 mod sweeping;
 
+pub use cards::{CardChange, CardChoice, CardsNews, KnownCard};
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
+pub use fuse::NewFusePlan;
+pub use hosting::{AccountEdit, AccountSettings, job_of};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
+pub use plan_changes::{CreditFor, NewPlanChange, PlanChangeStep};
+pub use refunds::{DisputeNews, NewCreditNote, NewRefund, RefundNews, RefundedBy};
 pub use renewals::{
     ChargeDecline, ChargeNews, ChargeState, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
 };
@@ -20,13 +31,19 @@ pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{
     AnyJob,
-    ids::{AccountId, CustomerId, JobId, MailId, OrderId, OrderItemId, PaymentId},
+    ids::{
+        AccountId, CustomerId, FusePlanId, JobId, MailId, OrderId, OrderItemId, PaymentId, PlanChangeId,
+        StripeDisputeId,
+    },
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::{account::AccountMove, money::Money, order::OrderMove, period::BillingCycle, renewal::RenewalMove},
+    domain::{
+        account::AccountMove, dispute::DisputeStanding, money::Money, order::OrderMove, period::BillingCycle,
+        renewal::RenewalMove,
+    },
     mail::Mail,
 };
 
@@ -37,6 +54,8 @@ pub struct Effects {
     pub(crate) order_moves: Vec<OrderMove>,
     /// Accounts that go from one version to the next.
     pub(crate) account_moves: Vec<AccountMove>,
+    /// What is set of accounts by hand. Refused when they are at another version.
+    pub(crate) account_edits: Vec<AccountEdit>,
     /// Renewals that go from one version to the next.
     pub(crate) renewal_moves: Vec<RenewalMove>,
     /// Rows that were read and relied upon, and must not have changed.
@@ -51,6 +70,8 @@ pub struct Effects {
     pub(crate) cart_changes: Vec<CartChange>,
     /// Carts to be emptied. Ignored when they have changed.
     pub(crate) cleared_carts: Vec<(CustomerId, i32)>,
+    /// What customers do to their saved cards. Refused when they have no such card.
+    pub(crate) card_changes: Vec<CardChange>,
     /// What staff does to coupons. Refused when a code is taken or a limit too low.
     pub(crate) coupon_changes: Vec<CouponChange>,
     /// Uses of coupons to be taken. Refused when there is none left.
@@ -71,10 +92,24 @@ pub struct Effects {
     pub(crate) surplus_payments: Vec<NewPayment>,
     /// Payments of orders that are refused after all: they are surplus from now on. Refused when they are not.
     pub(crate) returned_payments: Vec<PaymentId>,
+    /// Money that is to go back. Staff is refused where not so much is left, or the payment is disputed.
+    pub(crate) new_refunds: Vec<NewRefund>,
+    /// Money that came too late: it is credit. Refused when the intent is known.
+    pub(crate) late_payments: Vec<NewPayment>,
+    /// Payments of orders that cannot be done: they are credit from now on. Refused when they are not.
+    pub(crate) credited_payments: Vec<PaymentId>,
+    /// Changes of accounts, as agreed. Refused while another one is open.
+    pub(crate) new_plan_changes: Vec<NewPlanChange>,
+    /// What becomes of changes. Refused when they have ended.
+    pub(crate) plan_change_steps: Vec<(PlanChangeId, PlanChangeStep)>,
     /// Accounts for units. Refused when the unit has one.
     pub(crate) new_accounts: Vec<NewAccount>,
     /// Events of Stripe. Ignored when known.
     pub(crate) new_events: Vec<NewStripeEvent>,
+    /// Events that were found in Stripe's list and had not come. Ignored when known.
+    pub(crate) found_events: Vec<NewStripeEvent>,
+    /// Until when Stripe's events are known whole. Never taken back.
+    pub(crate) events_known_until: Option<Timestamp>,
     /// What customers are told of accounts, with their mails. Ignored when it was told.
     pub(crate) notices: Vec<NewNotice>,
     /// Accounts that were looked at. Ignored when something has happened to them since.
@@ -83,6 +118,8 @@ pub struct Effects {
     pub(crate) looks: Vec<AccountId>,
     /// Customers whose accounts are.
     pub(crate) looks_of: Vec<CustomerId>,
+    /// Mails to the shop itself, each with the job that sends it. Ignored when the same was said before.
+    pub(crate) shop_mails: Vec<ShopMail>,
     /// Mails, each with the job that sends it. Ignored when the same was said before.
     pub(crate) new_mails: Vec<NewMail>,
     /// Events of Stripe that were acted on, or found to need nothing.
@@ -97,6 +134,10 @@ pub struct Effects {
     pub(crate) facts: Vec<Fact>,
     /// Orders to be looked at for completion, after everything else.
     pub(crate) maybe_complete: Vec<OrderId>,
+    /// Plans that wait for a person. Ignored while one of the sort waits.
+    pub(crate) fuse_plans: Vec<NewFusePlan>,
+    /// Plans that a person has confirmed, who and when.
+    pub(crate) confirmed_plans: Vec<(FusePlanId, String, Timestamp)>,
     /// Jobs to enqueue.
     pub(crate) jobs: Vec<NewJob>,
     /// Runs of sweeps that begin. Refused when they have begun, or a later one has.
@@ -105,6 +146,10 @@ pub struct Effects {
     pub(crate) page_asks: Vec<(String, Timestamp)>,
     /// What nobody needs any more.
     pub(crate) leftovers: Vec<Leftovers>,
+    /// Disputes whose consequences are among these effects.
+    pub(crate) followed_disputes: Vec<(StripeDisputeId, DisputeStanding)>,
+    /// Credit notes, numbered after invoices. Ignored when the refund has one.
+    pub(crate) credit_notes: Vec<NewCreditNote>,
     /// Invoices, numbered last of all. Ignored when the order has one.
     pub(crate) invoices: Vec<NewInvoice>,
 }
@@ -134,6 +179,13 @@ impl Effects {
     #[must_use]
     pub fn mail(mut self, customer_id: CustomerId, mail: Mail) -> Self {
         self.new_mails.push(NewMail { id: MailId::new(), customer_id, mail });
+        self
+    }
+
+    /// Adds a mail to the shop itself, and the job that sends it.
+    #[must_use]
+    pub fn mail_to_shop(mut self, mail: ShopMail) -> Self {
+        self.shop_mails.push(mail);
         self
     }
 
@@ -354,14 +406,15 @@ pub struct NewMail {
     pub mail: Mail,
 }
 
-impl NewMail {
-    /// The order or account that it is about.
-    pub(crate) fn about(&self) -> uuid::Uuid {
-        match &self.mail {
-            Mail::OrderConfirmation(mail) => mail.order_id.0,
-            Mail::Welcome(mail) => mail.account_id.0,
-        }
-    }
+/// A mail to the shop itself, to be sent once.
+#[derive(Clone, Debug)]
+pub struct ShopMail {
+    /// Its id; also its Message-ID.
+    pub id: MailId,
+    /// Its address.
+    pub to: String,
+    /// What it says.
+    pub mail: Mail,
 }
 
 /// A trouble for a person to look at.
@@ -389,13 +442,12 @@ pub enum Fact {
     Session(SessionNews),
     /// How a charge of a saved card stands.
     Charge(ChargeNews),
-    /// Stripe gives back a payment that was not owed.
-    Refunded {
-        /// Which.
-        payment_id: PaymentId,
-        /// Stripe's id.
-        refund_id: String,
-    },
+    /// How a refund stands.
+    Refund(RefundNews),
+    /// How a dispute stands.
+    Dispute(DisputeNews),
+    /// Which cards a customer has saved.
+    CardsKnown(CardsNews),
     /// The panel says that the account exists.
     AccountCreated {
         /// Which.
@@ -408,6 +460,13 @@ pub enum Fact {
         control_panel_url: Option<String>,
         /// Which name servers its domains use.
         nameservers: Vec<String>,
+    },
+    /// A backup of the account is about to be made under that name.
+    BackupNamed {
+        /// Which.
+        account_id: AccountId,
+        /// The backup's name.
+        reference: String,
     },
     /// A mail is about to be handed to the mail server.
     MailAttempted {
@@ -454,5 +513,11 @@ impl NewJob {
     #[must_use]
     pub fn now(job: AnyJob) -> Self {
         Self { id: JobId::new(), once_key: job.once_key(), job, run_at: None }
+    }
+
+    /// As it is, due at a time.
+    #[must_use]
+    pub fn at(self, run_at: Timestamp) -> Self {
+        Self { run_at: Some(run_at), ..self }
     }
 }

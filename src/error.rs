@@ -13,6 +13,7 @@ use crate::{
     queue::committer::CommitError,
     secrets::SecretError,
     store::StoreError,
+    sweeps::SweepError,
 };
 
 /// How long a job may be snoozed because a server is broken or misconfigured.
@@ -86,6 +87,17 @@ impl From<StoreError> for JobError {
             StoreError::Unreadable { .. } => Self::Retry(chain(&error)),
             // The job did nothing wrong: the database is away or busy.
             StoreError::Database(_) => Self::snooze(chain(&error), Duration::from_secs(1)),
+        }
+    }
+}
+
+impl From<SweepError> for JobError {
+    fn from(error: SweepError) -> Self {
+        match error {
+            SweepError::Store(error) => error.into(),
+            SweepError::Stripe(error) => error.into(),
+            SweepError::NotSetUp(key) => Self::not_set_up(key),
+            SweepError::Time(_) => Self::Retry(chain(&error)),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! What follows once an order's money has come, whoever says so: an event of its page, a total of nothing, or staff
-//! who let a held order go.
+//! who let a held order go. What renews an account has a way of its own.
+
+mod renewal;
 
 use berth_jobs::{
-    hosting::ProvisionAccount,
+    hosting::{ChangePackage, ProvisionAccount},
     ids::{AccountId, PaymentId},
 };
 use jiff::Timestamp;
+
+pub use renewal::{Renewing, renewed, returned, withdrawn};
 
 use crate::{
     app::Parts,
@@ -13,7 +17,7 @@ use crate::{
         money::Money,
         order::{Actor, OrderEvent, OrderMove},
     },
-    effects::{Alert, CouponUse, Effects, NewAccount, NewPayment},
+    effects::{Alert, CouponUse, CreditFor, CreditKind, Effects, NewAccount, NewPayment},
     mail::{Mail, OrderConfirmation, OrderLine},
     store::{StoreError, orders::Order},
 };
@@ -25,6 +29,8 @@ pub struct PaidBy {
     pub session: Option<String>,
     /// The payment itself.
     pub intent: Option<String>,
+    /// The saved card that was charged, as its holder knows it.
+    pub card: Option<String>,
 }
 
 /// The order's total has come, or nothing was due: it goes to work, or is held where a rule says so. Nothing when that
@@ -33,6 +39,9 @@ pub struct PaidBy {
 /// # Errors
 /// When what the order keeps for its invoice cannot be read.
 pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Result<Effects, StoreError> {
+    if let Some(account_id) = order.changes {
+        return Ok(change_paid(now, order, account_id, by));
+    }
     let country = order.customer_snapshot.as_ref().and_then(|buyer| buyer.get("country")?.as_str());
     let hold_for = parts.hold_rules.reason_to_hold(country, order.total);
     let event = if hold_for.is_some() { OrderEvent::HeldByRule } else { OrderEvent::Paid };
@@ -49,8 +58,11 @@ pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Result<
 /// # Errors
 /// As [`paid`].
 pub fn approve(parts: &Parts, now: Timestamp, order: &Order) -> Result<Option<Effects>, StoreError> {
-    let step = order.state.apply(OrderEvent::Approved);
-    step.map(|step| fulfil(parts, now, order, step)).transpose()
+    let Some(step) = order.state.apply(OrderEvent::Approved) else { return Ok(None) };
+    Ok(Some(match order.changes {
+        Some(account_id) => Effects::from(step).enqueue(ChangePackage { account_id }),
+        None => fulfil(parts, now, order, step)?,
+    }))
 }
 
 /// What came for an order that a person refuses.
@@ -68,9 +80,10 @@ pub enum Came {
 
 /// A person refuses a held order, and what came for it goes back. `None` when it is not held.
 #[must_use]
-pub fn reject(order: &Order, came: Came) -> Option<Effects> {
+pub fn reject(now: Timestamp, order: &Order, came: Came) -> Option<Effects> {
     let effects = Effects::from(order.state.apply(OrderEvent::Rejected)?);
     let effects = effects.settle_coupon(order.state.id, CouponUse::Release);
+    let effects = credit_back(effects, order, now);
     Some(match came {
         Came::Nothing => effects,
         Came::AsAsked(payment) => effects.give_back(payment),
@@ -79,10 +92,27 @@ pub fn reject(order: &Order, came: Came) -> Option<Effects> {
     })
 }
 
+/// An order that is given up before it was paid gives back the credit that it had taken, where nothing else sees to that: a
+/// renewal is called off by what calls it off.
+#[must_use]
+pub fn credit_back(effects: Effects, order: &Order, now: Timestamp) -> Effects {
+    let Some(account_id) = order.changes else { return effects };
+    let of = CreditFor { customer_id: order.customer.id, order_id: Some(order.state.id), account_id, at: now };
+    effects.credit_for(of, CreditKind::Restored, order.credit)
+}
+
 fn hold(order: &Order, step: OrderMove, why: String) -> Effects {
     let detail = format!("it is paid and held: {why}. Approve or reject it.");
     let alert = Alert { kind: "order_held", subject: order.state.id.to_string(), detail };
     Effects::from(step.because(why)).alert(alert)
+}
+
+/// What an account is to become is paid: a job has it made, or has the money credited where that can no longer be.
+fn change_paid(now: Timestamp, order: &Order, account_id: AccountId, by: PaidBy) -> Effects {
+    let Some(step) = order.state.apply(OrderEvent::Paid) else { return Effects::none() };
+    let step = if order.due().is_zero() { step.by(Actor::Berth) } else { step };
+    let effects = Effects::from(step).enqueue(ChangePackage { account_id });
+    payment(now, order, by).into_iter().fold(effects, Effects::payment)
 }
 
 /// What a paid order is owed, besides the payment's own row. One that was made from the cart takes what is in it, unless
@@ -109,10 +139,10 @@ fn fulfil(parts: &Parts, now: Timestamp, order: &Order, step: OrderMove) -> Resu
 
 /// The money that came; none where nothing was due.
 fn payment(now: Timestamp, order: &Order, by: PaidBy) -> Option<NewPayment> {
-    (!order.total.is_zero()).then(|| NewPayment {
+    (!order.due().is_zero()).then(|| NewPayment {
         id: PaymentId::new(),
         order_id: order.state.id,
-        amount: order.total,
+        amount: order.due(),
         stripe_session_id: by.session,
         stripe_payment_intent_id: by.intent,
         created_at: now,

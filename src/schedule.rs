@@ -18,8 +18,17 @@ use crate::{
 };
 
 /// The table: every sweep and when it runs, as cron writes it, in UTC and by Berth's own time.
-const TABLE: [(Sweep, &str); 3] =
-    [(Sweep::UnpaidOrders, "*/5 * * * *"), (Sweep::CheckoutPages, "*/5 * * * *"), (Sweep::Leftovers, "17 * * * *")];
+const TABLE: [(Sweep, &str); 9] = [
+    (Sweep::UnpaidOrders, "*/5 * * * *"),
+    (Sweep::CheckoutPages, "*/5 * * * *"),
+    (Sweep::Accounts, "*/5 * * * *"),
+    (Sweep::StripeEvents, "*/15 * * * *"),
+    (Sweep::SilentCharges, "*/5 * * * *"),
+    (Sweep::Panels, "43 */6 * * *"),
+    (Sweep::Digest, "10 6 * * *"),
+    (Sweep::Cards, "43 * * * *"),
+    (Sweep::Leftovers, "17 * * * *"),
+];
 /// How often the clock is looked at. Berth's time may jump, so nobody sleeps until the next run.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

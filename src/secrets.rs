@@ -1,6 +1,7 @@
 //! Secrets: sealing what is stored encrypted, and making passwords, tokens and keys from the system's randomness.
 
 mod password;
+mod pay_link;
 
 use std::fmt;
 

@@ -1,24 +1,46 @@
 //! What the sweeps do: which rows are due at a time, and what becomes of each. A dry run shows it, a job has it done.
 
+mod accounts;
+mod cards;
 mod checkout_pages;
+mod digest;
+pub mod fuse;
 mod leftovers;
+mod panels;
 mod plan;
+mod silent_charges;
+mod stripe_events;
 mod unpaid_orders;
 
 use std::{fmt, str::FromStr};
 
 use berth_jobs::{
     AnyJob,
-    ids::CustomerId,
-    sweeps::{SweepCheckoutPages, SweepLeftovers, SweepUnpaidOrders},
+    ids::{AccountId, CustomerId},
+    sweeps::{
+        SweepAccounts, SweepCards, SweepCheckoutPages, SweepDigest, SweepLeftovers, SweepPanels, SweepSilentCharges,
+        SweepStripeEvents, SweepUnpaidOrders,
+    },
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-pub use plan::{Plan, PlannedStep, Sum, plan};
+pub use crate::issuing::Links;
+pub use fuse::Limits;
+pub use plan::{Plan, PlannedStep, Stopped, Sum, plan};
 
 use crate::{
-    domain::money::Money,
+    app::Parts,
+    config::Config,
+    domain::{
+        catalogue::Catalogue,
+        fuse::{Fuse, Fused},
+        invoice::Seller,
+        money::Money,
+        tax::TaxRules,
+        timetable::Timetables,
+    },
     effects::Effects,
+    gateways::stripe::{GatewayError, Stripe},
     store::{Store, StoreError, sweeps::Cursor},
 };
 
@@ -36,13 +58,35 @@ pub enum Sweep {
     UnpaidOrders,
     /// Stripe is asked about pages of whose end it has told nothing.
     CheckoutPages,
+    /// What is due by the accounts' timetables is done.
+    Accounts,
+    /// Stripe's events that never came are found in its list.
+    StripeEvents,
+    /// Stripe is asked about charges that nobody waits for any more.
+    SilentCharges,
+    /// Every account is compared with its panel.
+    Panels,
+    /// The operator is told what happened.
+    Digest,
+    /// Customers are told whose saved card expires.
+    Cards,
     /// What nobody needs any more is deleted.
     Leftovers,
 }
 
 impl Sweep {
     /// Every sweep.
-    pub const ALL: [Self; 3] = [Self::UnpaidOrders, Self::CheckoutPages, Self::Leftovers];
+    pub const ALL: [Self; 9] = [
+        Self::UnpaidOrders,
+        Self::CheckoutPages,
+        Self::Accounts,
+        Self::StripeEvents,
+        Self::SilentCharges,
+        Self::Panels,
+        Self::Digest,
+        Self::Cards,
+        Self::Leftovers,
+    ];
 
     /// Its name on the command line, in addresses and among the ticks.
     #[must_use]
@@ -50,6 +94,12 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => "unpaid_orders",
             Self::CheckoutPages => "checkout_pages",
+            Self::Accounts => "accounts",
+            Self::StripeEvents => "stripe_events",
+            Self::SilentCharges => "silent_charges",
+            Self::Panels => "panels",
+            Self::Digest => "digest",
+            Self::Cards => "cards",
             Self::Leftovers => "leftovers",
         }
     }
@@ -61,6 +111,12 @@ impl Sweep {
         match self {
             Self::UnpaidOrders => SweepUnpaidOrders { as_of }.into(),
             Self::CheckoutPages => SweepCheckoutPages { as_of }.into(),
+            Self::Accounts => SweepAccounts { as_of }.into(),
+            Self::StripeEvents => SweepStripeEvents { as_of }.into(),
+            Self::SilentCharges => SweepSilentCharges { as_of }.into(),
+            Self::Panels => SweepPanels { as_of }.into(),
+            Self::Digest => SweepDigest { as_of }.into(),
+            Self::Cards => SweepCards { as_of }.into(),
             Self::Leftovers => SweepLeftovers { as_of }.into(),
         }
     }
@@ -117,6 +173,8 @@ pub struct Step {
     pub action: Action,
     /// To which row, as the API shows its id; or to what sort of rows.
     pub subject: String,
+    /// What exactly, where there are several of an action: the notice, or how an account ends.
+    pub detail: Option<String>,
     /// Whose it is, and their address.
     pub customer: Option<(CustomerId, String)>,
     /// How much it is about.
@@ -136,8 +194,28 @@ pub enum Action {
     CloseAtStripe,
     /// Stripe is asked how the order's page stands.
     AskStripe,
+    /// The account's next period is invoiced.
+    Issue,
+    /// The customer is told by mail.
+    Notify,
+    /// The card that the account's customer has saved is charged.
+    Charge,
+    /// The account is unpaid from now on, and works on.
+    EnterGrace,
+    /// The account is suspended for non-payment.
+    Suspend,
+    /// The account is backed up and removed.
+    Remove,
+    /// The account's backup and secrets are deleted.
+    Purge,
     /// It is deleted.
     Delete,
+    /// The event is stored, and acted upon, as if it had come.
+    StoreEvent,
+    /// The account is compared with its panel.
+    LookAtPanel,
+    /// The shop's operator is written to.
+    Mail,
 }
 
 impl Action {
@@ -148,7 +226,17 @@ impl Action {
             Self::Cancel => "cancel",
             Self::CloseAtStripe => "close_at_stripe",
             Self::AskStripe => "ask_stripe",
+            Self::Issue => "issue",
+            Self::Notify => "notify",
+            Self::Charge => "charge",
+            Self::EnterGrace => "enter_grace",
+            Self::Suspend => "suspend",
+            Self::Remove => "remove",
+            Self::Purge => "purge",
             Self::Delete => "delete",
+            Self::StoreEvent => "store_event",
+            Self::LookAtPanel => "look_at_panel",
+            Self::Mail => "mail",
         }
     }
 }
@@ -164,16 +252,111 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// What sweeps work with.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The database.
+    pub store: &'a Store,
+    /// Stripe; `None` where it is not set up.
+    pub stripe: Option<&'a Stripe>,
+    /// In which zone the shop's days begin and end.
+    pub time_zone: &'a TimeZone,
+    /// The settings.
+    pub config: &'a Config,
+    /// What is sold.
+    pub catalogue: &'a Catalogue,
+    /// Which taxes are charged.
+    pub tax: &'a TaxRules,
+    /// Who the invoices are from.
+    pub seller: &'a Seller,
+    /// Where customers look at their orders and accounts, and pay.
+    pub links: Links<'a>,
+    /// When what happens to accounts.
+    pub timetables: &'a Timetables,
+    /// How much is usual in a day.
+    pub fuse: &'a Fuse,
+    /// Now, by Berth's clock.
+    pub now: Timestamp,
+}
+
+impl<'a> Sources<'a> {
+    /// From the program's parts.
+    #[must_use]
+    pub fn of(parts: &'a Parts, now: Timestamp) -> Self {
+        Self {
+            store: &parts.store,
+            stripe: parts.stripe.as_ref(),
+            time_zone: &parts.time_zone,
+            config: &parts.config,
+            catalogue: &parts.catalogue,
+            tax: &parts.tax,
+            seller: &parts.seller,
+            links: Links {
+                shop_url: &parts.shop.url,
+                public_url: parts.config.http.public_url.as_str(),
+                keys: parts.secrets.as_ref(),
+            },
+            timetables: &parts.timetables,
+            fuse: &parts.fuse,
+            now,
+        }
+    }
+}
+
+/// Why a sweep cannot tell what is due.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Stripe does not.
+    #[error("Stripe did not list its events")]
+    Stripe(#[from] GatewayError),
+    /// What must be asked is not set up here.
+    #[error("{0} is not set")]
+    NotSetUp(&'static str),
+    /// There is no such day.
+    #[error("there is no such time")]
+    Time(#[from] jiff::Error),
+}
+
 /// The rows due at `as_of` after a cursor, and what becomes of them.
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn page(store: &Store, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
+/// When the database, or who else is asked, does not answer.
+pub async fn page(sources: &Sources<'_>, sweep: Sweep, as_of: Timestamp, after: Cursor) -> Result<Page, SweepError> {
     match sweep {
-        Sweep::UnpaidOrders => unpaid_orders::page(store, as_of, after).await,
-        Sweep::CheckoutPages => checkout_pages::page(store, as_of, after).await,
-        Sweep::Leftovers => leftovers::page(store, as_of, leftovers::MOST).await,
+        Sweep::UnpaidOrders => Ok(unpaid_orders::page(sources.store, as_of, after).await?),
+        Sweep::CheckoutPages => Ok(checkout_pages::page(sources.store, as_of, after).await?),
+        Sweep::Accounts => Ok(accounts::page(sources, as_of, after, &Limits::none()).await?),
+        Sweep::StripeEvents => stripe_events::page(sources, as_of, &after).await,
+        Sweep::SilentCharges => Ok(silent_charges::page(sources.store, as_of, after).await?),
+        Sweep::Panels => panels::page(sources, as_of, &after).await,
+        Sweep::Digest => digest::page(sources, as_of).await,
+        Sweep::Leftovers => Ok(leftovers::page(sources, as_of, leftovers::MOST).await?),
+        Sweep::Cards => Ok(cards::page(sources.store, as_of, after).await?),
     }
+}
+
+/// As [`page`], of the accounts: without what a fuse has stopped.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn accounts_page(
+    sources: &Sources<'_>,
+    as_of: Timestamp,
+    after: Cursor,
+    limits: &Limits,
+) -> Result<Page, StoreError> {
+    accounts::page(sources, as_of, after, limits).await
+}
+
+/// What is due of one sort for these accounts: what a person has confirmed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn confirmed_page(sources: &Sources<'_>, accounts: &[AccountId], what: Fused) -> Result<Page, StoreError> {
+    accounts::confirmed(sources, accounts, what).await
 }
 
 /// Where the next page begins, if this one was full.
@@ -194,7 +377,8 @@ mod tests {
         }
         assert_eq!(
             "dust".parse::<Sweep>().unwrap_err().to_string(),
-            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, leftovers"
+            "no sweep is called `dust`; there are unpaid_orders, checkout_pages, accounts, stripe_events, silent_charges, panels, digest, cards, \
+             leftovers"
         );
     }
 

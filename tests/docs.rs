@@ -83,7 +83,7 @@ fn differences(of_readme: &[Vec<String>], of_program: &[Vec<String>]) -> Vec<Str
 fn check_flow(readme: &str, stripe: &str, worker: &str) -> Result<Vec<String>, String> {
     let handlers = handlers_by_job(worker)?;
     let jobs: Vec<String> = handlers.keys().cloned().collect();
-    let events = tables::stripe_rows(stripe, &jobs).map_err(|why| format!("src/http/stripe.rs: {why}"))?;
+    let events = tables::stripe_rows(stripe, &jobs).map_err(|why| format!("src/incoming.rs: {why}"))?;
     let of_program: Vec<Vec<String>> =
         events.into_iter().map(|(event, job)| vec![event, job.clone(), handlers[&job].clone()]).collect();
     let rows = table(readme, "flow", FLOW_COLUMNS).map_err(|why| format!("README.md: {why}"))?;
@@ -139,9 +139,23 @@ fn scripts_in(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_readmes_flow_is_the_programs() {
-    let found = check_flow(&read("README.md"), &read("src/http/stripe.rs"), &read("src/worker.rs")).unwrap();
+    let found = check_flow(&read("README.md"), &read("src/incoming.rs"), &read("src/worker.rs")).unwrap();
 
     assert!(found.is_empty(), "README.md, the table `flow`:\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_event_that_means_a_job_is_asked_for_where_it_did_not_come() {
+    let source = read("src/incoming.rs");
+    let jobs: Vec<String> =
+        tables::worker_rows(&read("src/worker.rs")).unwrap().into_iter().map(|row| row.job).collect();
+    let mut handled: Vec<String> =
+        tables::stripe_rows(&source, &jobs).unwrap().into_iter().map(|(event, _)| event).collect();
+    let mut asked_for: Vec<&str> = berth::incoming::KINDS.to_vec();
+    handled.sort_unstable();
+    asked_for.sort_unstable();
+
+    assert_eq!(handled, asked_for, "`KINDS` in src/incoming.rs are the types of `job_for`");
 }
 
 #[test]
@@ -242,7 +256,7 @@ fn a_table_that_is_missing_or_has_other_columns_is_an_error() {
     assert_eq!(missing, "README.md: there is no <!-- flow:begin -->");
     assert!(other.contains("Task"), "{other}");
     assert!(short.contains("not a row of 4 cells"), "{short}");
-    assert_eq!(no_table, "src/http/stripe.rs: there is no `fn job_for`");
+    assert_eq!(no_table, "src/incoming.rs: there is no `fn job_for`");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Backoff, Class, Job, Queue,
-    ids::{OrderId, PaymentId, StripeEventId},
+    ids::{OrderId, StripeEventId},
 };
 
 /// A session was completed: its order is paid if the money has come, and waits if it has not.
@@ -89,25 +89,5 @@ impl Job for ExpireCheckout {
 
     fn coalesce_key(&self) -> Option<String> {
         Some(format!("expire_checkout:{}", self.order_id))
-    }
-}
-
-/// Gives back money that came and was not owed: paid twice, or for an order that was given up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RefundPayment {
-    /// The payment that goes back, whole.
-    pub payment_id: PaymentId,
-}
-
-impl Job for RefundPayment {
-    const NAME: &'static str = "refund_payment";
-    const QUEUE: Queue = Queue::Payments;
-    const TRIES: u32 = 20;
-    const TIMEOUT: Duration = Duration::from_secs(60);
-    const BACKOFF: Backoff = Backoff::seconds(2, 600);
-
-    fn once_key(&self) -> Option<String> {
-        Some(format!("refund:{}", self.payment_id))
     }
 }

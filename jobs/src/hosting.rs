@@ -33,6 +33,137 @@ impl Job for ProvisionAccount {
     }
 }
 
+/// Has an account that is to be suspended serve a notice, then tells its customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuspendAccount {
+    /// The account to suspend.
+    pub account_id: AccountId,
+}
+
+impl Job for SuspendAccount {
+    const NAME: &'static str = "suspend_account";
+    const QUEUE: Queue = Queue::Provisioning;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+    // What is paid meanwhile waits for this job's end, so it never pauses for long.
+    const BACKOFF: Backoff = Backoff::seconds(5, 15 * 60);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("suspend_account:{}", self.account_id))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("account:{}", self.account_id))
+    }
+}
+
+/// Lets an account that is to work again do so, then tells its customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnsuspendAccount {
+    /// The account to let work again.
+    pub account_id: AccountId,
+}
+
+impl Job for UnsuspendAccount {
+    const NAME: &'static str = "unsuspend_account";
+    const QUEUE: Queue = Queue::Provisioning;
+    const CLASS: Class = Class::Urgent;
+    const TRIES: u32 = 30;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+    // Whoever has paid looks at the site within the minute: six tries fall into it.
+    const BACKOFF: Backoff = Backoff::seconds(1, 10 * 60);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("unsuspend_account:{}", self.account_id))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("account:{}", self.account_id))
+    }
+}
+
+/// Makes an account what its customer has changed it to, then tells them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePackage {
+    /// The account to change.
+    pub account_id: AccountId,
+}
+
+impl Job for ChangePackage {
+    const NAME: &'static str = "change_package";
+    const QUEUE: Queue = Queue::Provisioning;
+    const CLASS: Class = Class::Urgent;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+    const BACKOFF: Backoff = Backoff::seconds(5, 15 * 60);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("change_package:{}", self.account_id))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("account:{}", self.account_id))
+    }
+}
+
+/// Makes a backup of an account that is to end, removes it from its panel, then tells its customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TerminateAccount {
+    /// The account to remove.
+    pub account_id: AccountId,
+}
+
+impl Job for TerminateAccount {
+    const NAME: &'static str = "terminate_account";
+    const QUEUE: Queue = Queue::Provisioning;
+    const TRIES: u32 = 20;
+    // A backup reads all that a customer has.
+    const TIMEOUT: Duration = Duration::from_secs(3600);
+    const BACKOFF: Backoff = Backoff::seconds(30, 6 * 3600);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("terminate_account:{}", self.account_id))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("account:{}", self.account_id))
+    }
+}
+
+/// Deletes the backup and the secrets of an account that ended long ago.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeAccount {
+    /// The account to forget.
+    pub account_id: AccountId,
+}
+
+impl Job for PurgeAccount {
+    const NAME: &'static str = "purge_account";
+    const QUEUE: Queue = Queue::Provisioning;
+    const CLASS: Class = Class::Bulk;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+    const BACKOFF: Backoff = Backoff::seconds(30, 6 * 3600);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("purge_account:{}", self.account_id))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("account:{}", self.account_id))
+    }
+}
+
 /// Makes the panel agree with the account's row, whatever the row says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

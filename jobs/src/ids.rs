@@ -135,8 +135,12 @@ ids! {
     RefundId = "rfd_";
     /// A credit note; customers know it by its number.
     CreditNoteId = "crn_";
+    /// What a sweep was about to do, and a person has to confirm.
+    FusePlanId = "plan_";
     /// A line of a customer's cart.
     CartItemId = "cit_";
+    /// A change of what an account is.
+    PlanChangeId = "chn_";
     /// A coupon.
     CouponId = "cpn_";
     /// An invoice; customers know it by its number.
@@ -164,6 +168,17 @@ impl fmt::Display for CustomerId {
 pub struct StripeEventId(pub String);
 
 impl fmt::Display for StripeEventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id that Stripe gave a dispute: `du_…` or `dp_…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct StripeDisputeId(pub String);
+
+impl fmt::Display for StripeDisputeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -9,6 +9,8 @@ pub mod hosting;
 pub mod ids;
 mod job;
 pub mod mail;
+pub mod payments;
+pub mod renewals;
 pub mod sweeps;
 
 pub use any::{AnyJob, DecodeError, JobKind};

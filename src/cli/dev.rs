@@ -35,7 +35,7 @@ pub(super) struct DevArgs {
     /// Buy one hosting account, show when what happened, stop.
     #[arg(long)]
     once: bool,
-    /// Forget what is there: database, mails, sites and keys.
+    /// Forget what is there: database, mails, sites, their backups and keys.
     #[arg(long)]
     reset: bool,
     /// The shop's port. Without it 8080, or a free one when that is taken.

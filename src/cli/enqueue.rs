@@ -77,6 +77,11 @@ fn shape_of(kind: &str) -> String {
 
 /// Writes the job as everything is written, and gives its id to Redis; answers the job that is now in the ledger.
 pub(super) async fn enqueue(config: &Config, new: NewJob) -> anyhow::Result<JobId> {
+    enqueue_with(config, Effects::none(), new).await
+}
+
+/// As [`enqueue`], in one commit with other effects.
+pub(super) async fn enqueue_with(config: &Config, effects: Effects, new: NewJob) -> anyhow::Result<JobId> {
     let store = Store::new(&config.database)?;
     checks::migrated(&store, config).await?;
     let redis = redis_of(config)?;
@@ -84,7 +89,7 @@ pub(super) async fn enqueue(config: &Config, new: NewJob) -> anyhow::Result<JobI
     let (pushes, mut batches) = mpsc::unbounded_channel();
     let (committer, lanes) = Committer::new(&store, &redis, 1, &pushes);
     let lanes = Supervisor::default().spawn(futures::future::join_all(lanes));
-    let written = committer.write(Effects { jobs: vec![new], ..Effects::none() }).await;
+    let written = committer.write(effects.and(Effects { jobs: vec![new], ..Effects::none() })).await;
     // The lanes end with their last handle, and what they have to give to Redis is then complete.
     drop(committer);
     lanes.await?;

@@ -36,6 +36,10 @@ pub(super) enum Kind {
     /// Labels of lower-case letters, digits and hyphens.
     Domain,
     TaxRates,
+    /// A list of whole numbers between these two, both included; it may be empty.
+    Numbers(i64, i64),
+    /// A percentage with at most two digits behind the point.
+    Percent,
 }
 
 /// One setting.
@@ -49,6 +53,8 @@ pub(super) struct Key {
 const POSTGRES: Kind = Kind::Url(&["postgres", "postgresql"]);
 const WEB: Kind = Kind::Url(&["http", "https"]);
 const AN_HOUR: u64 = 3_600;
+/// A year: whoever wants longer waits has mistyped.
+const MOST_DAYS: u64 = 365;
 
 const fn key(path: &'static str, kind: Kind) -> Key {
     Key { path, kind }
@@ -76,6 +82,7 @@ pub(super) const KEYS: &[Key] = &[
     key("shop.name", Kind::Text),
     key("shop.url", WEB),
     key("shop.support_email", Kind::Mailbox),
+    key("shop.operator_email", Kind::Mailbox),
     key("shop.currency", Kind::Currency),
     key("shop.time_zone", Kind::TimeZone),
     key("seller.name", Kind::Text),
@@ -88,6 +95,7 @@ pub(super) const KEYS: &[Key] = &[
     key("tax.rates", Kind::TaxRates),
     key("fraud.hold_countries", Kind::Texts),
     key("fraud.hold_above", Kind::Texts),
+    key("disputes.suspend", Kind::Flag),
     key("mail.smtp_url", Kind::Url(&["smtp", "smtps"])),
     key("mail.from", Kind::Mailbox),
     key("mail.templates_dir", Kind::Text),
@@ -98,10 +106,16 @@ pub(super) const KEYS: &[Key] = &[
     key("secrets.key", Kind::Secret(MIN_SECRET_CHARACTERS)),
     key("hosting.nameservers", Kind::Texts),
     key("hosting.sites_dir", Kind::Text),
+    key("hosting.backups_dir", Kind::Text),
     key("hosting.sites_domain", Kind::Text),
     key("hosting.base_domain", Kind::Domain),
+    key("hosting.repair_packages", Kind::Flag),
     key("hosting.username_prefix", Kind::UsernamePrefix),
+    key("renewals.credit_on_cancel", Kind::Flag),
     key("catalogue.path", Kind::Text),
+    key("retention.mail_days", Kind::Number(1, 10_000)),
+    // Stripe lists its events for 30 days: until then one that is found must be known.
+    key("retention.event_body_days", Kind::Number(31, 10_000)),
     key("work.group_size", Kind::Number(1, 1_000)),
     key("work.shutdown_grace_seconds", Kind::Number(0, AN_HOUR)),
     key("work.lease_seconds", Kind::Number(1, AN_HOUR)),
@@ -113,6 +127,25 @@ pub(super) const KEYS: &[Key] = &[
     key("work.concurrency.provisioning", Kind::Number(1, 10_000)),
     key("work.concurrency.mail", Kind::Number(1, 10_000)),
     key("work.concurrency.sweeps", Kind::Number(1, 10_000)),
+    key("timetable.heads_up_days", Kind::Number(0, MOST_DAYS)),
+    key("timetable.issue_days_annual", Kind::Number(1, MOST_DAYS)),
+    key("timetable.issue_days_monthly", Kind::Number(1, MOST_DAYS)),
+    key("timetable.reminder_days", Kind::Numbers(0, 365)),
+    key("timetable.due_day_notice", Kind::Flag),
+    key("timetable.charge_days", Kind::Numbers(-365, 365)),
+    key("timetable.charge_within_days", Kind::Number(1, MOST_DAYS)),
+    key("timetable.grace_hours", Kind::Number(0, 24 * MOST_DAYS)),
+    key("timetable.overdue_days", Kind::Numbers(0, 365)),
+    key("timetable.suspend_days", Kind::Number(0, MOST_DAYS)),
+    key("timetable.final_warning_hours", Kind::Number(0, 24 * MOST_DAYS)),
+    key("timetable.told_days", Kind::Number(0, MOST_DAYS)),
+    key("timetable.termination_warning_days", Kind::Numbers(0, 365)),
+    key("timetable.final_notice_days", Kind::Number(0, MOST_DAYS)),
+    key("timetable.terminate_days", Kind::Number(0, 3 * MOST_DAYS)),
+    key("timetable.purge_days", Kind::Number(0, 10 * MOST_DAYS)),
+    key("timetable.card_expiry_days", Kind::Numbers(0, 365)),
+    key("fuse.number", Kind::Number(1, 1_000_000)),
+    key("fuse.percent", Kind::Percent),
     key("dev.time_machine", Kind::Flag),
     key("log.format", Kind::Choice(&["auto", "json", "text"])),
     key("log.level", Kind::Directives),
@@ -178,7 +211,12 @@ impl Key {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(items.map(Value::from).collect::<Vec<_>>().into())
             }
+            Kind::Numbers(..) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                items.map(|item| item.parse().map(Value::Integer)).collect::<Result<Vec<_>, _>>().ok().map(Value::Array)
+            }
             Kind::Text
+            | Kind::Percent
             | Kind::Secret(_)
             | Kind::Url(_)
             | Kind::Address
@@ -231,6 +269,9 @@ impl Kind {
             (Self::TaxRates, Value::Array(items)) => {
                 !items.is_empty() && items.iter().all(|item| item.as_str().is_some_and(is_tax_rate))
             }
+            (Self::Numbers(least, most), Value::Array(items)) => {
+                items.iter().all(|item| item.as_integer().is_some_and(|number| (least..=most).contains(&number)))
+            }
             (Self::IpAddresses, Value::Array(items)) => {
                 !items.is_empty() && items.iter().all(|item| item.as_str().is_some_and(is_ip_address))
             }
@@ -259,7 +300,14 @@ impl Kind {
             Self::Country => text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()),
             Self::TimeZone => jiff::tz::TimeZone::get(text).is_ok(),
             Self::Domain => text.len() <= 253 && text.split('.').all(is_label),
-            Self::Flag | Self::Number(..) | Self::Texts | Self::Secrets | Self::TaxRates | Self::IpAddresses => false,
+            Self::Percent => text.parse().is_ok_and(|percent| crate::domain::percent::Percent::new(percent).is_ok()),
+            Self::Flag
+            | Self::Number(..)
+            | Self::Numbers(..)
+            | Self::Texts
+            | Self::Secrets
+            | Self::TaxRates
+            | Self::IpAddresses => false,
         }
     }
 
@@ -278,6 +326,10 @@ impl Kind {
             Self::IpAddresses => "a list of IP addresses such as 127.0.0.1".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
+            Self::Numbers(least, most) => {
+                format!("a list of whole numbers from {least} to {most} (in the environment: comma-separated)")
+            }
+            Self::Percent => "a percentage in quotation marks, such as \"5\" or \"2.50\"".to_owned(),
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
             Self::Currency => "a currency of three capital letters, such as USD".to_owned(),
             Self::Mailbox => "a mail address, such as support@example.com or Support <support@example.com>".to_owned(),

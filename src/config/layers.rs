@@ -20,13 +20,14 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const PREFIX: &str = "BERTH_";
 const FILE_SUFFIX: &str = "_FILE";
 /// Variables with the prefix which are no settings: the first names the file, the others are tests' alone.
-const NOT_SETTINGS: [&str; 7] = [
+const NOT_SETTINGS: [&str; 8] = [
     "BERTH_CONFIG",
     "BERTH_FAILPOINTS",
     "BERTH_BREAK",
     "BERTH_SHORTEN",
     "BERTH_TEST_CACHE",
     "BERTH_TEST_LOG",
+    "BERTH_TEST_POSTGRES",
     "BERTH_BUILD_DATABASE_URL",
 ];
 /// What hosts and habits call two of the settings.

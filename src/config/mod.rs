@@ -26,10 +26,11 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Fraud, Hosting, Http, Log, LogFormat, Mail, Redis, Secrets, Seller,
-    Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Disputes, Fraud, Fuse, Hosting, Http, Log, LogFormat, Mail, Redis,
+    Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
 };
 
+use crate::domain::timetable::TimetableChanges;
 use layers::Reader;
 
 /// The documented defaults: the lowest layer, and the operator's reference.
@@ -52,6 +53,7 @@ pub struct Config {
     pub tax: Tax,
     #[serde(default)]
     pub fraud: Fraud,
+    pub disputes: Disputes,
     #[serde(default)]
     pub mail: Mail,
     #[serde(default)]
@@ -59,9 +61,14 @@ pub struct Config {
     #[serde(default)]
     pub secrets: Secrets,
     pub hosting: Hosting,
+    pub renewals: Renewals,
     #[serde(default)]
     pub catalogue: Catalogue,
+    pub retention: Retention,
     pub work: Work,
+    /// `[timetable]`: the shop's; plans and accounts may have it otherwise.
+    pub timetable: TimetableChanges,
+    pub fuse: Fuse,
     pub dev: Dev,
     pub log: Log,
     /// The operator's file, where one was named or found.

@@ -72,6 +72,8 @@ pub struct Shop {
     #[serde(default, deserialize_with = "parsed_option")]
     pub url: Option<Url>,
     pub support_email: Option<String>,
+    /// Where the daily digest goes.
+    pub operator_email: Option<String>,
     /// Three capital letters.
     pub currency: String,
     /// A zone of the IANA database.
@@ -118,6 +120,14 @@ pub struct Fraud {
     pub hold_above: Vec<String>,
 }
 
+/// `[disputes]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disputes {
+    /// Whether a dispute suspends the accounts that its payment was for.
+    pub suspend: bool,
+}
+
 /// `[mail]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,10 +162,28 @@ pub struct Secrets {
 pub struct Hosting {
     pub nameservers: Vec<String>,
     pub sites_dir: PathBuf,
+    /// Read by [`Hosting::backups_dir`].
+    pub backups_dir: Option<PathBuf>,
     pub sites_domain: String,
     /// Lower-case labels.
     pub base_domain: String,
+    pub repair_packages: bool,
     pub username_prefix: String,
+}
+
+impl Hosting {
+    /// Where backups are kept: as said, or beside the sites.
+    #[must_use]
+    pub fn backups_dir(&self) -> PathBuf {
+        self.backups_dir.clone().unwrap_or_else(|| self.sites_dir.with_file_name("backups"))
+    }
+}
+
+/// `[renewals]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewals {
+    pub credit_on_cancel: bool,
 }
 
 /// `[catalogue]`
@@ -163,6 +191,14 @@ pub struct Hosting {
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub path: Option<PathBuf>,
+}
+
+/// `[retention]`: how long contents are kept that nobody works with any more.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub mail_days: u32,
+    pub event_body_days: u32,
 }
 
 /// `[work]`
@@ -200,6 +236,15 @@ impl Concurrency {
             Queue::Sweeps => self.sweeps,
         }
     }
+}
+
+/// `[fuse]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fuse {
+    pub number: u64,
+    /// A decimal text.
+    pub percent: String,
 }
 
 /// `[dev]`

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use secrecy::ExposeSecret;
 
@@ -8,7 +8,7 @@ fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn load(file: Option<&std::path::Path>, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+fn load(file: Option<&Path>, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::load_from("", &[], LoadOptions { file: file.map(Into::into), env: env(pairs) }, &[])
 }
 
@@ -46,6 +46,7 @@ fn the_embedded_file_alone_is_a_configuration() {
     assert_eq!(config.work.relay_interval(), Duration::from_millis(250));
     assert_eq!(config.hosting.nameservers, ["ns1.ks-foundation.com", "ns2.ks-foundation.com"]);
     assert_eq!(config.log.format, LogFormat::Auto);
+    assert!(!config.renewals.credit_on_cancel);
     assert!(config.database.url.is_none() && config.stripe.webhook_secrets.is_empty());
 }
 
@@ -130,7 +131,8 @@ fn an_empty_variable_is_one_that_is_not_there() {
 
 #[test]
 fn variables_that_are_no_settings_are_let_be() {
-    let others = ["BERTH_FAILPOINTS", "BERTH_BREAK", "BERTH_TEST_CACHE", "HOME", "BERTHA", "STRIPE_KEY"];
+    let others =
+        ["BERTH_FAILPOINTS", "BERTH_BREAK", "BERTH_TEST_CACHE", "BERTH_TEST_POSTGRES", "HOME", "BERTHA", "STRIPE_KEY"];
 
     assert!(from_env(&others.map(|name| (name, "anything"))).is_ok());
 }
@@ -156,8 +158,8 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         ),
         (
             "BERTH_COLOUR",
-            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, mail, \
-             auth, secrets, hosting, catalogue, work, work.concurrency, dev, log",
+            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, disputes, mail, \
+             auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, dev, log",
         ),
     ] {
         assert_eq!(fault(&[(variable, "x")]), said);
@@ -292,6 +294,29 @@ fn proxies_are_named_by_their_addresses() {
     assert!(from_env(&[]).unwrap().http.trusted_proxies.is_empty());
     assert!(fault(&[("BERTH_HTTP__TRUSTED_PROXIES", "proxy.example")]).contains("a list of IP addresses"));
     assert!(from_env(&[("BERTH_HTTP__COUPON_CHECKS_PER_CUSTOMER", "0")]).is_err());
+}
+
+#[test]
+fn backups_are_kept_beside_the_sites_unless_said_otherwise() {
+    let beside = from_env(&[("BERTH_HOSTING__SITES_DIR", "/var/lib/berth/sites")]).unwrap();
+    let elsewhere = from_env(&[("BERTH_HOSTING__BACKUPS_DIR", "/mnt/backups")]).unwrap();
+
+    assert_eq!(from_env(&[]).unwrap().hosting.backups_dir(), Path::new("backups"));
+    assert_eq!(beside.hosting.backups_dir(), Path::new("/var/lib/berth/backups"));
+    assert_eq!(elsewhere.hosting.backups_dir(), Path::new("/mnt/backups"));
+}
+
+#[test]
+fn nobody_is_told_of_the_day_unless_named_and_events_are_kept_as_long_as_stripe_lists_them() {
+    let config = from_env(&[]).unwrap();
+    let named = from_env(&[("BERTH_SHOP__OPERATOR_EMAIL", "operator@example.com")]).unwrap();
+
+    assert_eq!(config.shop.operator_email, None);
+    assert_eq!(named.shop.operator_email.as_deref(), Some("operator@example.com"));
+    assert_eq!((config.retention.mail_days, config.retention.event_body_days), (90, 90));
+    assert!(!config.hosting.repair_packages);
+    assert!(from_env(&[("BERTH_RETENTION__EVENT_BODY_DAYS", "30")]).is_err());
+    assert!(from_env(&[("BERTH_RETENTION__EVENT_BODY_DAYS", "31")]).is_ok());
 }
 
 #[test]

@@ -36,7 +36,7 @@ use stripe::StripeProcess;
 pub const HOME: &str = ".berth";
 const DATABASE: &str = "berth";
 /// What `--reset` forgets; the servers' own files stay, their contents go.
-const FORGOTTEN: [&str; 3] = ["mail", "sites", "keys.toml"];
+const FORGOTTEN: [&str; 4] = ["mail", "sites", "backups", "keys.toml"];
 
 /// How to start.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ mod standing;
 use berth_jobs::ids::AccountId;
 use jiff::Timestamp;
 
-pub use moves::{AccountMove, Change, PackageChange};
+pub use moves::{AccountMove, Change, NewPackage, PackageChange};
 pub use phase::{AccountEvent, AccountPhase};
 pub use standing::{Ending, LiftCause, Standing, SuspensionReason, UnknownReason};
 
@@ -146,10 +146,10 @@ impl AccountState {
         self.apply(AccountEvent::ChangeStarted, Change::ChangeIntended(to))
     }
 
-    /// The panel has confirmed the other package.
+    /// The panel has confirmed the other package: that is what the account is from then on.
     #[must_use]
-    pub fn changed(&self) -> Option<AccountMove> {
-        self.apply(AccountEvent::Changed, Change::Changed)
+    pub fn changed(&self, to: NewPackage) -> Option<AccountMove> {
+        self.apply(AccountEvent::Changed, Change::Changed(to))
     }
 
     /// The panel has refused the other package.

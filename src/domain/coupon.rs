@@ -264,6 +264,17 @@ impl Coupon {
         Ok(Discount { amount, services: self.services.clone() })
     }
 
+    /// What it takes off a later cycle of an account that was bought with it; nothing where it is over by then, or has no
+    /// amount in that currency. Its dates and limits were the purchase's.
+    #[must_use]
+    pub fn for_cycle(&self, cycle: u32, currency: Currency) -> Option<Discount> {
+        let amount = match &self.discount {
+            CouponDiscount::Percentage(percent) => DiscountAmount::Percentage(*percent),
+            CouponDiscount::Fixed(amounts) => DiscountAmount::Fixed(*amounts.get(&currency)?),
+        };
+        self.applies_to_cycle(cycle).then(|| Discount { amount, services: self.services.clone() })
+    }
+
     /// Whether it applies to a cycle of an account, the first one being number 1.
     #[must_use]
     pub fn applies_to_cycle(&self, cycle: u32) -> bool {

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,9 @@ pub struct InvoiceLine {
     /// The names of the sites.
     #[serde(default)]
     pub domains: Vec<String>,
+    /// The period that a renewal is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<InvoicePeriod>,
     /// Before discount and tax.
     pub subtotal: Decimal,
     /// What is taken off.
@@ -95,6 +99,15 @@ pub struct InvoiceLine {
     pub tax_note: Option<String>,
     /// What was paid.
     pub total: Decimal,
+}
+
+/// A period, from an instant until another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoicePeriod {
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
 }
 
 /// Something that was chosen or added: `Memory: 4 GB`.
@@ -147,6 +160,8 @@ pub struct Agreement<'a> {
     pub coupon: Option<&'a str>,
     /// Why the tax is what it is.
     pub tax_note: Option<&'a str>,
+    /// The period that a renewal is for.
+    pub period: Option<InvoicePeriod>,
 }
 
 /// The tax of one rate.
@@ -210,6 +225,7 @@ fn line(
         setup_fee: first.setup_fee.amount(),
         trial_days: first.trial_days,
         details: details(first, catalogue),
+        period: agreement.period,
         domains: group.iter().filter_map(|unit| unit.domain.map(str::to_owned)).collect(),
         subtotal: sum(|unit| unit.price)?,
         discount,

@@ -2,10 +2,12 @@
 
 pub mod account;
 pub mod address;
+pub mod card;
 pub mod catalogue;
 pub mod configuration;
 pub mod coupon;
 pub mod decline;
+pub mod dispute;
 pub mod fraud;
 pub mod fuse;
 pub mod hostname;
@@ -17,6 +19,7 @@ pub mod period;
 pub mod pricing;
 pub mod profile;
 pub mod proration;
+pub mod refund;
 pub mod renewal;
 pub mod tax;
 pub mod timetable;

@@ -12,10 +12,11 @@ use berth_jobs::ids::OrderId;
 ///     │     │        └──▶ failed        │ approved
 ///     │     └▶ held ────────────────────┴──────────▶ rejected
 ///     ├▶ cancelled
-///     └▶ withdrawn (another order was agreed in its place)
+///     └▶ withdrawn (another order was agreed in its place, or the account that it renews ends)
 /// ```
 /// Money that arrives late still counts: a cancelled or failed order that is paid after all is processed, or held. Money
-/// for a withdrawn one goes back: nobody wants what it is for. What a person has rejected stays rejected, whoever tells
+/// for a withdrawn one goes back: nobody wants what it is for. An order that changes what an account is ends as rejected
+/// where that cannot be done after it was paid. What a person has rejected stays rejected, whoever tells
 /// of its payment again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderPhase {
@@ -94,73 +95,22 @@ impl OrderPhase {
     #[must_use]
     pub const fn next(self, event: OrderEvent) -> Option<Self> {
         use OrderEvent as E;
-        match (self, event) {
-            (Self::Pending, E::PaymentDelayed) => Some(Self::AwaitingPayment),
-            (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Paid)
-            | (Self::Held, E::Approved) => Some(Self::Processing),
-            (
-                Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled,
-                E::PaymentMismatched | E::HeldByRule,
-            ) => Some(Self::Held),
-            (Self::Pending | Self::AwaitingPayment, E::PaymentFailed) => Some(Self::Failed),
-            (Self::Pending, E::Expired | E::Cancelled) => Some(Self::Cancelled),
-            (Self::Pending, E::Replaced) => Some(Self::Withdrawn),
-            (Self::Held, E::Rejected) => Some(Self::Rejected),
-            (Self::Processing, E::AccountsActive)
-            | (Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled, E::Renewed) => {
-                Some(Self::Completed)
-            }
-            (Self::Pending, E::AccountsActive | E::Approved | E::Rejected)
-            | (
-                Self::AwaitingPayment,
-                E::PaymentDelayed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::AccountsActive
-                | E::Approved
-                | E::Rejected,
-            )
-            | (
-                Self::Held,
-                E::PaymentDelayed
-                | E::Paid
-                | E::PaymentMismatched
-                | E::HeldByRule
-                | E::PaymentFailed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::AccountsActive
-                | E::Renewed,
-            )
-            | (
-                Self::Processing,
-                E::PaymentDelayed
-                | E::Paid
-                | E::PaymentMismatched
-                | E::HeldByRule
-                | E::PaymentFailed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::Approved
-                | E::Rejected
-                | E::Renewed,
-            )
-            | (
-                Self::Failed | Self::Cancelled,
-                E::PaymentDelayed
-                | E::PaymentFailed
-                | E::Expired
-                | E::Replaced
-                | E::Cancelled
-                | E::Approved
-                | E::Rejected
-                | E::AccountsActive,
-            )
-            | (Self::Completed | Self::Rejected | Self::Withdrawn, _) => None,
-        }
+        let unpaid = matches!(self, Self::Pending | Self::AwaitingPayment | Self::Failed | Self::Cancelled);
+        let (possible, to) = match event {
+            E::PaymentDelayed => (matches!(self, Self::Pending), Self::AwaitingPayment),
+            E::Paid => (unpaid, Self::Processing),
+            E::PaymentMismatched | E::HeldByRule => (unpaid, Self::Held),
+            E::PaymentFailed => (matches!(self, Self::Pending | Self::AwaitingPayment), Self::Failed),
+            E::Expired | E::Cancelled => (matches!(self, Self::Pending), Self::Cancelled),
+            E::Replaced => (matches!(self, Self::Pending), Self::Withdrawn),
+            E::CalledOff => (unpaid, Self::Withdrawn),
+            E::Approved => (matches!(self, Self::Held), Self::Processing),
+            E::Rejected => (matches!(self, Self::Held), Self::Rejected),
+            E::AccountsActive | E::ChangeMade => (matches!(self, Self::Processing), Self::Completed),
+            E::ChangeRefused => (matches!(self, Self::Processing), Self::Rejected),
+            E::Renewed => (unpaid, Self::Completed),
+        };
+        if possible { Some(to) } else { None }
     }
 }
 
@@ -210,11 +160,17 @@ pub enum OrderEvent {
     AccountsActive,
     /// The order renews an account, and its total has been paid.
     Renewed,
+    /// The order renews an account that ends, or is not to be renewed: what comes for it goes back.
+    CalledOff,
+    /// The order changes what an account is, and the panel has confirmed it.
+    ChangeMade,
+    /// The order changes what an account is, and that cannot be: its money is the customer's credit.
+    ChangeRefused,
 }
 
 impl OrderEvent {
     /// Every event.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::PaymentDelayed,
         Self::Paid,
         Self::PaymentMismatched,
@@ -227,6 +183,9 @@ impl OrderEvent {
         Self::Rejected,
         Self::AccountsActive,
         Self::Renewed,
+        Self::CalledOff,
+        Self::ChangeMade,
+        Self::ChangeRefused,
     ];
 
     /// The reason that the order's history shows.
@@ -245,6 +204,9 @@ impl OrderEvent {
             Self::Rejected => "looked at and refused",
             Self::AccountsActive => "all accounts active",
             Self::Renewed => "paid, account renewed",
+            Self::CalledOff => "renewal called off",
+            Self::ChangeMade => "account changed",
+            Self::ChangeRefused => "account could not be changed, credited",
         }
     }
 
@@ -259,7 +221,9 @@ impl OrderEvent {
             | Self::Expired => Actor::Stripe,
             Self::Cancelled | Self::Replaced => Actor::Customer,
             Self::Approved | Self::Rejected => Actor::Staff,
-            Self::HeldByRule | Self::AccountsActive => Actor::Berth,
+            Self::HeldByRule | Self::AccountsActive | Self::CalledOff | Self::ChangeMade | Self::ChangeRefused => {
+                Actor::Berth
+            }
         }
     }
 }
@@ -423,13 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn only_money_leads_on_from_a_final_phase_and_nothing_does_from_a_rejected_one() {
+    fn only_money_and_giving_up_lead_on_from_a_final_phase_and_nothing_does_from_a_rejected_one() {
         use OrderEvent as E;
         for phase in OrderPhase::ALL.into_iter().filter(|phase| phase.is_final()) {
             let leading: Vec<E> = E::ALL.into_iter().filter(|event| phase.next(*event).is_some()).collect();
             let unpaid = matches!(phase, OrderPhase::Failed | OrderPhase::Cancelled);
-            let money = [E::Paid, E::PaymentMismatched, E::HeldByRule, E::Renewed];
-            assert_eq!(leading, if unpaid { money.to_vec() } else { Vec::new() }, "{phase}");
+            // What renews an account that ends is given up for good: its money goes back.
+            let still = [E::Paid, E::PaymentMismatched, E::HeldByRule, E::Renewed, E::CalledOff];
+            assert_eq!(leading, if unpaid { still.to_vec() } else { Vec::new() }, "{phase}");
         }
     }
 

@@ -109,6 +109,23 @@ pub fn next_end(anchor: Timestamp, cycle: BillingCycle, due: Timestamp) -> Resul
     if here > due { Ok(here) } else { after_cycles(anchor, cycle, cycles.saturating_add(1)) }
 }
 
+/// The beginning of the period that ends at `end`: the last date before it that counts from the anchor.
+///
+/// # Errors
+/// When the date lies beyond the year 9999.
+pub fn begin_of(anchor: Timestamp, cycle: BillingCycle, end: Timestamp) -> Result<Timestamp, PeriodError> {
+    let mut begin = anchor;
+    let mut cycles: u32 = 0;
+    loop {
+        cycles = cycles.saturating_add(1);
+        let next = after_cycles(anchor, cycle, cycles)?;
+        if next >= end {
+            return Ok(begin);
+        }
+        begin = next;
+    }
+}
+
 /// The end of a trial of so many days of 24 hours.
 ///
 /// # Errors
@@ -156,6 +173,21 @@ mod tests {
             BillingCycle::Monthly,
             &[(1, "2026-09-30T23:59:59Z"), (2, "2026-10-31T23:59:59Z")],
         );
+    }
+
+    #[test]
+    fn a_period_begins_where_the_one_before_it_has_ended() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let anchor = at("2026-01-31T09:30:15Z");
+        for (end, begin) in [
+            ("2026-02-28T09:30:15Z", "2026-01-31T09:30:15Z"),
+            ("2026-03-31T09:30:15Z", "2026-02-28T09:30:15Z"),
+            ("2028-03-31T09:30:15Z", "2028-02-29T09:30:15Z"),
+            // A trial ends with the anchor: nothing begins before it.
+            ("2026-01-31T09:30:15Z", "2026-01-31T09:30:15Z"),
+        ] {
+            assert_eq!(begin_of(anchor, BillingCycle::Monthly, at(end)), Ok(at(begin)), "{end}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod discount;
 mod error;
 mod line_key;
 mod lines;
+mod renewals;
 mod units;
 
 use std::{cmp::Ordering, collections::BTreeSet};
@@ -13,6 +14,7 @@ use rust_decimal::Decimal;
 pub use discount::{Discount, DiscountAmount};
 pub use error::PricingError;
 pub use line_key::{InvalidLineKey, LineKey};
+pub use renewals::{RenewalQuote, RenewalRequest, credit_for, renewal};
 
 use super::{
     catalogue::{Catalogue, Service, ServiceId},
@@ -238,6 +240,42 @@ pub fn unchecked(catalogue: &Catalogue, request: &PricingRequest) -> Result<Quot
     })
 }
 
+/// What one account costs for one cycle, without anything that is paid once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recurring {
+    /// Without tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
+    /// What is paid.
+    pub total: Money,
+}
+
+impl QuotedLine {
+    /// What one account of it costs for one cycle. Neither a discount nor a trial takes part.
+    ///
+    /// # Errors
+    /// When the amounts cannot be calculated with.
+    pub fn recurring(&self, treatment: &TaxTreatment) -> Result<Recurring, MoneyError> {
+        if treatment.inclusive {
+            return Recurring::containing(self.unit_price, self.tax_rate);
+        }
+        let tax = self.unit_price.percentage(self.tax_rate)?;
+        Ok(Recurring { net: self.unit_price, tax, total: self.unit_price.checked_add(tax)? })
+    }
+}
+
+impl Recurring {
+    /// A sum that contains its tax.
+    ///
+    /// # Errors
+    /// When the amounts cannot be calculated with.
+    pub fn containing(total: Money, tax_rate: Decimal) -> Result<Self, MoneyError> {
+        let tax = total.contained_percentage(tax_rate)?;
+        Ok(Self { net: total.checked_sub(tax)?, tax, total })
+    }
+}
+
 /// What a line is known by in a cart.
 ///
 /// # Errors
@@ -265,15 +303,7 @@ pub fn eligible_total(quote: &Quote, services: &BTreeSet<String>) -> Option<Mone
 fn taxed(line: PricedLine, off: Money, treatment: &TaxTreatment) -> Result<QuotedLine, MoneyError> {
     let list_total = line.first_price()?.checked_mul(line.quantity)?;
     let rate = treatment.rate(line.service.tax_category());
-    let due = list_total.checked_sub(off)?;
-    let (line_total, discount, tax, total) = if treatment.inclusive {
-        let tax = due.contained_percentage(rate)?;
-        let line_total = list_total.checked_sub(list_total.contained_percentage(rate)?)?;
-        (line_total, line_total.checked_add(tax)?.checked_sub(due)?, tax, due)
-    } else {
-        let tax = due.percentage(rate)?;
-        (list_total, off, tax, due.checked_add(tax)?)
-    };
+    let Amounts { line_total, discount, tax, total } = taxed_amounts(list_total, off, rate, treatment.inclusive)?;
     Ok(QuotedLine {
         key: line.key,
         service: line.service,
@@ -290,6 +320,26 @@ fn taxed(line: PricedLine, off: Money, treatment: &TaxTreatment) -> Result<Quote
         tax_rate: rate,
         total,
     })
+}
+
+/// What a price comes to: `total = line_total − discount + tax`.
+struct Amounts {
+    line_total: Money,
+    discount: Money,
+    tax: Money,
+    total: Money,
+}
+
+fn taxed_amounts(list_total: Money, off: Money, rate: Decimal, inclusive: bool) -> Result<Amounts, MoneyError> {
+    let due = list_total.checked_sub(off)?;
+    if inclusive {
+        let tax = due.contained_percentage(rate)?;
+        let line_total = list_total.checked_sub(list_total.contained_percentage(rate)?)?;
+        let discount = line_total.checked_add(tax)?.checked_sub(due)?;
+        return Ok(Amounts { line_total, discount, tax, total: due });
+    }
+    let tax = due.percentage(rate)?;
+    Ok(Amounts { line_total: list_total, discount: off, tax, total: due.checked_add(tax)? })
 }
 
 #[cfg(test)]

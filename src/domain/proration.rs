@@ -109,6 +109,23 @@ impl PaidPeriod {
     }
 }
 
+/// How much of a sum is paid from a credit, and how much is left to be charged: nothing, or `minimum` and more. `None` where
+/// that cannot be, since so little cannot be charged.
+///
+/// # Errors
+/// When the amounts are of different currencies.
+pub fn from_credit(sum: Money, credit: Money, minimum: Money) -> Result<Option<(Money, Money)>, MoneyError> {
+    if credit.checked_cmp(sum)? != Ordering::Less {
+        return Ok(Some((sum, sum.checked_sub(sum)?)));
+    }
+    if sum.checked_cmp(minimum)? == Ordering::Less {
+        return Ok(None);
+    }
+    let most = sum.checked_sub(minimum)?;
+    let used = if credit.checked_cmp(most)? == Ordering::Greater { most } else { credit };
+    Ok(Some((used, sum.checked_sub(used)?)))
+}
+
 /// What a package costs for a whole period of so many days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodPrice {
@@ -187,6 +204,24 @@ mod tests {
         assert!(matches!(nothing.unused(last_day), Err(ProrationError::NoDays { .. })));
         let euros = PeriodPrice { price: Money::parse("30.00", Currency::Eur).unwrap(), days: 30 };
         assert!(matches!(april(usd("9.99")).change(at("2026-04-02T00:00:00Z"), euros), Err(ProrationError::Money(_))));
+    }
+
+    #[test]
+    fn credit_is_used_first_and_leaves_nothing_or_what_can_be_charged() {
+        let split = |sum: &str, credit: &str| {
+            let parts = from_credit(usd(sum), usd(credit), usd("0.50")).unwrap();
+            parts.map(|(used, due)| (used.amount_text(), due.amount_text()))
+        };
+        let some = |used: &str, due: &str| Some((used.to_owned(), due.to_owned()));
+
+        assert_eq!(split("10.00", "0.00"), some("0.00", "10.00"));
+        assert_eq!(split("10.00", "4.00"), some("4.00", "6.00"));
+        assert_eq!(split("10.00", "10.00"), some("10.00", "0.00"));
+        assert_eq!(split("10.00", "99.00"), some("10.00", "0.00"));
+        assert_eq!(split("10.00", "9.80"), some("9.50", "0.50"), "0.20 cannot be charged");
+        assert_eq!(split("0.30", "0.10"), None);
+        assert_eq!(split("0.30", "0.30"), some("0.30", "0.00"));
+        assert_eq!(split("0.50", "0.10"), some("0.00", "0.50"));
     }
 
     proptest! {

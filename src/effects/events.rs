@@ -1,6 +1,9 @@
 //! Stripe's events, as they come and as they are settled.
 
 use berth_jobs::ids::StripeEventId;
+use jiff::Timestamp;
+
+use super::Effects;
 
 /// An event of Stripe, as it came.
 #[derive(Clone, Debug)]
@@ -50,4 +53,27 @@ pub struct SettledEvent {
     pub outcome: EventOutcome,
     /// Why, where that is not plain.
     pub note: Option<String>,
+}
+
+impl Effects {
+    /// Stores an event that has come.
+    #[must_use]
+    pub fn event(mut self, event: NewStripeEvent) -> Self {
+        self.new_events.push(event);
+        self
+    }
+
+    /// Stores an event that was found in Stripe's list.
+    #[must_use]
+    pub fn found_event(mut self, event: NewStripeEvent) -> Self {
+        self.found_events.push(event);
+        self
+    }
+
+    /// Says that all events of before that time are known.
+    #[must_use]
+    pub fn events_known_until(mut self, at: Timestamp) -> Self {
+        self.events_known_until = Some(at);
+        self
+    }
 }

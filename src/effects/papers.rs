@@ -2,15 +2,12 @@
 
 use std::net::IpAddr;
 
-use berth_jobs::{
-    checkout::RefundPayment,
-    ids::{CouponId, CustomerId, InvoiceId, OrderId, PaymentId},
-};
+use berth_jobs::ids::{AccountId, CouponId, CustomerId, InvoiceId, OrderId};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::{CustomerContact, Effects, NewOrder, NewPayment};
+use super::{CustomerContact, Effects, NewOrder};
 use crate::domain::{money::Money, order::OrderMove};
 
 /// What an order was agreed under, beside its sums.
@@ -27,6 +24,10 @@ pub struct OrderTerms {
     pub tax_note: Option<String>,
     /// From where it was agreed.
     pub client_ip: Option<IpAddr>,
+    /// The account that it changes.
+    pub changes: Option<AccountId>,
+    /// How much of the total is paid from the customer's credit, which is an effect of its own.
+    pub credit: Option<Money>,
     /// SHA-256 of the request that it was agreed by, where that had no key of the caller's.
     pub request_hash: Option<[u8; 32]>,
 }
@@ -183,21 +184,6 @@ impl Effects {
     pub fn move_order(mut self, step: OrderMove) -> Self {
         self.order_moves.push(step);
         self
-    }
-
-    /// Adds money that is not owed, and the job that gives it back.
-    #[must_use]
-    pub fn surplus(mut self, payment: NewPayment) -> Self {
-        let job = RefundPayment { payment_id: payment.id };
-        self.surplus_payments.push(payment);
-        self.enqueue(job)
-    }
-
-    /// Makes the payment of an order that is refused after all surplus, and adds the job that gives it back.
-    #[must_use]
-    pub fn give_back(mut self, payment: PaymentId) -> Self {
-        self.returned_payments.push(payment);
-        self.enqueue(RefundPayment { payment_id: payment })
     }
 
     /// Issues an invoice, unless the order has one.

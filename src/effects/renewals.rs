@@ -220,6 +220,13 @@ impl Effects {
         self
     }
 
+    /// Adds a mail whose id is known to another effect.
+    #[must_use]
+    pub fn add_mail(mut self, mail: NewMail) -> Self {
+        self.new_mails.push(mail);
+        self
+    }
+
     /// Says that an account was looked at.
     #[must_use]
     pub fn looked(mut self, looked: Looked) -> Self {
@@ -246,6 +253,12 @@ impl Effects {
     pub fn credit(mut self, step: CreditMove) -> Self {
         self.credit_moves.push(step);
         self
+    }
+
+    /// Whether any customer's credit changes.
+    #[must_use]
+    pub fn moves_credit(&self) -> bool {
+        !self.credit_moves.is_empty()
     }
 
     /// Moves an account, besides what else becomes true.

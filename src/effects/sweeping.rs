@@ -23,6 +23,10 @@ pub struct Leftovers {
     pub jobs: Timestamp,
     /// Ticks that were due by then, but for the last of each sweep.
     pub ticks: Timestamp,
+    /// Mails that were accepted by then lose what they said.
+    pub mails: Timestamp,
+    /// Events that came by then, and that nobody waits for, lose their body; by the database's own clock.
+    pub events: Timestamp,
     /// At most so many rows of each kind.
     pub most: i64,
 }

@@ -4,4 +4,6 @@ pub mod checkout;
 pub mod diagnosis;
 pub mod hosting;
 pub mod mail;
+pub mod payments;
+pub mod renewals;
 pub mod sweeps;

@@ -119,7 +119,7 @@ pub(super) async fn price(app: &App, customer: CustomerId, wanted: &Wanted) -> R
 }
 
 /// Where a customer has said that they live. What they said was checked when they said it.
-fn tax_address(profile: &Profile) -> Option<TaxAddress> {
+pub(super) fn tax_address(profile: &Profile) -> Option<TaxAddress> {
     let country = profile.country.as_deref()?.parse().ok()?;
     Some(TaxAddress { country, vat_id: profile.vat_id.as_deref().and_then(|id| id.parse().ok()) })
 }

@@ -5,12 +5,12 @@
 //! same request finds the order and its page again.
 
 mod agreement;
-mod at_stripe;
+pub(super) mod at_stripe;
 mod idempotency;
 mod order;
-mod page;
+pub(super) mod page;
 mod request;
-mod standing;
+pub(super) mod standing;
 
 use std::time::Duration;
 
@@ -34,10 +34,11 @@ use super::{
 use crate::{app::App, domain::order::OrderPhase, effects::CustomerContact, store::orders::Order};
 use agreement::{Agreed, Asked};
 pub use idempotency::InFlight;
+pub(super) use idempotency::key_of;
 pub use request::CheckoutRequest;
 
 /// How soon to try again when Stripe or the database is away.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The order, and where to pay it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -110,7 +111,7 @@ pub async fn create(
     Ok(response)
 }
 
-fn contact_of(customer: Customer) -> Result<CustomerContact, Problem> {
+pub(super) fn contact_of(customer: Customer) -> Result<CustomerContact, Problem> {
     let detail = "Your token names no e-mail address, and the confirmation has to go somewhere.";
     let email = customer.email.ok_or_else(|| Problem::unprocessable("no-email", detail))?;
     Ok(CustomerContact { id: customer.id, email, name: customer.name })

@@ -1,4 +1,12 @@
-//! A customer's hosting accounts.
+//! A customer's hosting accounts: shown, and in the parts below it changed, by their customers and by staff.
+
+pub mod cancel;
+mod change;
+mod json;
+pub mod plan;
+pub mod renew;
+pub mod settings;
+pub mod staff;
 
 use axum::{
     Json,
@@ -6,14 +14,13 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use berth_jobs::ids::{AccountId, CustomerId, OrderId};
-use jiff::Timestamp;
+use berth_jobs::ids::AccountId;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::Authenticated,
+    auth::{Authenticated, Customer, Role},
     orders::{may_see, of_store},
     paging::{Listed, PageQuery},
     problem::{Problem, ProblemJson, Refuses},
@@ -24,81 +31,10 @@ use crate::{
     domain::account::AccountPhase,
     error::chain,
     secrets::Place,
-    store::{
-        accounts::Account,
-        orders::{HistoryStep, Page},
-    },
+    store::{accounts::Account, orders::Page},
 };
-
-/// A hosting account.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AccountJson {
-    #[schema(value_type = String, example = "acc_01k9z3m6sne5y8r7q2w4x6t8va")]
-    id: AccountId,
-    #[schema(value_type = String, format = Uuid)]
-    user_id: CustomerId,
-    /// The order that it was bought with.
-    #[schema(value_type = String)]
-    order_id: OrderId,
-    #[schema(example = "shared-monthly")]
-    service_id: String,
-    /// shared, vps, cloud or wordpress.
-    service_type: String,
-    plan_name: String,
-    /// pending, active, suspended or cancelled.
-    status: &'static str,
-    account_username: Option<String>,
-    /// Where the site answers.
-    site_url: Option<String>,
-    control_panel_url: Option<String>,
-    nameservers: Vec<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    activated_at: Option<Timestamp>,
-    /// The end of the period that is paid for.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
-    /// When it is renewed; nothing when it is not.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    renewal_date: Option<Timestamp>,
-    /// monthly or annual.
-    billing_cycle: &'static str,
-    auto_renew: bool,
-    suspension_reason: Option<String>,
-    /// Whether the first password can still be revealed, once.
-    password_waits: bool,
-    /// Every step with its time and reason; only where one account is shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeline: Option<Vec<HistoryStep>>,
-}
-
-impl AccountJson {
-    fn of(account: Account, timeline: Option<Vec<HistoryStep>>) -> Self {
-        Self {
-            id: account.state.id,
-            user_id: account.customer.id,
-            order_id: account.order_id,
-            service_id: account.service_id,
-            service_type: account.service_type,
-            plan_name: account.plan_name,
-            status: account.state.phase.status(),
-            account_username: account.username,
-            site_url: account.site_url,
-            control_panel_url: account.control_panel_url,
-            nameservers: account.nameservers,
-            created_at: account.created_at,
-            activated_at: account.activated_at,
-            expires_at: account.expires_at,
-            renewal_date: account.expires_at.filter(|_| account.auto_renew),
-            billing_cycle: account.state.cycle.as_str(),
-            auto_renew: account.auto_renew,
-            suspension_reason: account.suspension_reason,
-            password_waits: account.password_waits,
-            timeline,
-        }
-    }
-}
+pub use json::AccountJson;
+use json::Detail;
 
 /// A password, shown this once.
 #[derive(Serialize, ToSchema)]
@@ -132,7 +68,8 @@ pub async fn list(
     let phases = phases_of(query.status.as_deref())?;
     let page = Page { limit: query.fetch(), before: before.map(|id| id.0), phases: &phases, from: None, to: None };
     let accounts = app.store.accounts_of(customer.id, page).await.map_err(of_store)?;
-    Ok(Json(query.page(accounts.into_iter().map(|account| AccountJson::of(account, None)).collect())))
+    let shown = accounts.into_iter().map(|account| AccountJson::of(account, customer.role, None));
+    Ok(Json(query.page(shown.collect())))
 }
 
 fn phases_of(status: Option<&str>) -> Result<Vec<String>, Problem> {
@@ -160,12 +97,22 @@ pub async fn show(
     State(app): State<App>,
     Segments(id): Segments<AccountId>,
 ) -> Result<Json<AccountJson>, Problem> {
+    let account = account_of(&app, &customer, id).await?;
+    Ok(Json(in_detail(&app, customer.role, account).await?))
+}
+
+/// An account that whoever asks may see.
+async fn account_of(app: &App, customer: &Customer, id: AccountId) -> Result<Account, Problem> {
     let account = app.store.account(id).await.map_err(of_store)?;
-    if !may_see(&customer, account.customer.id) {
-        return Err(Problem::not_found());
-    }
+    if may_see(customer, account.customer.id) { Ok(account) } else { Err(Problem::not_found()) }
+}
+
+/// An account with its timeline and what is to be paid for it, as whoever asks may see it.
+async fn in_detail(app: &App, role: Role, account: Account) -> Result<AccountJson, Problem> {
+    let id = account.state.id;
     let timeline = app.store.account_history(id).await.map_err(of_store)?;
-    Ok(Json(AccountJson::of(account, Some(timeline))))
+    let unsettled = app.store.unsettled_renewals(&[id]).await.map_err(of_store)?;
+    Ok(AccountJson::of(account, role, Some(Detail { timeline, unsettled })))
 }
 
 /// Reveals the account's first password, once: after this it is kept nowhere. Only its owner may ask.

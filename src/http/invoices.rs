@@ -3,6 +3,9 @@
 mod page;
 mod paper;
 
+pub(super) use page::of as page_of;
+pub(super) use paper::pdf;
+
 use axum::{
     Json,
     extract::State,
@@ -32,16 +35,16 @@ use crate::{
     store::{StoreError, invoices::Invoice, orders::Order},
 };
 
-const HTML: &str = "text/html";
-const JSON: &str = "application/json";
-const PDF: &str = "application/pdf";
+pub(super) const HTML: &str = "text/html";
+pub(super) const JSON: &str = "application/json";
+pub(super) const PDF: &str = "application/pdf";
 /// What an invoice is there as, what most people want first.
 const KINDS: [&str; 3] = [HTML, JSON, PDF];
 
 /// A file.
 #[derive(Debug, ToSchema)]
 #[schema(value_type = String, format = Binary)]
-struct PdfFile(#[expect(dead_code, reason = "only described")] Vec<u8>);
+pub(super) struct PdfFile(#[expect(dead_code, reason = "only described")] Vec<u8>);
 
 /// An invoice. Nothing of it ever changes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -78,7 +81,7 @@ pub struct InvoiceJson {
 
 /// Who sold, as they were then.
 #[derive(Debug, Serialize, ToSchema)]
-struct SellerJson {
+pub(super) struct SellerJson {
     name: String,
     /// A line each.
     address: Vec<String>,
@@ -90,7 +93,7 @@ struct SellerJson {
 
 /// Who bought, as they were when they agreed.
 #[derive(Debug, Serialize, ToSchema)]
-struct BuyerJson {
+pub(super) struct BuyerJson {
     email: String,
     name: Option<String>,
     company: Option<String>,
@@ -121,6 +124,9 @@ struct InvoiceLineJson {
     details: Vec<DetailJson>,
     /// The names of the sites.
     domains: Vec<String>,
+    /// The period that a renewal is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<PeriodJson>,
     /// `quantity × unit_price`.
     subtotal: String,
     discount: String,
@@ -132,6 +138,15 @@ struct InvoiceLineJson {
     tax: String,
     /// `subtotal − discount + tax`.
     total: String,
+}
+
+/// A period.
+#[derive(Debug, Serialize, ToSchema)]
+struct PeriodJson {
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 /// Something that was chosen or added.
@@ -289,6 +304,7 @@ impl From<InvoiceLine> for InvoiceLineJson {
                 .map(|detail| DetailJson { name: detail.name, value: detail.value })
                 .collect(),
             domains: line.domains,
+            period: line.period.map(|period| PeriodJson { from: period.from, until: period.until }),
             subtotal: line.subtotal.to_string(),
             discount: line.discount.to_string(),
             coupon: line.coupon,

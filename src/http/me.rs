@@ -1,7 +1,7 @@
 //! `/v1/me`: who the customer says that they are, and their wish to be forgotten.
 
 use axum::{Json, extract::State, http::StatusCode};
-use berth_jobs::ids::CustomerId;
+use berth_jobs::{ids::CustomerId, renewals::DetachCard};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -257,7 +257,11 @@ pub async fn delete(Authenticated(customer): Authenticated, State(app): State<Ap
         after: None,
         at: app.clock.now(),
     };
-    match app.committer.write(Effects::none().anonymise(customer.id).audit(audit)).await {
+    // Their cards are forgotten here by that; at Stripe they are taken away.
+    let cards = app.store.cards_of(customer.id).await.map_err(of_store)?;
+    let forgotten = Effects::none().anonymise(customer.id).audit(audit);
+    let forgotten = cards.into_iter().fold(forgotten, |all, card| all.enqueue(DetachCard { card_id: card.id }));
+    match app.committer.write(forgotten).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(CommitError::Refused(refusal)) if refusal.why == Why::CustomerBusy => Err(busy(&app, customer.id).await?),
         Err(error) => Err(unwritten(&customer, &error)),

@@ -8,6 +8,7 @@ pub mod checkout;
 mod client_address;
 mod coupon_checks;
 pub mod coupons;
+pub mod credit_notes;
 pub mod health;
 pub mod hosting;
 mod if_match;
@@ -16,10 +17,13 @@ pub mod me;
 pub mod orders;
 mod pages;
 mod paging;
+mod pay;
+pub mod payment_methods;
 pub mod plans;
 pub mod problem;
 mod reason;
 mod reference;
+mod renewal_page;
 mod request_id;
 mod segments;
 mod server;
@@ -27,7 +31,7 @@ pub mod sites;
 pub mod stripe;
 pub mod sweeps;
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use axum::{Router, extract::FromRef, http::StatusCode, routing::get};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +49,7 @@ use crate::{
 };
 use auth::Authenticator;
 use checkout::InFlight;
-use coupon_checks::CouponChecks;
+use coupon_checks::{AddressChecks, CouponChecks};
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -55,6 +59,8 @@ use sites::Sites;
 const BODY_LIMIT: usize = 64 * 1024;
 /// How long a request may take. Longer than a call to Stripe with its retries.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Links to pay with are opened by people, and tried by those who guess: each may open a page at Stripe.
+const PAY_LINKS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 /// How long the keys of a token's issuer may take to come.
 const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), total: Duration::from_secs(5) };
 
@@ -66,6 +72,7 @@ pub struct HttpState {
     checkouts: InFlight,
     feed: Feed,
     coupon_checks: CouponChecks,
+    pay_checks: AddressChecks,
     draining: CancellationToken,
 }
 
@@ -82,6 +89,12 @@ impl FromRef<HttpState> for Draining {
 impl FromRef<HttpState> for CouponChecks {
     fn from_ref(state: &HttpState) -> Self {
         state.coupon_checks.clone()
+    }
+}
+
+impl FromRef<HttpState> for AddressChecks {
+    fn from_ref(state: &HttpState) -> Self {
+        state.pay_checks.clone()
     }
 }
 
@@ -151,11 +164,25 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::cancel::cancel))
         .routes(routes!(orders::review::approve))
         .routes(routes!(orders::review::reject))
+        .routes(routes!(orders::refunds::refund))
+        .routes(routes!(orders::refunds::list))
+        .routes(routes!(credit_notes::list))
+        .routes(routes!(credit_notes::show))
         .routes(routes!(orders::events::ticket))
         .routes(routes!(orders::events::listen))
         .routes(routes!(hosting::list))
-        .routes(routes!(hosting::show))
+        .routes(routes!(hosting::show, hosting::settings::set))
+        .routes(routes!(hosting::plan::change))
+        .routes(routes!(hosting::cancel::cancel))
+        .routes(routes!(hosting::cancel::uncancel))
+        .routes(routes!(hosting::staff::suspend))
+        .routes(routes!(hosting::staff::unsuspend))
+        .routes(routes!(hosting::staff::terminate))
         .routes(routes!(hosting::reveal))
+        .routes(routes!(hosting::renew::renew))
+        .routes(routes!(payment_methods::list, payment_methods::save))
+        .routes(routes!(payment_methods::remove))
+        .routes(routes!(payment_methods::choose))
         .routes(routes!(me::show, me::replace, me::delete))
         .routes(routes!(sweeps::run))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
@@ -183,10 +210,13 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let (of_listeners, until) = (feed.clone(), draining.clone());
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
     let coupon_checks = CouponChecks::new(&app.config.http);
-    let state = HttpState { app, authenticator, checkouts: InFlight::default(), coupon_checks, feed, draining };
+    let pay_checks = AddressChecks::per_minute(PAY_LINKS_PER_MINUTE);
+    let checkouts = InFlight::default();
+    let state = HttpState { app, authenticator, checkouts, coupon_checks, pay_checks, feed, draining };
     let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api
+        .route("/pay/{token}", get(pay::open).head(pay::look))
         .route("/docs", get(reference::show))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })

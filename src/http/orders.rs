@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod events;
 mod feed;
 mod json;
+pub mod refunds;
 pub mod review;
 
 use axum::{

@@ -19,6 +19,7 @@ use crate::error::chain;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     Invoice,
+    Pay,
     Reference,
 }
 
@@ -30,11 +31,12 @@ pub(super) struct Filled {
 }
 
 impl Page {
-    const ALL: [Self; 2] = [Self::Invoice, Self::Reference];
+    const ALL: [Self; 3] = [Self::Invoice, Self::Pay, Self::Reference];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Invoice => "invoice.html",
+            Self::Pay => "pay.html",
             Self::Reference => "reference.html",
         }
     }
@@ -42,6 +44,7 @@ impl Page {
     const fn template(self) -> &'static str {
         match self {
             Self::Invoice => include_str!("../../config/pages/invoice.html.j2"),
+            Self::Pay => include_str!("../../config/pages/pay.html.j2"),
             Self::Reference => include_str!("../../config/pages/reference.html.j2"),
         }
     }
@@ -49,6 +52,7 @@ impl Page {
     const fn style(self) -> &'static str {
         match self {
             Self::Invoice => include_str!("../../config/pages/invoice.css"),
+            Self::Pay => include_str!("../../config/pages/pay.css"),
             Self::Reference => include_str!("../../config/pages/reference.css"),
         }
     }

@@ -25,12 +25,11 @@ mod path;
 
 /// Accounts looked up at once: each occupies a thread of tokio's blocking pool for as long as a few `stat`s take.
 const LOOKUPS: usize = 64;
-/// When to ask again for a suspended site; suspensions last until somebody pays.
-const SUSPENDED_RETRY_SECONDS: &str = "3600";
 
 const NOT_FOUND: &str = "There is nothing at this address.";
 const NO_SITE: &str = "There is no site of this name.";
-const SUSPENDED: &str = "This site is suspended. If it is yours, sign in to your hosting account to see why.";
+/// Visitors learn that it is away, and from nobody here why: that is between its owner and the shop.
+const SUSPENDED: &str = "This site is not available at the moment. If it is yours, sign in to your hosting account.";
 const READ_ONLY: &str = "This site answers only GET and HEAD.";
 const TWO_HOSTS: &str = "A request has one Host.";
 const BROKEN: &str = "This site cannot be read at the moment.";
@@ -82,10 +81,8 @@ impl Sites {
             Ok(Answer::From(root)) => serve(root, request).await,
             Ok(Answer::NotFound) => page(StatusCode::NOT_FOUND, NOT_FOUND),
             Ok(Answer::NoSite) => page(StatusCode::NOT_FOUND, NO_SITE),
-            Ok(Answer::Suspended) => {
-                let suspended = page(StatusCode::SERVICE_UNAVAILABLE, SUSPENDED);
-                with(suspended, header::RETRY_AFTER, SUSPENDED_RETRY_SECONDS)
-            }
+            // Without `Retry-After`: nobody knows when.
+            Ok(Answer::Suspended) => page(StatusCode::SERVICE_UNAVAILABLE, SUSPENDED),
             Err(error) => {
                 tracing::error!(%error, site = %name, "a site could not be read");
                 page(StatusCode::INTERNAL_SERVER_ERROR, BROKEN)

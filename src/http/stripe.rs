@@ -6,11 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use berth_jobs::{
-    AnyJob,
-    checkout::{CloseCheckout, CompleteCheckout},
-    ids::StripeEventId,
-};
+use berth_jobs::ids::StripeEventId;
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use sha2::{Digest, Sha256};
@@ -25,6 +21,7 @@ use crate::{
         EventError, StripeEvent,
         webhook::{self, TOLERANCE_SECONDS},
     },
+    incoming,
     queue::committer::CommitError,
 };
 
@@ -32,18 +29,6 @@ use crate::{
 const BODY_LIMIT: usize = 1024 * 1024;
 /// How soon Stripe may try again when the database is away.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// The table: which event of Stripe means which job. All others are stored and acknowledged.
-fn job_for(event: &StripeEvent) -> Option<AnyJob> {
-    let event_id = StripeEventId(event.id.clone());
-    match event.kind.as_str() {
-        "checkout.session.completed" => Some(CompleteCheckout { event_id }.into()),
-        "checkout.session.async_payment_succeeded" => Some(CompleteCheckout { event_id }.into()),
-        "checkout.session.async_payment_failed" => Some(CloseCheckout { event_id }.into()),
-        "checkout.session.expired" => Some(CloseCheckout { event_id }.into()),
-        _ => None,
-    }
-}
 
 /// Takes an event of Stripe. It is answered 200 only once it is stored for good, together with its job.
 #[utoipa::path(
@@ -92,32 +77,16 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     })
 }
 
-/// What an authentic event makes true: its row, and its job where one follows.
+/// What an authentic event makes true.
 fn effects_of(payload: Bytes, livemode: bool) -> Result<Effects, Problem> {
-    let event = match StripeEvent::parse(&payload) {
-        Ok(event) => event,
-        Err(error @ EventError::NotJson { .. }) => return Err(Problem::invalid_body(chain(&error))),
-        Err(error) => return Ok(parked(payload, &chain(&error))),
-    };
-    let id = StripeEventId(event.id.clone());
-    let stored =
-        |outcome| NewStripeEvent { id: id.clone(), kind: event.kind.clone(), payload: payload.clone(), outcome };
-    if event.account.is_some() {
-        // A connected account's: Berth has none.
-        return Ok(Effects::new_event(stored(EventOutcome::Ignored)));
+    match StripeEvent::parse(&payload) {
+        Ok(event) => {
+            let (effects, new) = incoming::effects_of(&event, payload, livemode);
+            Ok(effects.event(new))
+        }
+        Err(error @ EventError::NotJson { .. }) => Err(Problem::invalid_body(chain(&error))),
+        Err(error) => Ok(parked(payload, &chain(&error))),
     }
-    if event.livemode.is_some_and(|of_event| of_event != livemode) {
-        let alert = Alert {
-            kind: "event_of_other_mode",
-            subject: id.to_string(),
-            detail: format!("{} came although stripe.livemode is {livemode}: is an endpoint set up twice?", event.kind),
-        };
-        return Ok(Effects::new_event(stored(EventOutcome::Parked)).alert(alert));
-    }
-    Ok(match job_for(&event) {
-        Some(job) => Effects::new_event(stored(EventOutcome::Pending)).enqueue(job),
-        None => Effects::new_event(stored(EventOutcome::Ignored)),
-    })
 }
 
 /// Authentic, but no event: kept under the hash of its bytes for a person to look at.

@@ -101,6 +101,10 @@ pub struct Account {
     pub exempt: bool,
     /// Whether staff keeps it from being removed.
     pub kept: bool,
+    /// Until when staff lets it be, paid or not.
+    pub spared_until: Option<Timestamp>,
+    /// Whether staff lets it be removed without a backup.
+    pub backup_waived: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -152,6 +156,8 @@ pub(super) struct AccountRow {
     kept: bool,
     backup_reference: Option<String>,
     purged_at: Option<jiff_sqlx::Timestamp>,
+    spared_until: Option<jiff_sqlx::Timestamp>,
+    backup_waived: bool,
 }
 
 impl Store {
@@ -341,6 +347,8 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
         timetable: serde_json::from_value(row.timetable).map_err(|error| unreadable(&error))?,
         exempt: row.exempt,
         kept: row.kept,
+        spared_until: row.spared_until.map(|at| at.to_jiff()),
+        backup_waived: row.backup_waived,
     })
 }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
 use serde_json::Value;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Store, StoreError, accounts::standing_from, sweeps::Cursor};
@@ -12,6 +13,7 @@ use crate::{
     domain::{
         account::AccountState,
         money::{Currency, Money},
+        renewal::RenewalState,
         timetable::{AccountFacts, CardFacts, LastCharge, RenewalFacts, TimetableChanges, Told},
     },
     effects::CustomerContact,
@@ -51,8 +53,8 @@ pub struct AgendaEntry {
 /// A renewal, as far as its customer is told of it.
 #[derive(Clone, Debug)]
 pub struct AgendaRenewal {
-    /// Its order.
-    pub order_id: OrderId,
+    /// Its order, where it stands, and at which version.
+    pub state: RenewalState,
     /// What it costs.
     pub total: Money,
     /// How much of that is paid from the credit.
@@ -83,6 +85,7 @@ struct Row {
     auto_renew: bool,
     exempt: bool,
     kept: bool,
+    spared_until: Option<jiff_sqlx::Timestamp>,
     expires_at: jiff_sqlx::Timestamp,
     billing_anchor: jiff_sqlx::Timestamp,
     suspended_at: Option<jiff_sqlx::Timestamp>,
@@ -102,6 +105,8 @@ struct Row {
     turn: i64,
     order_id: Option<Uuid>,
     renewal_phase: Option<String>,
+    renewal_version: Option<i32>,
+    called_off: Option<bool>,
     issued_at: Option<jiff_sqlx::Timestamp>,
     attempts: Option<i32>,
     total: Option<Decimal>,
@@ -127,6 +132,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn agenda(&self, as_of: Timestamp, after: Cursor, limit: i64) -> Result<Vec<AgendaEntry>, StoreError> {
+        let mut db = self.pool.begin_by_index().await?;
         let ids = sqlx::query_scalar!(
             "select account_id
              from berth.agenda
@@ -138,9 +144,11 @@ impl Store {
             after.id,
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *db)
         .await?;
-        self.agenda_of(&ids).await
+        let entries = entries(&mut db, &ids).await?;
+        db.commit().await?;
+        Ok(entries)
     }
 
     /// How many accounts' turns come by `as_of`, counted up to `most`.
@@ -166,13 +174,28 @@ impl Store {
         Ok(self.agenda_of(&[account.0]).await?.pop())
     }
 
-    async fn agenda_of(&self, ids: &[Uuid]) -> Result<Vec<AgendaEntry>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = sqlx::query_file_as!(Row, "src/store/queries/agenda.sql", ids).fetch_all(&self.pool).await?;
-        rows.into_iter().map(Row::read).collect()
+    /// Accounts as their timetables see them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn agenda_entries(&self, accounts: &[AccountId]) -> Result<Vec<AgendaEntry>, StoreError> {
+        self.agenda_of(&accounts.iter().map(|id| id.0).collect::<Vec<_>>()).await
     }
+
+    async fn agenda_of(&self, ids: &[Uuid]) -> Result<Vec<AgendaEntry>, StoreError> {
+        let mut db = self.pool.begin_by_index().await?;
+        let entries = entries(&mut db, ids).await?;
+        db.commit().await?;
+        Ok(entries)
+    }
+}
+
+async fn entries(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<AgendaEntry>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_file_as!(Row, "src/store/queries/agenda.sql", ids).fetch_all(db).await?;
+    rows.into_iter().map(Row::read).collect()
 }
 
 impl Row {
@@ -210,6 +233,7 @@ impl Row {
             auto_renew: self.auto_renew,
             exempt: self.exempt,
             kept: self.kept,
+            spared_until: self.spared_until.map(|at| at.to_jiff()),
             frozen: self.frozen,
             suspended_at: self.suspended_at.map(|at| at.to_jiff()),
             terminated_at: self.terminated_at.map(|at| at.to_jiff()),
@@ -259,15 +283,26 @@ impl Row {
         &self,
         unreadable: &impl Fn(&dyn std::fmt::Display) -> StoreError,
     ) -> Result<Option<AgendaRenewal>, StoreError> {
-        let (Some(order_id), Some(total), Some(credit), Some(currency), Some(period_end)) =
-            (self.order_id, self.total, self.credit, &self.currency, self.period_end)
+        let (Some(order_id), Some(phase), Some(version), Some(attempts), Some(called_off)) =
+            (self.order_id, &self.renewal_phase, self.renewal_version, self.attempts, self.called_off)
+        else {
+            return Ok(None);
+        };
+        let (Some(total), Some(credit), Some(currency), Some(period_end)) =
+            (self.total, self.credit, &self.currency, self.period_end)
         else {
             return Ok(None);
         };
         let currency: Currency = currency.parse().map_err(|error| unreadable(&error))?;
         let money = |amount| Money::new(amount, currency).map_err(|error| unreadable(&error));
         Ok(Some(AgendaRenewal {
-            order_id: OrderId(order_id),
+            state: RenewalState {
+                order_id: OrderId(order_id),
+                phase: phase.parse().map_err(|error| unreadable(&error))?,
+                version,
+                attempts: u32::try_from(attempts).map_err(|error| unreadable(&error))?,
+                called_off,
+            },
             total: money(total)?,
             credit: money(credit)?,
             period_end: period_end.to_jiff(),

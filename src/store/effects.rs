@@ -1,22 +1,29 @@
 //! How effects become rows: one set-based statement a kind, for all units of a group together.
 //!
-//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers, carts, credit,
+//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers with their cards, carts, credit,
 //! coupons with their redemptions; then come the rows that it inserts, in the order of `apply`; when accounts are looked at
-//! next comes late, and the counter of invoices last.
+//! next comes late, and the counters of invoices and of credit notes last. Payments that money goes back of are locked after
+//! those that are inserted.
 //! What is touched out of turn by a later statement is locked in its turn before (`orders::lock_parents`).
 
 #![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
 
+mod accounts;
 mod agenda;
+mod cards;
 mod carts;
 mod coupons;
 mod credit;
+mod credit_notes;
 mod customers;
 mod facts;
+mod fuse;
 mod jobs;
 mod orders;
 mod papers;
 mod payments;
+mod plan_changes;
+mod refunds;
 mod refusal;
 mod renewals;
 mod sweeping;
@@ -25,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use berth_jobs::ids::{AccountId, JobId};
 use jiff_sqlx::ToSqlx;
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -34,7 +42,8 @@ pub use refusal::{Refusal, Why};
 use super::jobs::Dispatch;
 use crate::{
     domain::account::AccountMove,
-    effects::{Alert, Effects, Guard},
+    effects::{Alert, Effects, Guard, NewStripeEvent},
+    mail::Mail,
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -75,22 +84,31 @@ pub(crate) async fn apply(
     guard_orders(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::Known).await?;
     orders::next_sessions(db, units, &mut applied).await?;
+    accounts::lock(db, units).await?;
     guard_accounts(db, units, &mut applied).await?;
     move_accounts(db, units, &mut applied).await?;
+    accounts::edit(db, units, &mut applied).await?;
     let facts = gather(units, |e| &e.facts);
     facts::note_created(db, &facts).await?;
+    accounts::name_backups(db, &facts).await?;
     renewals::advance(db, units, &mut applied).await?;
     customers::write(db, units, &mut applied).await?;
     facts::know_customers(db, &facts).await?;
+    cards::change(db, units, &mut applied).await?;
+    cards::learn(db, &facts).await?;
     carts::write(db, units, &mut applied).await?;
     orders::insert(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::New).await?;
+    plan_changes::insert(db, units, &mut applied).await?;
+    plan_changes::step(db, units, &mut applied).await?;
     renewals::issue(db, units, &mut applied).await?;
     renewals::charge(db, units, &mut applied).await?;
     credit::write(db, units, &mut applied).await?;
     coupons::write(db, units, &mut applied).await?;
     payments::insert(db, units, &mut applied).await?;
+    refunds::lock_payments(db, units).await?;
     payments::give_back(db, units, &mut applied).await?;
+    refunds::request(db, units, &mut applied).await?;
     sweeping::tick(db, units, &mut applied).await?;
     let without_domain = insert_accounts(db, units, &mut applied).await?;
     if !applied.refused.is_empty() {
@@ -99,18 +117,26 @@ pub(crate) async fn apply(
     insert_events(db, units).await?;
     renewals::notify(db, units).await?;
     let mails = insert_mails(db, units).await?;
-    insert_alerts(db, units, &without_domain).await?;
+    fuse::confirm(db, units).await?;
+    let mut alerts = fuse::keep(db, units).await?;
+    alerts.extend(without_domain);
+    insert_alerts(db, units, &alerts).await?;
     papers::insert_audits(db, units).await?;
     papers::insert_tickets(db, units).await?;
     settle_events(db, units).await?;
     sweeping::ask_later(db, units).await?;
+    sweeping::know_events(db, units).await?;
     facts::learn(db, &facts).await?;
+    let failed = refunds::learn(db, &facts).await?;
+    insert_alerts(db, &[], &failed).await?;
+    refunds::follow(db, units).await?;
     renewals::learn_charges(db, &facts).await?;
     complete_orders(db, units).await?;
     sweeping::delete_leftovers(db, units).await?;
     agenda::write(db, units).await?;
     applied.dispatches = jobs::insert(db, units, mails, overfull).await?;
     papers::issue_invoices(db, units).await?;
+    credit_notes::issue(db, units).await?;
     Ok(applied)
 }
 
@@ -212,6 +238,8 @@ struct AccountColumns {
     terminated_at: Vec<Option<jiff_sqlx::Timestamp>>,
     intended_services: Vec<Option<String>>,
     intended_packages: Vec<Option<String>>,
+    // What a change writes is many columns of few rows: it travels as one object.
+    became: Vec<Option<Value>>,
 }
 
 impl AccountColumns {
@@ -241,19 +269,38 @@ impl AccountColumns {
         self.terminated_at.push(change.terminated_at().map(ToSqlx::to_sqlx));
         self.intended_services.push(change.intended_package().map(|to| to.service_id.clone()));
         self.intended_packages.push(change.intended_package().map(|to| to.package.clone()));
+        self.became.push(change.new_package().map(plan_changes::columns));
     }
 }
 
+/// Moves accounts. One that its unit moves twice, since a wish is acted upon once its panel has answered, moves in turn.
 async fn move_accounts(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
     applied: &mut Applied,
 ) -> Result<(), sqlx::Error> {
     let mut moves = gather(units, |e| &e.account_moves);
-    if moves.is_empty() {
-        return Ok(());
+    moves.sort_by_key(|(_, step)| (step.id(), step.version()));
+    while !moves.is_empty() {
+        let mut later = Vec::new();
+        let mut turn: Vec<(usize, &AccountMove)> = Vec::with_capacity(moves.len());
+        for (unit, step) in moves {
+            let is_next = turn.last().is_none_or(|(_, before)| before.id() != step.id());
+            if is_next { &mut turn } else { &mut later }.push((unit, step));
+        }
+        move_accounts_once(db, units, applied, turn).await?;
+        moves = later;
     }
-    moves.sort_by_key(|(_, step)| step.id());
+    Ok(())
+}
+
+/// Moves each of these accounts once.
+async fn move_accounts_once(
+    db: &mut PgConnection,
+    units: &[UnitEffects<'_>],
+    applied: &mut Applied,
+    moves: Vec<(usize, &AccountMove)>,
+) -> Result<(), sqlx::Error> {
     let mut c = AccountColumns::default();
     for (unit, step) in &moves {
         c.push(step, job_of(units, *unit));
@@ -282,6 +329,7 @@ async fn move_accounts(
         &c.terminated_at as &[Option<jiff_sqlx::Timestamp>],
         &c.intended_services as &[Option<String>],
         &c.intended_packages as &[Option<String>],
+        &c.became as &[Option<Value>],
     )
     .fetch_all(db)
     .await?
@@ -332,25 +380,39 @@ async fn insert_accounts(
 }
 
 async fn insert_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
-    let mut events = gather(units, |e| &e.new_events);
+    let came = gather(units, |e| &e.new_events).into_iter().map(|(_, event)| (event, false));
+    let found = gather(units, |e| &e.found_events).into_iter().map(|(_, event)| (event, true));
+    let mut events: Vec<(&NewStripeEvent, bool)> = came.chain(found).collect();
     if events.is_empty() {
         return Ok(());
     }
-    events.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
-    let payloads: Vec<&[u8]> = events.iter().map(|(_, event)| event.payload.as_ref()).collect();
+    // Of one that came while it was found, that it came is kept.
+    events.sort_by_key(|(event, was_found)| (&event.id, *was_found));
+    let payloads: Vec<&[u8]> = events.iter().map(|(event, _)| event.payload.as_ref()).collect();
     sqlx::query!(
-        "insert into berth.stripe_events (id, type, payload, outcome)
-         select n.id, n.type, n.payload, n.outcome
-         from unnest($1::text[], $2::text[], $3::bytea[], $4::text[]) n (id, type, payload, outcome)
+        "insert into berth.stripe_events (id, type, payload, outcome, found_at)
+         select n.id, n.type, n.payload, n.outcome, case when n.was_found then berth.now() end
+         from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bool[])
+             n (id, type, payload, outcome, was_found)
          on conflict (id) do nothing",
-        &events.iter().map(|(_, event)| event.id.0.clone()).collect::<Vec<_>>(),
-        &events.iter().map(|(_, event)| event.kind.clone()).collect::<Vec<_>>(),
+        &events.iter().map(|(event, _)| event.id.0.clone()).collect::<Vec<_>>(),
+        &events.iter().map(|(event, _)| event.kind.clone()).collect::<Vec<_>>(),
         &payloads as &[&[u8]],
-        &events.iter().map(|(_, event)| event.outcome.as_str().to_owned()).collect::<Vec<_>>(),
+        &events.iter().map(|(event, _)| event.outcome.as_str().to_owned()).collect::<Vec<_>>(),
+        &events.iter().map(|(_, was_found)| *was_found).collect::<Vec<_>>(),
     )
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// A mail's row.
+struct MailColumns<'a> {
+    id: Uuid,
+    about: Option<Uuid>,
+    customer_id: Option<Uuid>,
+    recipient: Option<String>,
+    mail: &'a Mail,
 }
 
 /// Inserts mails that were not said before; answers those.
@@ -358,28 +420,43 @@ async fn insert_mails(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
 ) -> Result<Vec<berth_jobs::mail::SendMail>, sqlx::Error> {
-    let mut mails = gather(units, |e| &e.new_mails);
+    let of_customers = gather(units, |e| &e.new_mails).into_iter().map(|(_, mail)| MailColumns {
+        id: mail.id.0,
+        about: mail.mail.about(),
+        customer_id: Some(mail.customer_id.0),
+        recipient: None,
+        mail: &mail.mail,
+    });
+    let of_the_shop = gather(units, |e| &e.shop_mails).into_iter().map(|(_, mail)| MailColumns {
+        id: mail.id.0,
+        about: None,
+        customer_id: None,
+        recipient: Some(mail.to.clone()),
+        mail: &mail.mail,
+    });
+    let mut mails: Vec<MailColumns<'_>> = of_customers.chain(of_the_shop).collect();
     if mails.is_empty() {
         return Ok(Vec::new());
     }
     let mut contexts = Vec::with_capacity(mails.len());
-    mails.sort_by_key(|(_, mail)| mail.mail.dedupe_key());
-    for (_, mail) in &mails {
-        contexts.push(serde_json::to_value(&mail.mail).map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
+    mails.sort_by_key(|mail| mail.mail.dedupe_key());
+    for mail in &mails {
+        contexts.push(serde_json::to_value(mail.mail).map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
     }
     let ids = sqlx::query_scalar!(
-        "insert into berth.mails (id, dedupe_key, kind, about, customer_id, context)
-         select n.id, n.dedupe_key, n.kind, n.about, n.customer_id, n.context
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::jsonb[])
-             n (id, dedupe_key, kind, about, customer_id, context)
+        "insert into berth.mails (id, dedupe_key, kind, about, customer_id, context, recipient)
+         select n.id, n.dedupe_key, n.kind, n.about, n.customer_id, n.context, n.recipient
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::text[])
+             n (id, dedupe_key, kind, about, customer_id, context, recipient)
          on conflict (dedupe_key) do nothing
          returning id",
-        &mails.iter().map(|(_, mail)| mail.id.0).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.mail.dedupe_key()).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.mail.kind().to_owned()).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.about()).collect::<Vec<_>>(),
-        &mails.iter().map(|(_, mail)| mail.customer_id.0).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.id).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.mail.dedupe_key()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.mail.kind().to_owned()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.about).collect::<Vec<_>>() as &[Option<Uuid>],
+        &mails.iter().map(|mail| mail.customer_id).collect::<Vec<_>>() as &[Option<Uuid>],
         &contexts,
+        &mails.iter().map(|mail| mail.recipient.clone()).collect::<Vec<_>>() as &[Option<String>],
     )
     .fetch_all(db)
     .await?;

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         catalogue::Catalogue,
         configuration::Configuration,
-        invoice::{self, Agreement, Buyer, InvoiceLine, NUMBER_PREFIX, Seller, SoldUnit},
+        invoice::{self, Agreement, Buyer, InvoiceLine, InvoicePeriod, NUMBER_PREFIX, Seller, SoldUnit},
         money::{Currency, Money, MoneyError},
     },
     effects::NewInvoice,
@@ -113,6 +113,20 @@ impl Order {
         catalogue: &Catalogue,
         issued_at: Timestamp,
     ) -> Result<Option<NewInvoice>, StoreError> {
+        self.invoice_for(None, seller, catalogue, issued_at)
+    }
+
+    /// As [`invoice`](Self::invoice), for a renewal of a period.
+    ///
+    /// # Errors
+    /// As [`invoice`](Self::invoice).
+    pub fn invoice_for(
+        &self,
+        period: Option<InvoicePeriod>,
+        seller: &Seller,
+        catalogue: &Catalogue,
+        issued_at: Timestamp,
+    ) -> Result<Option<NewInvoice>, StoreError> {
         let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("order {}", self.state.id), why);
         let Some(snapshot) = &self.customer_snapshot else { return Ok(None) };
         let buyer = Buyer::deserialize(snapshot).map_err(|error| unreadable(&error))?;
@@ -121,6 +135,7 @@ impl Order {
         let agreement = Agreement {
             coupon: self.coupon.as_ref().map(|(_, code)| code.as_str()),
             tax_note: self.tax_note.as_deref(),
+            period,
         };
         let lines = invoice::lines(&units, agreement, catalogue).map_err(|error| unreadable(&error))?;
         Ok(Some(NewInvoice {

@@ -57,13 +57,27 @@ impl Store {
         })
     }
 
+    /// Whether a mail with that key was written, sent or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn mail_was_written(&self, dedupe_key: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (select from berth.mails where dedupe_key = $1) as "written!""#,
+            dedupe_key,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     async fn mail_rows(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Row>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            r#"select m.id, m.context, m.created_at as "created_at: jiff_sqlx::Timestamp",
-                      m.accepted_at as "accepted_at: jiff_sqlx::Timestamp", c.email, c.name
+            r#"select m.id as "id!", m.context as "context!", m.created_at as "created_at!: jiff_sqlx::Timestamp",
+                      m.accepted_at as "accepted_at?: jiff_sqlx::Timestamp", coalesce(m.recipient, c.email) as "email!",
+                      c.name as "name?"
                from berth.mails m
-               join berth.customers c on c.id = m.customer_id
+               left join berth.customers c on c.id = m.customer_id
                where m.id = any ($1)"#,
             &ids,
         )

@@ -47,6 +47,8 @@ pub struct Order {
     pub credit: Money,
     /// The account that it renews.
     pub renews: Option<AccountId>,
+    /// The account that it changes.
+    pub changes: Option<AccountId>,
     /// The coupon, and its code as it was spelt.
     pub coupon: Option<(CouponId, String)>,
     /// The version of the cart that it was made from.
@@ -153,6 +155,7 @@ struct OrderRow {
     is_renewal: bool,
     credit: Decimal,
     renewal_of_hosting_id: Option<Uuid>,
+    changes_account_id: Option<Uuid>,
     coupon_id: Option<Uuid>,
     coupon_code: Option<String>,
     cart_version: Option<i32>,
@@ -323,6 +326,7 @@ fn order_from(row: &OrderRow, items: &[ItemRow]) -> Result<Order, StoreError> {
         is_renewal: row.is_renewal,
         credit: money(row.credit)?,
         renews: row.renewal_of_hosting_id.map(AccountId),
+        changes: row.changes_account_id.map(AccountId),
         coupon: row.coupon_id.map(CouponId).zip(row.coupon_code.clone()),
         cart_version: row.cart_version,
         customer_snapshot: row.customer_snapshot.clone(),

@@ -33,6 +33,8 @@ pub enum PaymentState {
     Surplus,
     /// It has gone back.
     Refunded,
+    /// It came for what could not be done, and is its customer's credit.
+    Credited,
     /// It never came, or nobody knows.
     Other,
 }
@@ -43,6 +45,7 @@ impl PaymentState {
             "succeeded" => Self::Succeeded,
             "surplus" => Self::Surplus,
             "refunded" => Self::Refunded,
+            "credited" => Self::Credited,
             _ => Self::Other,
         }
     }
@@ -84,6 +87,24 @@ impl Store {
     pub async fn payment_of(&self, order: OrderId) -> Result<Option<Payment>, StoreError> {
         let payments = self.payments_of(order).await?;
         Ok(payments.into_iter().find(|payment| payment.state == PaymentState::Succeeded))
+    }
+
+    /// The payment that an intent has made, if it is one of ours.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn payment_by_intent(&self, intent: &str) -> Result<Option<Payment>, StoreError> {
+        let row = sqlx::query_as!(
+            PaymentRow,
+            r#"select id, order_id, state, currency as "currency!: String", amount, stripe_session_id,
+                      stripe_payment_intent_id
+               from berth.payments
+               where stripe_payment_intent_id = $1"#,
+            intent,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(payment_from).transpose()
     }
 
     /// Everything that came for an order, the first one first.

@@ -6,10 +6,15 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::domain::{
-    decline::DeclineClass,
-    money::{Currency, Money},
-    renewal::{RenewalPhase, RenewalState},
+use crate::{
+    domain::{
+        decline::DeclineClass,
+        money::{Currency, Money},
+        order::{OrderPhase, OrderState},
+        proration::PaidPeriod,
+        renewal::{RenewalPhase, RenewalState},
+    },
+    effects::NewCharge,
 };
 
 /// A renewal: one period of one account.
@@ -33,6 +38,29 @@ pub struct Renewal {
     pub issued_at: Timestamp,
 }
 
+/// A renewal that is not settled, with its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRenewal {
+    /// Which, where it stands, and at which version.
+    pub state: RenewalState,
+    /// Its order, where that stands, and at which version.
+    pub order: OrderState,
+    /// The account that it renews.
+    pub account_id: AccountId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// The beginning of its period.
+    pub period_start: Timestamp,
+    /// The end of its period.
+    pub period_end: Timestamp,
+    /// How much of its total is paid from the customer's credit.
+    pub credit: Money,
+    /// What is to be paid besides.
+    pub due: Money,
+    /// Whether it was ever to be paid on a page.
+    pub has_page: bool,
+}
+
 /// An attempt to charge a saved card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
@@ -52,6 +80,8 @@ pub struct Charge {
     pub intent: Option<String>,
     /// How it was declined.
     pub decline: Option<DeclineClass>,
+    /// Why, as Stripe's codes say.
+    pub codes: DeclineCodes,
     /// When it was sent.
     pub sent_at: Timestamp,
     /// When it was answered.
@@ -60,11 +90,42 @@ pub struct Charge {
     pub lookups: u32,
 }
 
+/// Why a charge was declined, in Stripe's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeclineCodes {
+    /// Mostly `card_declined`.
+    pub code: Option<String>,
+    /// The issuer's reason.
+    pub decline_code: Option<String>,
+    /// The card scheme's advice.
+    pub advice_code: Option<String>,
+}
+
 impl Charge {
     /// Whether it may still be under way.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.answered_at.is_none()
+    }
+}
+
+impl From<&NewCharge> for Charge {
+    /// The charge as it is read once it is written.
+    fn from(new: &NewCharge) -> Self {
+        Self {
+            id: new.id,
+            order_id: new.order_id,
+            attempt: new.attempt,
+            card_id: new.card_id.clone(),
+            state: "sent".to_owned(),
+            amount: new.amount,
+            intent: None,
+            decline: None,
+            codes: DeclineCodes::default(),
+            sent_at: new.sent_at,
+            answered_at: None,
+            lookups: 0,
+        }
     }
 }
 
@@ -112,6 +173,9 @@ struct ChargeRow {
     amount: Decimal,
     stripe_payment_intent_id: Option<String>,
     decline_class: Option<String>,
+    code: Option<String>,
+    decline_code: Option<String>,
+    advice_code: Option<String>,
     sent_at: jiff_sqlx::Timestamp,
     answered_at: Option<jiff_sqlx::Timestamp>,
     lookups: i32,
@@ -131,6 +195,7 @@ impl ChargeRow {
             amount: Money::new(self.amount, currency).map_err(|error| unreadable(&error))?,
             intent: self.stripe_payment_intent_id,
             decline: self.decline_class.as_deref().map(str::parse).transpose().map_err(|error| unreadable(&error))?,
+            codes: DeclineCodes { code: self.code, decline_code: self.decline_code, advice_code: self.advice_code },
             sent_at: self.sent_at.to_jiff(),
             answered_at: self.answered_at.map(|at| at.to_jiff()),
             lookups: u32::try_from(self.lookups).map_err(|error| unreadable(&error))?,
@@ -138,7 +203,87 @@ impl ChargeRow {
     }
 }
 
+struct OpenRow {
+    account_id: Uuid,
+    customer_id: Uuid,
+    period_start: jiff_sqlx::Timestamp,
+    period_end: jiff_sqlx::Timestamp,
+    order_id: Uuid,
+    phase: String,
+    version: i32,
+    attempts: i32,
+    called_off: bool,
+    order_phase: String,
+    order_version: i32,
+    currency: String,
+    total: Decimal,
+    credit: Decimal,
+    has_page: bool,
+}
+
+impl OpenRow {
+    fn read(self) -> Result<OpenRenewal, StoreError> {
+        let order_id = OrderId(self.order_id);
+        let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("the renewal {order_id}"), why);
+        let phase: RenewalPhase = self.phase.parse().map_err(|error| unreadable(&error))?;
+        let order_phase: OrderPhase = self.order_phase.parse().map_err(|error| unreadable(&error))?;
+        let attempts = u32::try_from(self.attempts).map_err(|error| unreadable(&error))?;
+        let currency: Currency = self.currency.parse().map_err(|error| unreadable(&error))?;
+        let money = |amount| Money::new(amount, currency).map_err(|error| unreadable(&error));
+        let (credit, total) = (money(self.credit)?, money(self.total)?);
+        Ok(OpenRenewal {
+            state: RenewalState { order_id, phase, version: self.version, attempts, called_off: self.called_off },
+            order: OrderState { id: order_id, phase: order_phase, version: self.order_version },
+            account_id: AccountId(self.account_id),
+            customer_id: CustomerId(self.customer_id),
+            period_start: self.period_start.to_jiff(),
+            period_end: self.period_end.to_jiff(),
+            credit,
+            due: total.checked_sub(credit).map_err(|error| unreadable(&error))?,
+            has_page: self.has_page,
+        })
+    }
+}
+
 impl Store {
+    /// The renewals of accounts that are not settled, each with its order, the earliest period first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unsettled_renewals(&self, accounts: &[AccountId]) -> Result<Vec<OpenRenewal>, StoreError> {
+        let rows = sqlx::query_as!(
+            OpenRow,
+            r#"select r.account_id, r.customer_id, r.period_start, r.period_end, r.order_id, r.phase, r.version,
+                      r.attempts, r.called_off, o.phase as order_phase, o.version as order_version,
+                      o.currency as "currency!: String", o.total, o.credit,
+                      o.stripe_session_id is not null as "has_page!"
+               from berth.renewals r
+               join berth.orders o on o.id = r.order_id
+               where r.account_id = any ($1) and r.settled_at is null
+               order by r.account_id, r.period_start, r.order_id"#,
+            &accounts.iter().map(|id| id.0).collect::<Vec<_>>(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(OpenRow::read).collect()
+    }
+
+    /// The period that an account is paid for and that is not over, with what was paid for it; `None` where there is none.
+    /// What was paid once, for the set-up, is no part of it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn paid_period(&self, account: AccountId) -> Result<Option<PaidPeriod>, StoreError> {
+        let row = sqlx::query_file!("src/store/queries/paid_period.sql", account.0).fetch_optional(&self.pool).await?;
+        let unreadable =
+            |why: &dyn std::fmt::Display| StoreError::unreadable(format!("the paid period of {account}"), why);
+        let Some(row) = row else { return Ok(None) };
+        let currency: Currency = row.currency.parse().map_err(|error| unreadable(&error))?;
+        let paid =
+            Money::new(row.paid.trunc_with_scale(currency.scale()), currency).map_err(|error| unreadable(&error))?;
+        Ok(Some(PaidPeriod { from: row.from_at.to_jiff(), until: row.until_at.to_jiff(), paid }))
+    }
+
     /// A renewal, by its order.
     ///
     /// # Errors
@@ -185,7 +330,8 @@ impl Store {
         let rows = sqlx::query_as!(
             ChargeRow,
             r#"select id, order_id, attempt, card_id, state, currency as "currency!: String", amount,
-                      stripe_payment_intent_id, decline_class, sent_at, answered_at, lookups
+                      stripe_payment_intent_id, decline_class, code, decline_code, advice_code, sent_at, answered_at,
+                      lookups
                from berth.charges
                where order_id = $1
                order by attempt"#,

@@ -1,6 +1,6 @@
 //! What is due to the sweeps, in pages by the time since when, and by id.
 
-use berth_jobs::ids::{CustomerId, OrderId};
+use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
@@ -16,19 +16,27 @@ use crate::{
 };
 
 /// The end of a page: the next one begins after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// Since when the last row is due.
     pub at: Timestamp,
     /// Its order's id.
     pub id: Uuid,
+    /// The last one of a page of Stripe's.
+    pub event: Option<String>,
 }
 
 impl Cursor {
     /// Before every row.
     #[must_use]
     pub fn start() -> Self {
-        Self { at: Timestamp::UNIX_EPOCH, id: Uuid::nil() }
+        Self::after(Timestamp::UNIX_EPOCH, Uuid::nil())
+    }
+
+    /// After a row.
+    #[must_use]
+    pub fn after(at: Timestamp, id: Uuid) -> Self {
+        Self { at, id, event: None }
     }
 }
 
@@ -43,6 +51,10 @@ pub struct DueOrder {
     pub email: String,
     /// What is to be paid.
     pub total: Money,
+    /// How much of that is paid from the customer's credit.
+    pub credit: Money,
+    /// The account that it changes.
+    pub changes: Option<AccountId>,
     /// Since when it is due.
     pub due_at: Timestamp,
     /// Whether a use of a coupon is reserved for it.
@@ -62,6 +74,34 @@ pub struct DuePage {
     pub opened_at: Timestamp,
 }
 
+/// A charge that nobody waits for any more.
+#[derive(Clone, Debug)]
+pub struct SilentCharge {
+    /// Which.
+    pub id: ChargeId,
+    /// The renewal's order.
+    pub order_id: OrderId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Their address.
+    pub email: String,
+    /// How much may have been charged.
+    pub amount: Money,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}
+
+/// An account that is compared with its panel.
+#[derive(Clone, Debug)]
+pub struct AccountOnPanel {
+    /// Which.
+    pub id: AccountId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Their address.
+    pub email: String,
+}
+
 struct OrderRow {
     id: Uuid,
     phase: String,
@@ -70,6 +110,8 @@ struct OrderRow {
     email: String,
     currency: String,
     total: Decimal,
+    credit: Decimal,
+    changes: Option<Uuid>,
     due_at: jiff_sqlx::Timestamp,
     has_coupon: bool,
     may_have_page: bool,
@@ -86,6 +128,8 @@ impl OrderRow {
             customer_id: CustomerId(self.customer_id),
             email: self.email,
             total: Money::new(self.total, currency).map_err(|error| unreadable(&error))?,
+            credit: Money::new(self.credit, currency).map_err(|error| unreadable(&error))?,
+            changes: self.changes.map(AccountId),
             due_at: self.due_at.to_jiff(),
             has_coupon: self.has_coupon,
             may_have_page: self.may_have_page,
@@ -107,7 +151,8 @@ impl Store {
     ) -> Result<Vec<DueOrder>, StoreError> {
         let rows = sqlx::query_as!(
             OrderRow,
-            r#"select o.id, o.phase, o.version, o.customer_id, c.email, o.currency, o.total, o.expires_at as due_at,
+            r#"select o.id, o.phase, o.version, o.customer_id, c.email, o.currency, o.total, o.credit,
+                      o.changes_account_id as changes, o.expires_at as due_at,
                       o.coupon_id is not null as "has_coupon!",
                       o.stripe_session_id is not null or c.stripe_customer_id is not null as "may_have_page!"
                from berth.orders o
@@ -141,7 +186,8 @@ impl Store {
     ) -> Result<Vec<DuePage>, StoreError> {
         let rows = sqlx::query!(
             r#"select s.id as session_id, s.ask_at, s.opened_at, o.id, o.phase, o.version, o.customer_id, c.email,
-                      o.currency, o.total, o.coupon_id is not null as "has_coupon!"
+                      o.currency, o.total, o.credit, o.changes_account_id,
+                      o.coupon_id is not null as "has_coupon!"
                from berth.checkout_sessions s
                join berth.orders o on o.id = s.order_id
                join berth.customers c on c.id = o.customer_id
@@ -166,6 +212,8 @@ impl Store {
                 email: row.email,
                 currency: row.currency,
                 total: row.total,
+                credit: row.credit,
+                changes: row.changes_account_id,
                 due_at: row.ask_at,
                 has_coupon: row.has_coupon,
                 may_have_page: true,
@@ -179,7 +227,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 3], StoreError> {
+    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 5], StoreError> {
         let row = sqlx::query!(
             r#"select
                    (select count(*) from (
@@ -195,17 +243,112 @@ impl Store {
                        where t.due_at < $4
                          and t.due_at < (select max(l.due_at) from berth.ticks l where l.name = t.name)
                        limit $5
-                   ) k) as "ticks!""#,
+                   ) k) as "ticks!",
+                   (select count(*) from (
+                       select from berth.mails where accepted_at < $6 and emptied_at is null limit $5
+                   ) m) as "mails!",
+                   (select count(*) from (
+                       select from berth.stripe_events
+                       where received_at < $7 and emptied_at is null and outcome in ('applied', 'ignored')
+                       limit $5
+                   ) e) as "events!""#,
             before.tickets.to_sqlx(),
             youngest_id_of(before.jobs),
             before.jobs.to_sqlx(),
             before.ticks.to_sqlx(),
             most,
+            before.mails.to_sqlx(),
+            before.events.to_sqlx(),
         )
         .fetch_one(&self.pool)
         .await?;
         let count = |rows: i64| u64::try_from(rows).unwrap_or_default();
-        Ok([("stream tickets", count(row.tickets)), ("jobs", count(row.jobs)), ("ticks", count(row.ticks))])
+        Ok([
+            ("stream tickets", count(row.tickets)),
+            ("jobs", count(row.jobs)),
+            ("ticks", count(row.ticks)),
+            ("contents of mails", count(row.mails)),
+            ("bodies of Stripe's events", count(row.events)),
+        ])
+    }
+
+    /// Charges that were sent until `sent_by` or earlier, whose outcome is not known and which no job waits for.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn silent_charges(
+        &self,
+        sent_by: Timestamp,
+        after: Cursor,
+        limit: i64,
+    ) -> Result<Vec<SilentCharge>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select h.id, h.order_id, o.customer_id, c.email, h.currency as "currency!: String", h.amount, h.sent_at
+               from berth.charges h
+               join berth.orders o on o.id = h.order_id
+               join berth.customers c on c.id = o.customer_id
+               where h.state in ('sent', 'in_doubt') and h.sent_at <= $1 and (h.sent_at, h.id) > ($2, $3)
+                 -- One by one: queued and running jobs have an index each, and both together have none.
+                 and not exists (
+                     select
+                     from berth.jobs j
+                     where j.serial = 'renewal:' || berth.show_id('ord_', h.order_id) and j.state = 'queued'
+                 )
+                 and not exists (
+                     select
+                     from berth.jobs j
+                     where j.serial = 'renewal:' || berth.show_id('ord_', h.order_id) and j.state = 'running'
+                 )
+               order by h.sent_at, h.id
+               limit $4"#,
+            sent_by.to_sqlx(),
+            after.at.to_sqlx(),
+            after.id,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = rows.into_iter().map(|row| {
+            let id = ChargeId(row.id);
+            let unreadable = |why: &dyn std::fmt::Display| StoreError::unreadable(format!("charge {id}"), why);
+            let currency: Currency = row.currency.parse().map_err(|error| unreadable(&error))?;
+            Ok(SilentCharge {
+                id,
+                order_id: OrderId(row.order_id),
+                customer_id: CustomerId(row.customer_id),
+                email: row.email,
+                amount: Money::new(row.amount, currency).map_err(|error| unreadable(&error))?,
+                sent_at: row.sent_at.to_jiff(),
+            })
+        });
+        read.collect()
+    }
+
+    /// Accounts that are on a panel, or should be, after one of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn accounts_on_panels(&self, after: Uuid, limit: i64) -> Result<Vec<AccountOnPanel>, StoreError> {
+        let rows = sqlx::query!(
+            "select a.id, a.customer_id, c.email
+             from berth.hosting_accounts a
+             join berth.customers c on c.id = a.customer_id
+             where a.id > $1
+               and a.server is not null
+               and a.phase in ('active', 'grace', 'suspending', 'suspended', 'unsuspending', 'changing')
+             order by a.id
+             limit $2",
+            after,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = rows.into_iter().map(|row| AccountOnPanel {
+            id: AccountId(row.id),
+            customer_id: CustomerId(row.customer_id),
+            email: row.email,
+        });
+        Ok(read.collect())
     }
 
     /// Berth's time, and since when each sweep's last tick was due.

@@ -17,14 +17,16 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
     let pages = store.pages_to_ask(as_of, as_of - MARGIN, after, PAGE).await?;
-    let next = after_full_page(&pages, |page| Cursor { at: page.order.due_at, id: page.order.state.id.0 });
+    let next = after_full_page(&pages, |page| Cursor::after(page.order.due_at, page.order.state.id.0));
     let (mut steps, mut effects) = (Vec::with_capacity(pages.len()), Effects::none());
     for page in pages {
         let order_id = page.order.state.id;
-        let action = action(page.order.state.phase);
-        effects = match action {
-            Action::CloseAtStripe => effects.enqueue(ExpireCheckout { order_id }),
-            Action::AskStripe | Action::Cancel | Action::Delete => effects.enqueue(SyncCheckout { order_id }),
+        let is_payable = is_payable(page.order.state.phase);
+        let action = if is_payable { Action::AskStripe } else { Action::CloseAtStripe };
+        effects = if is_payable {
+            effects.enqueue(SyncCheckout { order_id })
+        } else {
+            effects.enqueue(ExpireCheckout { order_id })
         };
         effects = effects.ask_again(page.session_id, as_of + wait(as_of.duration_since(page.opened_at)));
         steps.push(step(action, page.order));
@@ -33,16 +35,16 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
 }
 
 /// A page that is to be paid stays open; any other one should have been closed.
-fn action(phase: OrderPhase) -> Action {
+fn is_payable(phase: OrderPhase) -> bool {
     match phase {
-        OrderPhase::Pending | OrderPhase::AwaitingPayment => Action::AskStripe,
+        OrderPhase::Pending | OrderPhase::AwaitingPayment => true,
         OrderPhase::Held
         | OrderPhase::Processing
         | OrderPhase::Completed
         | OrderPhase::Failed
         | OrderPhase::Cancelled
         | OrderPhase::Rejected
-        | OrderPhase::Withdrawn => Action::CloseAtStripe,
+        | OrderPhase::Withdrawn => false,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Page, Step};
+use super::{Action, Page, Sources, Step};
 use crate::{
     effects::{Effects, Leftovers},
-    store::{Store, StoreError, sweeps::Cursor},
+    store::{StoreError, sweeps::Cursor},
 };
 
 /// So many rows of a kind are deleted in one commit, so that others need not wait long for theirs.
@@ -16,19 +16,26 @@ const KEEP_JOBS: SignedDuration = SignedDuration::from_hours(7 * 24);
 const KEEP_TICKS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What is left over at `as_of`, counted up to a page or whole; what is deleted is gone from the next page.
-pub(super) async fn page(store: &Store, as_of: Timestamp, count_to: i64) -> Result<Page, StoreError> {
+pub(super) async fn page(sources: &Sources<'_>, as_of: Timestamp, count_to: i64) -> Result<Page, StoreError> {
+    let store = sources.store;
     let (now, own) = store.times().await?;
+    // When a job ended and an event came is told by the database's own clock.
+    let own = own + as_of.duration_since(now);
+    let keep = &sources.config.retention;
     let left = Leftovers {
         tickets: as_of - KEEP_TICKETS,
-        // When a job ended is told by the database's own clock.
-        jobs: own + as_of.duration_since(now) - KEEP_JOBS,
+        jobs: own - KEEP_JOBS,
         ticks: as_of - KEEP_TICKS,
+        mails: as_of - days(keep.mail_days),
+        events: own - days(keep.event_body_days),
         most: MOST,
     };
     let counts = store.leftovers(&left, count_to).await?;
     let since = |what: &str| match what {
         "stream tickets" => left.tickets,
         "jobs" => left.jobs,
+        "contents of mails" => left.mails,
+        "bodies of Stripe's events" => left.events,
         _ => left.ticks,
     };
     let steps: Vec<Step> = counts
@@ -37,6 +44,7 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, count_to: i64) -> Resu
         .map(|(what, rows)| Step {
             action: Action::Delete,
             subject: what.to_owned(),
+            detail: None,
             customer: None,
             amount: None,
             due_at: since(what),
@@ -46,4 +54,8 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, count_to: i64) -> Resu
     let is_full = steps.iter().any(|step| i64::try_from(step.rows).is_ok_and(|rows| rows >= MOST));
     let effects = if steps.is_empty() { Effects::none() } else { Effects::none().delete(left) };
     Ok(Page { steps, effects, next: is_full.then(Cursor::start) })
+}
+
+fn days(days: u32) -> SignedDuration {
+    SignedDuration::from_hours(i64::from(days) * 24)
 }

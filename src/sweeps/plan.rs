@@ -6,11 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Action, Page, Step, Sweep, leftovers, page};
-use crate::{
-    domain::money::Money,
-    store::{Store, StoreError, sweeps::Cursor},
-};
+use super::{Action, Page, Sources, Step, Sweep, SweepError, fuse, leftovers, page};
+use crate::{domain::money::Money, store::sweeps::Cursor};
 
 /// Everything that a sweep would do as of a time.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -26,13 +23,29 @@ pub struct Plan {
     pub steps_left_out: u64,
     /// All steps together, by what is done and in which currency.
     pub sums: Vec<Sum>,
+    /// What of them would not be done, because it is far more than usual: a person is asked first.
+    pub stopped: Vec<Stopped>,
+}
+
+/// Something of which far more is due than usual.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Stopped {
+    /// What: `invoices`, `charges`, `suspensions` or `terminations`.
+    pub what: &'static str,
+    /// How many it would be in 24 hours.
+    pub count: u64,
+    /// Of how many live accounts.
+    pub of_accounts: u64,
 }
 
 /// One thing that would be done.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedStep {
-    /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe` or `delete`.
+    /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe`, `issue`,
+    /// `notify`, `charge`, `enter_grace`, `suspend`, `remove`, `purge`, `store_event`, `look_at_panel`, `mail` or `delete`.
     pub action: &'static str,
+    /// What exactly: the notice, or how an account ends.
+    pub detail: Option<String>,
     /// To which row, or to what sort of rows.
     pub subject: String,
     /// Whose it is.
@@ -67,19 +80,32 @@ pub struct Sum {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn plan(store: &Store, sweep: Sweep, as_of: Timestamp, most_steps: usize) -> Result<Plan, StoreError> {
+pub async fn plan(
+    sources: &Sources<'_>,
+    sweep: Sweep,
+    as_of: Timestamp,
+    most_steps: usize,
+) -> Result<Plan, SweepError> {
+    let stopped = if sweep == Sweep::Accounts { fuse::watch(sources, as_of).await?.stopped() } else { Vec::new() };
     let mut telling = Telling::default();
     let mut after = Cursor::start();
     loop {
         // Leftovers are told by their number, which one page holds.
         let Page { steps, next, .. } = match sweep {
-            Sweep::Leftovers => Page { next: None, ..leftovers::page(store, as_of, i64::MAX).await? },
-            Sweep::UnpaidOrders | Sweep::CheckoutPages => page(store, sweep, as_of, after).await?,
+            Sweep::Leftovers => Page { next: None, ..leftovers::page(sources, as_of, i64::MAX).await? },
+            Sweep::UnpaidOrders
+            | Sweep::CheckoutPages
+            | Sweep::Accounts
+            | Sweep::Cards
+            | Sweep::StripeEvents
+            | Sweep::SilentCharges
+            | Sweep::Panels
+            | Sweep::Digest => page(sources, sweep, as_of, after).await?,
         };
         steps.into_iter().for_each(|step| telling.add(step, most_steps));
         match next {
             Some(next) => after = next,
-            None => return Ok(telling.told(sweep, as_of)),
+            None => return Ok(Plan { stopped, ..telling.told(sweep, as_of) }),
         }
     }
 }
@@ -118,7 +144,14 @@ impl Telling {
             amount: sum.map(|sum| sum.amount_text()),
             currency: currency.map(str::to_owned),
         });
-        Plan { sweep: sweep.as_str(), as_of, steps: self.steps, steps_left_out: self.left_out, sums: sums.collect() }
+        Plan {
+            sweep: sweep.as_str(),
+            as_of,
+            steps: self.steps,
+            steps_left_out: self.left_out,
+            sums: sums.collect(),
+            stopped: Vec::new(),
+        }
     }
 }
 
@@ -126,6 +159,7 @@ fn planned(step: Step) -> PlannedStep {
     let (customer_id, email) = step.customer.map(|(id, email)| (id.to_string(), email)).unzip();
     PlannedStep {
         action: step.action.as_str(),
+        detail: step.detail,
         subject: step.subject,
         customer_id,
         email,

@@ -15,14 +15,12 @@ use crate::{
 
 pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
     let orders = store.unpaid_orders(as_of - MARGIN, after, PAGE).await?;
-    let next = after_full_page(&orders, |order| Cursor { at: order.due_at, id: order.state.id.0 });
+    let next = after_full_page(&orders, |order| Cursor::after(order.due_at, order.state.id.0));
     let (mut steps, mut effects) = (Vec::with_capacity(orders.len()), Effects::none());
     for order in orders {
-        let action = if order.may_have_page { Action::CloseAtStripe } else { Action::Cancel };
-        effects = match action {
-            Action::Cancel => cancelled(effects, &order),
-            Action::CloseAtStripe | Action::AskStripe | Action::Delete => asking(effects, &order),
-        };
+        let (action, made): (_, fn(Effects, &DueOrder) -> Effects) =
+            if order.may_have_page { (Action::CloseAtStripe, asking) } else { (Action::Cancel, cancelled) };
+        effects = made(effects, &order);
         steps.push(step(action, order));
     }
     Ok(Page { steps, effects, next })
@@ -44,6 +42,7 @@ pub(super) fn step(action: Action, order: DueOrder) -> Step {
     Step {
         action,
         subject: order.state.id.to_string(),
+        detail: None,
         customer: Some((order.customer_id, order.email)),
         amount: Some(order.total),
         due_at: order.due_at,

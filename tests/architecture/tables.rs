@@ -1,4 +1,4 @@
-//! The program's two tables, read from its source: job → handler in worker.rs, Stripe event → job in http/stripe.rs.
+//! The program's two tables, read from its source: job → handler in worker.rs, Stripe event → job in incoming.rs.
 
 use syn::{
     Arm, Item, LitStr, Pat, Path,

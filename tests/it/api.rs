@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Running, Stack};
+use super::support::{Running, Stack, StackOptions};
 
 /// Buys one account and waits until it is active; answers the order's and the account's id.
 async fn bought(stack: &Stack, user: Uuid) -> (String, String) {
@@ -207,7 +207,7 @@ async fn live(stack: &Stack) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_berth_is_degraded_and_without_postgres_it_is_unavailable_but_alive() {
-    let mut stack = Stack::new().await;
+    let mut stack = Stack::with(StackOptions::default().own_postgres()).await;
     let berth = stack.start().await;
 
     assert_eq!(ready(&stack).await, (200, told("ready", true, true)));
@@ -284,6 +284,12 @@ async fn the_description_names_every_route_and_how_to_sign_in() {
         ("/v1/orders/{id}/events", "get"),
         ("/v1/hosting", "get"),
         ("/v1/hosting/{id}", "get"),
+        ("/v1/hosting/{id}", "patch"),
+        ("/v1/hosting/{id}/cancel", "post"),
+        ("/v1/hosting/{id}/uncancel", "post"),
+        ("/v1/hosting/{id}/suspend", "post"),
+        ("/v1/hosting/{id}/unsuspend", "post"),
+        ("/v1/hosting/{id}/terminate", "post"),
         ("/v1/hosting/{id}/reveal", "post"),
         ("/healthz", "get"),
         ("/readyz", "get"),

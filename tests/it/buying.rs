@@ -506,7 +506,7 @@ async fn the_reason_of_an_end_is_a_column_of_the_order() {
 }
 
 /// What breaks each rule, done by somebody who may do everything.
-const DAMAGE: [(&str, &str); 12] = [
+const DAMAGE: [(&str, &str); 19] = [
     ("delete from berth.invoices where sequence = 2", "every paid order has one invoice"),
     ("delete from berth.invoices where sequence = 2", "no number of an invoice is missing"),
     ("update berth.invoice_counter set last = 9", "no number of an invoice is missing"),
@@ -535,13 +535,52 @@ const DAMAGE: [(&str, &str); 12] = [
     (
         "insert into berth.payments (id, order_id, state, currency, amount, created_at)
          select gen_random_uuid(), min(id::text)::uuid, 'surplus', 'USD', 1, now() from berth.orders",
-        "money that is not owed goes back",
+        "money that is not owed, or is asked back, goes back",
+    ),
+    ("update berth.credit_note_counter set last = last + 1", "no number of a credit note is missing"),
+    (
+        "insert into berth.refunds
+             (id, payment_id, order_id, customer_id, currency, amount, state, stripe_refund_id, reason, requested_by,
+              requested_at)
+         select gen_random_uuid(), p.id, p.order_id, o.customer_id, p.currency, p.amount + 1, 'pending', 're_1', 'x', 'x', now()
+         from berth.payments p join berth.orders o on o.id = p.order_id limit 1",
+        "what goes back of a payment is no more than it",
+    ),
+    (
+        "insert into berth.refunds
+             (id, payment_id, order_id, customer_id, currency, amount, state, stripe_refund_id, reason, requested_by,
+              requested_at, settled_at)
+         select gen_random_uuid(), p.id, p.order_id, o.customer_id, p.currency, 1, 'succeeded', 're_1', 'x', 'x', now(), now()
+         from berth.payments p join berth.orders o on o.id = p.order_id limit 1",
+        "what has gone back of an invoice has its credit note",
+    ),
+    (
+        "insert into berth.refunds
+             (id, payment_id, order_id, customer_id, currency, amount, state, reason, requested_by, requested_at)
+         select gen_random_uuid(), p.id, p.order_id, o.customer_id, p.currency, 1, 'requested', 'x', 'x', now()
+         from berth.payments p join berth.orders o on o.id = p.order_id limit 1",
+        "money that is not owed, or is asked back, goes back",
+    ),
+    (
+        "insert into berth.credit_balances (customer_id, currency, balance) select min(id::text)::uuid, 'USD', 5
+         from berth.customers",
+        "a balance of credit is the sum of its movements",
+    ),
+    (
+        "update berth.hosting_accounts set suspension_reasons = '{dispute}'",
+        "an account is held by no dispute but one that is open or lost",
+    ),
+    (
+        "insert into berth.disputes (id, payment_id, order_id, customer_id, status, currency, amount, opened_at)
+         select 'du_1', p.id, p.order_id, o.customer_id, 'needs_response', p.currency, p.amount, now()
+         from berth.payments p join berth.orders o on o.id = p.order_id limit 1",
+        "an account is held by no dispute but one that is open or lost",
     ),
     (
         "drop index berth.payments_order;
          insert into berth.payments (id, order_id, state, currency, amount, created_at)
          select gen_random_uuid(), order_id, state, currency, amount, created_at from berth.payments limit 1",
-        "every paid order has one payment, over its total",
+        "every paid order has one payment, over its total without its credit",
     ),
 ];
 
@@ -558,7 +597,7 @@ async fn the_audit_finds_what_is_wrong_with_papers_and_coupons() {
 
     // One connection, so that the audit sees what its transaction has broken, and nobody after it does.
     let one = sqlx::postgres::PgPoolOptions::new().max_connections(1);
-    let pool = one.connect(&stack.postgres.url("berth")).await.unwrap();
+    let pool = one.connect(stack.postgres.url()).await.unwrap();
     for (damage, rule) in DAMAGE {
         sqlx::raw_sql("begin").execute(&pool).await.unwrap();
         sqlx::raw_sql(damage).execute(&pool).await.unwrap();

@@ -44,7 +44,8 @@ async fn gathered<T>(stack: &Stack, app: &App, sends: Vec<BoxFuture<'_, T>>) -> 
     });
     stack
         .until_count(
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and usename = 'berth_app'",
+            "select count(*) from pg_stat_activity
+             where wait_event_type = 'Lock' and usename = 'berth_app' and datname = current_database()",
             2,
         )
         .await;
@@ -367,7 +368,11 @@ async fn connections_that_are_killed_under_the_workers_change_nothing() {
         killed += stack
             .count(
                 "select count(*) filter (where pg_terminate_backend(pid))
-                 from (select pid from pg_stat_activity where usename = 'berth_app' limit 3) victims",
+                 from (
+                     select pid from pg_stat_activity
+                     where usename = 'berth_app' and datname = current_database()
+                     limit 3
+                 ) victims",
             )
             .await;
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -449,7 +454,8 @@ async fn a_waiting_job_does_not_begin_before_the_commit_of_who_asked_for_it_agai
     });
     stack
         .until_count(
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and usename = 'berth_app'",
+            "select count(*) from pg_stat_activity
+             where wait_event_type = 'Lock' and usename = 'berth_app' and datname = current_database()",
             1,
         )
         .await;

@@ -4,25 +4,34 @@
 #![allow(clippy::print_stdout, reason = "a test's figures are for whoever reads its output")]
 #![allow(clippy::disallowed_methods, reason = "tests start tasks and read variables of their own")]
 
+mod a_year;
 mod api;
 mod broken;
 mod buying;
 mod cart;
 mod cart_checkout;
+mod changes;
+mod charges;
 mod checkout;
 mod checkout_crash;
 mod coupons;
 mod crash;
+mod disputes;
 mod groups;
+mod hosting_life;
 mod invoices;
+mod many_accounts;
 mod me;
 mod orders;
 mod poison;
 mod pooler;
 mod postgres;
 mod provisioning;
+mod reconciling;
 mod redis;
 mod reference;
+mod refunds;
+mod renewals;
 mod rights;
 mod schedule;
 mod shutdown;

@@ -61,7 +61,7 @@ impl Drop for PgBouncer {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PgBouncer on the PATH; bin/test runs it where there is one"]
 async fn purchases_become_live_sites_through_a_pooler_in_transaction_mode() {
-    let mut stack = Stack::with(StackOptions::default().setting("database.prepared", "false")).await;
+    let mut stack = Stack::with(StackOptions::default().own_postgres().setting("database.prepared", "false")).await;
     let pooler = PgBouncer::before_database_of(&mut stack).await;
     let berth = stack.start().await;
 

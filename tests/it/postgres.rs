@@ -48,8 +48,7 @@ impl Events {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_crashes_of_postgres_lose_nothing_that_was_answered() {
-    let options = StackOptions { durable: true, ..StackOptions::default() };
-    let mut stack = Stack::with(options.quick()).await;
+    let mut stack = Stack::with(StackOptions::default().durable().quick()).await;
     let mut up = Process::start(&stack, &["up"], &[]);
     stack.until_listening().await;
     let sessions = stack.sessions(PURCHASES).await;

@@ -1,6 +1,6 @@
 //! What a front end that reads the database by itself can see and do: its own customer's rows, no secrets, nothing else.
 
-use std::collections::BTreeSet;
+use std::{any::Any, collections::BTreeSet};
 
 use berth::{
     dev::servers::{PostgresOptions, PrivatePostgres},
@@ -9,6 +9,8 @@ use berth::{
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
+
+use super::support::postgres::{Postgres, Server};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 const TWO: &str = "00000000-0000-4000-8000-000000000002";
@@ -42,23 +44,24 @@ const SUPABASE: &str = "
     alter default privileges for role owner_of_all revoke execute on functions from public;
     alter default privileges for role owner_of_all grant usage on schemas to anon, authenticated, service_role;";
 
-/// A server with one migrated database.
+/// A migrated database.
 struct World {
-    _server: PrivatePostgres,
+    /// Ends when it is dropped.
+    _server: Box<dyn Any>,
     /// Connected as a superuser.
     pool: PgPool,
 }
 
 impl World {
     async fn plain() -> Self {
-        let server = PrivatePostgres::start(PostgresOptions::throwaway()).await.unwrap();
-        let superuser = server.create_database("berth").await.unwrap();
-        migrate(&superuser, &superuser).await;
-        Self::filled(server, &superuser).await
+        let postgres = Postgres::start(Server::Shared).await;
+        let superuser = postgres.url().to_owned();
+        Self::filled(postgres, &superuser).await
     }
 
+    /// Its roles belong to the whole server.
     async fn supabase() -> Self {
-        let server = PrivatePostgres::start(PostgresOptions::throwaway()).await.unwrap();
+        let server = PrivatePostgres::start(PostgresOptions::throwaway().setting("fsync", "off")).await.unwrap();
         let superuser = server.create_database("berth").await.unwrap();
         let pool = PgPool::connect(&superuser).await.unwrap();
         sqlx::raw_sql(SUPABASE).execute(&pool).await.unwrap();
@@ -70,10 +73,10 @@ impl World {
         Self::filled(server, &superuser).await
     }
 
-    async fn filled(server: PrivatePostgres, superuser: &str) -> Self {
+    async fn filled(server: impl Any, superuser: &str) -> Self {
         let pool = PgPool::connect(superuser).await.unwrap();
         sqlx::raw_sql(include_str!("rights/world.sql")).execute(&pool).await.unwrap();
-        Self { _server: server, pool }
+        Self { _server: Box::new(server), pool }
     }
 
     /// Runs a statement as a role, for the subject of a token, and takes it back; answers the rows as JSON, or the code

@@ -66,6 +66,12 @@ impl World {
         self.stack.pay(&session).await;
         self.stack.until_count("select count(*) from berth.orders where phase = 'completed'", 1).await;
         self.stack.until_idle().await;
+        let part = json!({ "amount": "1.00", "reason": "a test" });
+        let refund = format!("/v1/orders/{}/refund", paid["order_id"].as_str().unwrap());
+        self.must(&self.staff, Method::POST, &refund, Some(&part)).await;
+        self.stack.until_count("select count(*) from berth.credit_notes", 1).await;
+        self.stack.until_idle().await;
+        let notes = self.must(&self.ada, Method::GET, "/v1/credit-notes", None).await;
         let pending = self.must(&self.ada, Method::POST, "/v1/checkout", Some(&line)).await;
         let item = json!({ "service_id": "wordpress-monthly", "domain": DOMAIN });
         let cart = self.must(&self.ada, Method::POST, "/v1/cart/items", Some(&item)).await;
@@ -73,12 +79,15 @@ impl World {
         self.must(&self.staff, Method::POST, "/v1/coupons", Some(&code)).await;
         let hosting = self.must(&self.ada, Method::GET, "/v1/hosting", None).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let cards = self.must(&self.ada, Method::GET, "/v1/payment-methods", None).await;
         self.ids = BTreeMap::from([
             ("/v1/orders/{id}", vec![text(&paid["order_id"]), text(&pending["order_id"])]),
+            ("/v1/credit-notes/{id}", vec![text(&notes["data"][0]["id"])]),
             ("/v1/hosting/{id}", vec![text(&hosting["data"][0]["id"])]),
             ("/v1/cart/items/{id}", vec![text(&cart["items"][0]["id"])]),
             ("/v1/carts/{customer_id}", vec![self.ada.id.to_string()]),
             ("/v1/coupons/{code}", vec!["MARKER".to_owned()]),
+            ("/v1/payment-methods/{id}", vec![text(&cards["data"][0]["id"])]),
             ("/v1/sweeps/{name}", vec!["unpaid_orders".to_owned()]),
         ]);
     }
@@ -131,15 +140,18 @@ impl World {
 
     /// All rows that say something of Ada, as one text.
     async fn rows_of_ada(&self) -> String {
-        const TABLES: [(&str, &str); 8] = [
+        const TABLES: [(&str, &str); 11] = [
             ("customers", "id"),
             ("carts", "customer_id"),
             ("cart_items", "customer_id"),
             ("orders", "customer_id"),
             ("hosting_accounts", "customer_id"),
             ("invoices", "customer_id"),
+            ("refunds", "customer_id"),
+            ("credit_notes", "customer_id"),
             ("coupon_redemptions", "customer_id"),
             ("stream_tickets", "customer_id"),
+            ("cards", "customer_id"),
         ];
         let mut all = String::new();
         for (table, owner) in TABLES {
@@ -204,7 +216,16 @@ fn body_for(route: &Route) -> Value {
             json!({ "code": "OTHER", "discount_type": "percentage", "percentage": "10", "reason": "a test" })
         }
         ("PATCH", "/v1/coupons/{code}") => json!({ "max_uses": 5, "reason": "a test" }),
-        ("POST", "/v1/orders/{id}/cancel") => json!({}),
+        ("POST", "/v1/orders/{id}/refund") => json!({ "amount": "0.01", "reason": "a test" }),
+        ("POST", "/v1/hosting/{id}/change") => {
+            json!({ "service_id": "shared-monthly", "addon_ids": ["daily-backups"] })
+        }
+        ("POST", "/v1/orders/{id}/cancel" | "/v1/hosting/{id}/uncancel") => json!({}),
+        ("PATCH", "/v1/hosting/{id}") => json!({ "auto_renew": false }),
+        ("POST", "/v1/hosting/{id}/cancel") => json!({ "at": "now", "confirm": true }),
+        ("POST", "/v1/hosting/{id}/suspend") => json!({ "reason": "staff", "note": "a test" }),
+        ("POST", "/v1/hosting/{id}/unsuspend") => json!({ "note": "a test" }),
+        ("POST", "/v1/hosting/{id}/terminate") => json!({ "reason": "a test", "confirm": true }),
         ("POST", "/v1/sweeps/{name}") => json!({ "dry_run": true, "reason": "a test" }),
         ("DELETE", _) | ("POST", "/v1/coupons/{code}/end" | "/v1/orders/{id}/approve" | "/v1/orders/{id}/reject") => {
             json!({ "reason": "a test" })

@@ -230,7 +230,7 @@ async fn json_of_no_known_shape_is_parked_for_a_person_and_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_comes_while_postgres_is_away_is_refused_and_taken_when_it_is_sent_again() {
-    let mut stack = Stack::new().await;
+    let mut stack = Stack::with(StackOptions::default().own_postgres()).await;
     let berth = stack.start().await;
     let user = Uuid::new_v4();
     let (order, session) = stack.checkout(user, "shared-monthly", 1).await;

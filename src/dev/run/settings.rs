@@ -118,6 +118,7 @@ impl DevSettings {
         config.http = own.http;
         config.mail.smtp_url = own.mail.smtp_url;
         config.hosting.sites_dir = own.hosting.sites_dir;
+        config.hosting.backups_dir = own.hosting.backups_dir;
         if own.stripe.secret_key.is_some() {
             config.stripe.secret_key = own.stripe.secret_key;
             config.stripe.webhook_secrets = own.stripe.webhook_secrets;
@@ -260,15 +261,18 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_own_database_is_never_used() {
+    fn the_operators_own_database_and_backups_are_never_used() {
         let home = tempfile::tempdir().unwrap();
         kept(home.path(), std::process::id());
         let file = home.path().join("berth.toml");
-        fs::write(&file, "[database]\nurl = \"postgres://production/shop\"\n[shop]\nname = \"Mine\"\n").unwrap();
+        let theirs = "[database]\nurl = \"postgres://production/shop\"\n[shop]\nname = \"Mine\"\n\
+                      [hosting]\nbackups_dir = \"/var/backups/berth\"\n";
+        fs::write(&file, theirs).unwrap();
 
         let config = RunningDev::find(home.path()).unwrap().unwrap().config(Some(file)).unwrap();
 
         assert_eq!(config.database.url.unwrap().expose().host_str(), Some("127.0.0.1"));
+        assert_eq!(config.hosting.backups_dir(), home.path().join("backups"));
         assert_eq!(config.shop.name, "Mine");
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Charge {
     /// The key of the request that made it, for those who count money moved.
     pub(super) idempotency_key: Option<String>,
     pub(super) refunds_wait: bool,
+    /// A dispute was opened over it, however that ended.
+    pub(super) disputed: bool,
     payment_method: String,
     billing_details: Value,
     details: Value,
@@ -83,7 +85,7 @@ impl Record for Charge {
                 "currency": self.currency,
                 "customer": self.customer,
                 "description": self.description,
-                "disputed": false,
+                "disputed": self.disputed,
                 "failure_balance_transaction": null,
                 "failure_code": self.failure.as_ref().map(|(code, _message)| code),
                 "failure_message": self.failure.as_ref().map(|(_code, message)| message),
@@ -149,6 +151,7 @@ pub(super) fn of_intent(
         metadata: intent.metadata.clone(),
         idempotency_key: state.origin.idempotency_key.clone(),
         refunds_wait: method.card.refunds_wait,
+        disputed: false,
         payment_method: method.id.clone(),
         billing_details: method.billing_details(),
         details: method.charge_details(intent.amount),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::completion::{self, Submission, USUAL_CARD, Way};
+use super::disputes;
 use super::error::StripeError;
 use super::faults::Fault;
 use super::state::{Origin, Outgoing, State};
@@ -28,6 +29,9 @@ pub(super) fn router() -> Router<Arc<Sim>> {
         .route("/payment_intents/{id}/settle", post(settle_intent))
         .route("/payment_methods/{id}", post(change_method))
         .route("/refunds/{id}", post(settle_refund))
+        .route("/disputes", post(open_dispute))
+        .route("/disputes/{id}", post(settle_dispute))
+        .route("/early_fraud_warnings", post(warn_of_fraud))
         .route("/events/{id}/resend", post(resend))
         .route("/deliveries", get(deliveries))
         .route("/requests", get(requests))
@@ -147,10 +151,12 @@ async fn settle_intent(
 #[serde(deny_unknown_fields)]
 struct MethodChange {
     /// `succeed`, `authentication_required`, `processing`, or a decline code.
-    outcome: String,
+    outcome: Option<String>,
+    /// Month and year of a new expiry date, as when the bank has sent another card: told of as such.
+    expiry: Option<(u8, u16)>,
 }
 
-/// Changes what the next charge on a kept card comes to.
+/// Changes what the next charge on a kept card comes to, and when it expires.
 async fn change_method(
     Shared(sim): Shared<Arc<Sim>>,
     Path(id): Path<String>,
@@ -158,8 +164,15 @@ async fn change_method(
 ) -> Answered {
     sim.act(|state| {
         let method = state.payment_methods.get_mut(&id)?;
-        method.card.outcome = Outcome::parse(&asked.outcome);
-        Ok(Json(method.json()))
+        if let Some(outcome) = &asked.outcome {
+            method.card.outcome = Outcome::parse(outcome);
+        }
+        method.expiry = asked.expiry.unwrap_or(method.expiry);
+        let shown = method.json();
+        if asked.expiry.is_some() {
+            state.emit("payment_method.automatically_updated", shown.clone());
+        }
+        Ok(Json(shown))
     })
 }
 
@@ -178,6 +191,46 @@ async fn settle_refund(
     let reason =
         (asked.result == Ending::Fail).then(|| asked.failure_reason.as_deref().unwrap_or("expired_or_canceled_card"));
     Ok(Json(sim.act(|state| refunds::settle(state, &id, reason))?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DisputeOpening {
+    payment_intent: String,
+    amount: Option<i64>,
+    reason: Option<String>,
+    status: Option<String>,
+}
+
+async fn open_dispute(Shared(sim): Shared<Arc<Sim>>, Json(asked): Json<DisputeOpening>) -> Answered {
+    let DisputeOpening { payment_intent, amount, reason, status } = asked;
+    let opening = disputes::Opening { payment_intent, amount, reason, status };
+    Ok(Json(sim.act(|state| disputes::open(state, opening))?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DisputeEnding {
+    /// Stripe's word for it: `under_review`, `won`, `lost`, …
+    status: String,
+}
+
+async fn settle_dispute(
+    Shared(sim): Shared<Arc<Sim>>,
+    Path(id): Path<String>,
+    Json(asked): Json<DisputeEnding>,
+) -> Answered {
+    Ok(Json(sim.act(|state| disputes::settle(state, &id, &asked.status))?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FraudWarning {
+    payment_intent: String,
+}
+
+async fn warn_of_fraud(Shared(sim): Shared<Arc<Sim>>, Json(asked): Json<FraudWarning>) -> Answered {
+    Ok(Json(sim.act(|state| disputes::warn(state, &asked.payment_intent))?))
 }
 
 async fn resend(Shared(sim): Shared<Arc<Sim>>, Path(id): Path<String>) -> Answered {
@@ -219,6 +272,7 @@ async fn records(Shared(sim): Shared<Arc<Sim>>) -> Json<Value> {
         "payment_intents": keyed(&state.payment_intents, |intent| intent.idempotency_key.as_ref()),
         "charges": keyed(&state.charges, |charge| charge.idempotency_key.as_ref()),
         "refunds": keyed(&state.refunds, |refund| refund.idempotency_key.as_ref()),
+        "disputes": keyed(&state.disputes, |_dispute| None),
         "customers": keyed(&state.customers, |_customer| None),
     }))
 }

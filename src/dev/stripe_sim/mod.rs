@@ -26,6 +26,7 @@ mod completion;
 mod control;
 mod customers;
 mod deliver;
+mod disputes;
 mod error;
 mod events;
 mod expand;

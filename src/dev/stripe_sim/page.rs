@@ -96,6 +96,9 @@ fn render(session: &Session, notice: Option<&str>) -> String {
         .collect();
     let notice = notice.map(|text| format!("<p class=notice role=alert>{}", escape(text))).unwrap_or_default();
     let total = minor(session.amount_total, &currency);
+    if session.setup_mode && session.status == SessionStatus::Open {
+        return setup_page(session, &notice);
+    }
     let buttons = match (session.status, session.payment_status) {
         (SessionStatus::Open, _) => open_form(session, &total),
         (SessionStatus::Complete, "unpaid") => {
@@ -113,6 +116,18 @@ fn render(session: &Session, notice: Option<&str>) -> String {
          label{{display:block;margin:.8rem 0}}input,select{{font:inherit;width:100%}}button{{font:inherit;padding:.4rem 1rem}}</style>\
          <h1>Checkout (simulated)</h1>{notice}<table><tr><th>Item<th>Quantity<th class=n>Amount{lines}\
          <tr><th>Total<td><td class=n><strong id=total>{total}</strong></table>{buttons}<p><small>No money moves here.</small></html>"
+    )
+}
+
+/// Where a card is saved and nothing is paid.
+fn setup_page(session: &Session, notice: &str) -> String {
+    let cards: String = CARDS.iter().map(|(token, name)| format!("<option value={token}>{name}")).collect();
+    let email = session.customer_email.as_deref().map(escape).unwrap_or_default();
+    format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>Save a card</title>\
+         <h1>Save a card (simulated)</h1>{notice}<form method=post><label>Email <input type=email name=email value=\"{email}\"></label> \
+         <label>Card <select name=card>{cards}</select></label><p><button name=action value=pay>Save the card</button> \
+         <button name=action value=abandon>Abandon</button></form><p><small>Nothing is paid here.</small></html>"
     )
 }
 

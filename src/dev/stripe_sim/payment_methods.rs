@@ -9,8 +9,8 @@ use super::state::State;
 use super::table::{Page, Record};
 use super::test_cards::{Decline, Outcome, TestCard, is_token, test_card};
 
-const EXPIRY_MONTH: u8 = 8;
-const EXPIRY_YEAR: u16 = 2040;
+/// August 2040.
+const USUAL_EXPIRY: (u8, u16) = (8, 2040);
 
 #[derive(Debug, Clone)]
 pub(super) struct PaymentMethod {
@@ -18,6 +18,8 @@ pub(super) struct PaymentMethod {
     pub(super) created: i64,
     pub(super) customer: Option<String>,
     pub(super) card: TestCard,
+    /// Month and year.
+    pub(super) expiry: (u8, u16),
     /// Once detached, or charged while attached to nobody, it may not be used again.
     spent: bool,
     email: Option<String>,
@@ -47,8 +49,8 @@ impl Record for PaymentMethod {
                 "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
                 "country": "US",
                 "display_brand": self.card.brand,
-                "exp_month": EXPIRY_MONTH,
-                "exp_year": EXPIRY_YEAR,
+                "exp_month": self.expiry.0,
+                "exp_year": self.expiry.1,
                 "fingerprint": self.fingerprint,
                 "funding": "credit",
                 "generated_from": null,
@@ -88,8 +90,8 @@ impl PaymentMethod {
                 "brand": self.card.brand,
                 "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
                 "country": "US",
-                "exp_month": EXPIRY_MONTH,
-                "exp_year": EXPIRY_YEAR,
+                "exp_month": self.expiry.0,
+                "exp_year": self.expiry.1,
                 "extended_authorization": { "status": "disabled" },
                 "fingerprint": self.fingerprint,
                 "funding": "credit",
@@ -129,6 +131,7 @@ pub(super) fn create_from(
         created: state.now(),
         customer: None,
         card,
+        expiry: USUAL_EXPIRY,
         spent: false,
         email,
         metadata: Metadata::new(),

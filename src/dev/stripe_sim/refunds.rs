@@ -95,6 +95,10 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Str
         return Err(StripeError::refused(format!("Charge {charge_id} has not succeeded, so it cannot be refunded."))
             .param("charge"));
     }
+    if super::disputes::is_open_over(state, &charge_id) {
+        return Err(StripeError::refused(format!("Charge {charge_id} has been charged back; cannot issue a refund."))
+            .code("charge_disputed"));
+    }
     let left = charge.amount - charge.amount_refunded;
     if left == 0 {
         return Err(StripeError::refused(format!("Charge {charge_id} has already been refunded."))

@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::error::StripeError;
 use super::form::Params;
 use super::state::State;
-use super::{charges, checkout, customers, events, expand, payment_intents, payment_methods, refunds, setup_intents};
+use super::{
+    charges, checkout, customers, disputes, events, expand, payment_intents, payment_methods, refunds, setup_intents,
+};
 
 const MAX_EXPANSIONS: usize = 20;
 
@@ -55,6 +57,8 @@ fn get(state: &State, segments: &[&str], params: Params) -> Result<Value, Stripe
         ["charges", id] => charges::retrieve(state, id, params),
         ["refunds"] => refunds::list(state, params),
         ["refunds", id] => refunds::retrieve(state, id, params),
+        ["disputes"] => disputes::list(state, params),
+        ["disputes", id] => disputes::retrieve(state, id, params),
         ["events"] => events::list(state, params),
         ["events", id] => events::retrieve(state, id, params),
         _ => Err(unrecognized("GET", segments)),

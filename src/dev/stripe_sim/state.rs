@@ -11,6 +11,7 @@ use super::charges::Charge;
 use super::clock::SimClock;
 use super::customers::Customer;
 use super::deliver::Attempt;
+use super::disputes::Dispute;
 use super::events::Event;
 use super::faults::Faults;
 use super::idempotency::Keys;
@@ -66,6 +67,7 @@ pub(super) struct State {
     pub(super) setup_intents: Table<SetupIntent>,
     pub(super) charges: Table<Charge>,
     pub(super) refunds: Table<Refund>,
+    pub(super) disputes: Table<Dispute>,
     pub(super) events: Table<Event>,
     /// Open sessions by the instant they expire.
     pub(super) expiries: BTreeSet<(i64, String)>,
@@ -95,6 +97,7 @@ impl State {
             setup_intents: Table::new(OBJECTS),
             charges: Table::new(OBJECTS),
             refunds: Table::new(OBJECTS),
+            disputes: Table::new(OBJECTS),
             events: Table::new(EVENTS),
             expiries: BTreeSet::new(),
             keys: Keys::default(),
@@ -170,6 +173,7 @@ impl State {
             "seti" => self.setup_intents.find(id).map(super::table::Record::json),
             "ch" => self.charges.find(id).map(super::table::Record::json),
             "re" => self.refunds.find(id).map(super::table::Record::json),
+            "du" => self.disputes.find(id).map(super::table::Record::json),
             _ => None,
         }
     }

@@ -2,6 +2,8 @@
 
 use berth_jobs::ids::AccountId;
 use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::{AccountPhase, Intent, Standing};
 
@@ -12,6 +14,25 @@ pub struct PackageChange {
     pub service_id: String,
     /// The panel's package of it.
     pub package: String,
+}
+
+/// What an account is once it was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPackage {
+    /// The service, by the catalogue's id.
+    pub service_id: String,
+    /// The name at the time of the sale.
+    pub service_name: String,
+    /// The tier.
+    pub plan_name: String,
+    /// The panel's package of it.
+    pub package: String,
+    /// The options chosen: an object.
+    pub configuration: Value,
+    /// The add-ons, each an object of id, name and price: an array.
+    pub addons: Value,
+    /// What a renewal costs, before discount and tax; `None` is what the catalogue says by then.
+    pub renewal_price: Option<Decimal>,
 }
 
 /// What a move writes besides the phase.
@@ -46,8 +67,8 @@ pub enum Change {
     Unsuspended,
     /// Which package it is to have.
     ChangeIntended(PackageChange),
-    /// That it has the package that was intended.
-    Changed,
+    /// That it is what was intended.
+    Changed(NewPackage),
     /// Why it keeps its package.
     ChangeRefused(String),
     /// Since when it is gone.
@@ -96,6 +117,12 @@ impl Change {
     #[must_use]
     pub const fn intended_package(&self) -> Option<&PackageChange> {
         if let Self::ChangeIntended(to) = self { Some(to) } else { None }
+    }
+
+    /// What it is from then on, if that is written.
+    #[must_use]
+    pub const fn new_package(&self) -> Option<&NewPackage> {
+        if let Self::Changed(to) = self { Some(to) } else { None }
     }
 
     /// Why it, or another package for it, was refused, if that is written.

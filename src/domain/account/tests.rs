@@ -21,6 +21,18 @@ fn account(phase: AccountPhase, reasons: &[SuspensionReason]) -> AccountState {
     }
 }
 
+fn plus() -> NewPackage {
+    NewPackage {
+        service_id: "shared-plus".to_owned(),
+        service_name: "Shared Plus".to_owned(),
+        plan_name: "plus".to_owned(),
+        package: "plus".to_owned(),
+        configuration: serde_json::json!({}),
+        addons: serde_json::json!([]),
+        renewal_price: None,
+    }
+}
+
 fn follow(state: &AccountState, step: Option<AccountMove>) -> AccountState {
     state.after(&step.expect("a move"))
 }
@@ -226,7 +238,7 @@ fn one_change_of_package_at_a_time_and_a_refused_one_leaves_things_as_they_are()
     }
     let state = account(AccountPhase::Changing, &[]);
 
-    assert_eq!(follow(&state, state.changed()).phase, AccountPhase::Active);
+    assert_eq!(follow(&state, state.changed(plus())).phase, AccountPhase::Active);
     assert_eq!(follow(&state, state.change_refused("no such package".to_owned())).phase, AccountPhase::Active);
 }
 
@@ -271,7 +283,7 @@ fn happen(state: &AccountState, what: Happening) -> Option<AccountMove> {
         Happening::Suspended => state.suspended(now),
         Happening::Unsuspended => state.unsuspended(),
         Happening::Change => state.change(PackageChange { service_id: String::new(), package: String::new() }),
-        Happening::Changed => state.changed(),
+        Happening::Changed => state.changed(plus()),
         Happening::Refused => state.change_refused(String::new()),
         Happening::CancelAt => state.cancel_at(end, now),
         Happening::Uncancel => state.uncancel(now),

@@ -13,6 +13,7 @@ use super::{
 use crate::domain::{
     money::{Currency, Money},
     period::BillingCycle,
+    timetable::TimetableChanges,
 };
 use options::{OptionEntry, read_options};
 use values::{Entry, Prices};
@@ -76,6 +77,8 @@ struct ServiceEntry {
     needs_domain: bool,
     renewal_price: Option<String>,
     #[serde(default)]
+    timetable: TimetableChanges,
+    #[serde(default)]
     addons: Vec<String>,
     #[serde(default)]
     option: Vec<OptionEntry>,
@@ -124,6 +127,7 @@ fn read_service(entry: &Entry, table: toml::Table) -> Result<Service, CatalogueE
         renewal_price: renewal_price
             .parse()
             .map_err(|_| refuse("renewal_price", renewal_price, "locked or catalogue"))?,
+        timetable: found.timetable,
     })
 }
 

@@ -8,6 +8,7 @@ use super::{MAX_TEXT_LEN, ServiceOption};
 use crate::domain::{
     money::{Currency, Money},
     period::BillingCycle,
+    timetable::TimetableChanges,
 };
 
 /// What carts, orders and other programs call a service: lower-case letters, digits and hyphens, such as `shared-monthly`.
@@ -172,6 +173,7 @@ pub struct Service {
     pub(super) tax_category: String,
     pub(super) needs_domain: bool,
     pub(super) renewal_price: RenewalPrice,
+    pub(super) timetable: TimetableChanges,
 }
 
 impl Service {
@@ -275,5 +277,11 @@ impl Service {
     #[must_use]
     pub const fn renewal_price(&self) -> RenewalPrice {
         self.renewal_price
+    }
+
+    /// What its timetable has otherwise than the shop's.
+    #[must_use]
+    pub const fn timetable(&self) -> &TimetableChanges {
+        &self.timetable
     }
 }

@@ -98,7 +98,7 @@ fn choices_are_told_by_the_catalogues_names_and_unknown_ones_by_their_ids() {
 
 #[test]
 fn the_coupon_stands_where_it_took_something_off_and_the_note_everywhere() {
-    let agreement = Agreement { coupon: Some("SPRING"), tax_note: Some("Reverse charge") };
+    let agreement = Agreement { coupon: Some("SPRING"), tax_note: Some("Reverse charge"), period: None };
     let cheaper = SoldUnit { service_id: "cloud-monthly", discount: eur("5"), total: eur("18.80"), ..unit() };
 
     let lines = lines(&[unit(), cheaper], agreement, &Catalogue::built_in().unwrap()).unwrap();

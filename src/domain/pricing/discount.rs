@@ -68,7 +68,7 @@ pub(super) fn is_eligible(services: &BTreeSet<String>, service: &ServiceId) -> b
     services.is_empty() || services.contains(service.as_str())
 }
 
-fn amount_off(amount: DiscountAmount, eligible: Money) -> Result<Money, MoneyError> {
+pub(super) fn amount_off(amount: DiscountAmount, eligible: Money) -> Result<Money, MoneyError> {
     let wanted = match amount {
         DiscountAmount::Percentage(percent) => eligible.percentage(percent.get())?,
         DiscountAmount::Fixed(amount) => amount,

@@ -19,6 +19,8 @@ use crate::domain::{
 const QUIET_HOURS: i64 = 24;
 /// Two charges of one card are never nearer, also where one was made late.
 const BETWEEN_CHARGES: SignedDuration = SignedDuration::from_hours(12);
+/// An account is looked at once a day, also when nothing is due: a timetable may have been changed.
+pub const LONGEST_LOOK: SignedDuration = SignedDuration::from_hours(24);
 /// Charges of one renewal, all cards together. Visa allows 15 of a card in 30 days.
 const MOST_CHARGES: u32 = 15;
 
@@ -135,6 +137,15 @@ pub fn due(now: Timestamp, facts: &AccountFacts, timetable: &Timetable) -> Vec<D
         .collect()
 }
 
+/// When time alone may make something due after `now` at the earliest, if nothing happens to the account meanwhile; at the
+/// latest [`LONGEST_LOOK`] later, so that whatever was missed is seen by then.
+#[must_use]
+pub fn next_look(now: Timestamp, facts: &AccountFacts, timetable: &Timetable) -> Timestamp {
+    let account = At { now, facts, table: timetable };
+    let latest = now.checked_add(LONGEST_LOOK).unwrap_or(Timestamp::MAX);
+    account.times().into_iter().filter(|at| *at > now).fold(latest, Timestamp::min)
+}
+
 /// The notice of a card that expires, by its number from 1: the latest that applies, until its last month is over. It is
 /// told once for a card and month.
 #[must_use]
@@ -142,6 +153,13 @@ pub fn card_expiring(now: Timestamp, expires_at: Timestamp, timetable: &Timetabl
     let days = timetable.card_expiry_days.iter().enumerate();
     let mut times = days.map(|(at, days)| (at + 1, after(expires_at, -hours(*days))));
     times.rfind(|(_, since)| *since <= now && now < expires_at)
+}
+
+/// Until when the backup of an account is kept that was removed at `gone`: as long after its removal as the timetable has
+/// between the two.
+#[must_use]
+pub fn backup_kept_until(gone: Timestamp, timetable: &Timetable) -> Timestamp {
+    after(gone, hours(timetable.purge_days.saturating_sub(timetable.terminate_days)))
 }
 
 /// One account at one moment.
@@ -154,6 +172,38 @@ struct At<'a> {
 impl At<'_> {
     fn once(&self, since: Timestamp, step: Step) -> Option<Due> {
         (since <= self.now).then_some(Due { step, since })
+    }
+
+    /// Every instant at which the answer may change.
+    fn times(&self) -> Vec<Timestamp> {
+        let (facts, table) = (self.facts, self.table);
+        let mut times: Vec<Timestamp> = vec![
+            self.issued_from(),
+            facts.due_at,
+            self.days_before(table.heads_up_days),
+            after(facts.due_at, i64::from(table.grace_hours)),
+        ];
+        times.extend(facts.standing.cancel_at);
+        times.extend(table.reminder_days.iter().map(|days| self.days_before(*days)));
+        times.extend(table.charge_days.iter().map(|days| after(facts.due_at, i64::from(*days) * 24)));
+        times.extend(table.overdue_days.iter().map(|days| self.day(*days)));
+        if let Some(renewal) = self.open() {
+            times.push(after(renewal.issued_at, QUIET_HOURS));
+            times.extend(renewal.last_charge.map(|last| last.at.checked_add(BETWEEN_CHARGES).unwrap_or(last.at)));
+        }
+        if let Some(at) = self.suspended_from() {
+            times.extend([at, after(at, -i64::from(table.final_warning_hours))]);
+        }
+        times.extend(self.delivered(Notice::FinalWarning).map(|at| after(at, i64::from(table.final_warning_hours))));
+        if let Some(from) = self.ending_from() {
+            times.extend(table.termination_warning_days.iter().map(|days| after(from, hours(*days))));
+            times.push(after(from, hours(table.terminate_days)));
+            let last = Notice::TerminationWarning(table.termination_warning_days.len());
+            times.extend(self.delivered(last).map(|at| after(at, hours(table.final_notice_days))));
+        }
+        let kept_days = table.purge_days.saturating_sub(table.terminate_days);
+        times.extend(facts.terminated_at.filter(|_| !facts.purged).map(|at| after(at, hours(kept_days))));
+        times
     }
 
     fn works(&self) -> bool {
@@ -277,10 +327,15 @@ impl At<'_> {
         if self.expires() {
             let heard = self.facts.told.iter().filter(|told| matches!(told.notice, Notice::Expiring(_)));
             let first = heard.filter_map(|told| told.delivered_at).min()?;
-            return Some(told(first).max(self.facts.due_at));
+            return Some(self.spared(told(first).max(self.facts.due_at)));
         }
         let delivered = self.open()?.delivered_at?;
-        Some(told(delivered).max(self.day(self.table.suspend_days)))
+        Some(self.spared(told(delivered).max(self.day(self.table.suspend_days))))
+    }
+
+    /// That instant, or later where staff has given more time.
+    fn spared(&self, at: Timestamp) -> Timestamp {
+        self.facts.spared_until.map_or(at, |until| until.max(at))
     }
 
     fn suspend(&self) -> Option<Due> {
@@ -323,9 +378,8 @@ impl At<'_> {
     }
 
     fn purge(&self) -> Option<Due> {
-        let kept_days = self.table.purge_days.saturating_sub(self.table.terminate_days);
-        let from = after(self.facts.terminated_at.filter(|_| !self.facts.purged)?, hours(kept_days));
-        self.once(from, Step::Purge)
+        let gone = self.facts.terminated_at.filter(|_| !self.facts.purged)?;
+        self.once(backup_kept_until(gone, self.table), Step::Purge)
     }
 }
 

@@ -27,6 +27,8 @@ pub struct AccountFacts {
     pub exempt: bool,
     /// Whether staff keeps it from being removed.
     pub kept: bool,
+    /// Until when staff lets it be, paid or not.
+    pub spared_until: Option<Timestamp>,
     /// Whether nothing may be asked of its customer: a payment is disputed, or the customer was deleted.
     pub frozen: bool,
     /// Since when it serves a notice.

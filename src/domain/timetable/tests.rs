@@ -189,6 +189,17 @@ fn an_unpaid_account_is_suspended_when_all_was_said_in_time_and_not_before() {
 }
 
 #[test]
+fn whom_staff_gives_more_time_is_suspended_after_it_and_not_before() {
+    let spared = AccountFacts { spared_until: Some("2026-05-20T00:00:00Z".parse().unwrap()), ..overdue() };
+    let of_the_past = AccountFacts { spared_until: Some("2026-05-02T00:00:00Z".parse().unwrap()), ..overdue() };
+
+    assert!(!steps(&spared, LATER).contains(&Step::Suspend));
+    assert!(!steps(&spared, "2026-05-19T23:59:59Z").contains(&Step::Suspend));
+    assert_eq!(steps(&spared, "2026-05-20T00:00:00Z"), [Step::Suspend]);
+    assert_eq!(steps(&of_the_past, LATER), [Step::Suspend]);
+}
+
+#[test]
 fn nobody_is_suspended_for_non_payment_who_is_exempt_frozen_held_leaving_or_being_charged() {
     type Change = fn(&mut AccountFacts);
     let cases: [(&str, Change); 10] = [

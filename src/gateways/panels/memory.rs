@@ -8,11 +8,12 @@ use std::{
 
 use berth_jobs::ids::AccountId;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{
-    AccountRef, Caps, Cause, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture, RemoteState,
-    ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+    AccountRef, Backup, BackupRef, Caps, Cause, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
 };
 
 /// How long a task's `Pending` asks the caller to wait.
@@ -48,6 +49,7 @@ pub struct MemoryPanel {
 struct Inner {
     accounts: HashMap<String, Remote>,
     creates: BTreeMap<AccountId, u64>,
+    backups: BTreeMap<BackupRef, Kept>,
     faults: VecDeque<Fault>,
     tasks: HashMap<String, u32>,
 }
@@ -58,6 +60,16 @@ struct Remote {
     package: String,
     password: SecretString,
     suspended: Option<String>,
+    files: Files,
+    restored: Option<BackupRef>,
+}
+
+/// Texts by their paths.
+type Files = BTreeMap<String, String>;
+
+struct Kept {
+    backup: Backup,
+    files: Files,
 }
 
 impl MemoryPanel {
@@ -101,6 +113,25 @@ impl MemoryPanel {
     #[must_use]
     pub fn password_of(&self, username: &str) -> Option<SecretString> {
         self.inner().accounts.get(username).map(|remote| remote.password.clone())
+    }
+
+    /// Puts a file into an account, as its owner would; does nothing where there is no such account.
+    pub fn put_file(&self, username: &str, path: &str, text: &str) {
+        if let Some(remote) = self.inner().accounts.get_mut(username) {
+            remote.files.insert(path.to_owned(), text.to_owned());
+        }
+    }
+
+    /// The files of an account by their paths; none where there is no such account.
+    #[must_use]
+    pub fn files_of(&self, username: &str) -> BTreeMap<String, String> {
+        self.inner().accounts.get(username).map(|remote| remote.files.clone()).unwrap_or_default()
+    }
+
+    /// The backups that are there now, by name.
+    #[must_use]
+    pub fn backups(&self) -> Vec<Backup> {
+        self.inner().backups.values().map(|kept| kept.backup.clone()).collect()
     }
 
     /// A panic of another thread leaves whole values behind: every change is one assignment.
@@ -168,9 +199,15 @@ impl Inner {
         };
         if !adopted {
             *self.creates.entry(*account_id).or_default() += 1;
-            let (package, password) = (spec.package.clone(), spec.password.clone());
-            self.accounts
-                .insert(username.clone(), Remote { account_id: *account_id, package, password, suspended: None });
+            let remote = Remote {
+                account_id: *account_id,
+                package: spec.package.clone(),
+                password: spec.password.clone(),
+                suspended: None,
+                files: Files::new(),
+                restored: None,
+            };
+            self.accounts.insert(username.clone(), remote);
         }
         Ok(Created {
             remote_id: username.clone(),
@@ -178,6 +215,32 @@ impl Inner {
             control_panel_url: None,
             adopted,
         })
+    }
+
+    fn back_up(&mut self, account: &AccountRef, reference: BackupRef) -> Result<Backup, PanelError> {
+        own_backup(account, reference)?;
+        if let Some(kept) = self.backups.get(&reference) {
+            return Ok(kept.backup.clone());
+        }
+        let files = self.owned(account)?.files.clone();
+        let bytes = files.values().map(|text| u64::try_from(text.len()).unwrap_or(u64::MAX)).sum();
+        #[expect(clippy::disallowed_methods, reason = "a panel keeps its own, real time, as a server elsewhere would")]
+        let backup = Backup { reference, bytes, made_at: Timestamp::now() };
+        self.backups.insert(reference, Kept { backup: backup.clone(), files });
+        Ok(backup)
+    }
+
+    fn restore(&mut self, account: &AccountRef, reference: BackupRef) -> Result<(), PanelError> {
+        own_backup(account, reference)?;
+        if self.owned(account)?.restored == Some(reference) {
+            return Ok(());
+        }
+        let missing = || PanelError::permanent(format!("there is no backup {reference}"));
+        let files = self.backups.get(&reference).ok_or_else(missing)?.files.clone();
+        let remote = self.owned(account)?;
+        remote.files = files;
+        remote.restored = Some(reference);
+        Ok(())
     }
 
     fn observe(&self, account: &AccountRef) -> Observed {
@@ -196,9 +259,24 @@ impl Inner {
     }
 }
 
+fn own_backup(account: &AccountRef, backup: BackupRef) -> Result<(), PanelError> {
+    if backup.account_id() == account.account_id {
+        return Ok(());
+    }
+    Err(PanelError::permanent(format!("{backup} is another account's backup")))
+}
+
 impl Panel for MemoryPanel {
     fn caps(&self) -> Caps {
-        Caps { passwords: true, login_url: true, usage: true, enforces_packages: false, tasks: true, username_max: 16 }
+        Caps {
+            passwords: true,
+            login_url: true,
+            usage: true,
+            backups: true,
+            enforces_packages: false,
+            tasks: true,
+            username_max: 16,
+        }
     }
 
     fn probe(&self) -> PanelFuture<'_, ServerInfo> {
@@ -241,6 +319,21 @@ impl Panel for MemoryPanel {
         }))
     }
 
+    fn ensure_backup<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
+        Box::pin(self.mutate(|inner| inner.back_up(account, *backup)))
+    }
+
+    fn ensure_backup_absent<'a>(&'a self, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(self.mutate(|inner| {
+            inner.backups.remove(backup);
+            Ok(())
+        }))
+    }
+
+    fn ensure_restored<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(self.mutate(|inner| inner.restore(account, *backup)))
+    }
+
     fn set_password<'a>(&'a self, account: &'a AccountRef, password: &'a SecretString) -> PanelFuture<'a, Step<()>> {
         self.change(account, |remote| remote.password = password.clone())
     }
@@ -278,67 +371,4 @@ impl Panel for MemoryPanel {
 }
 
 #[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret as _;
-
-    use super::*;
-    use crate::gateways::panels::conformance::{conformance, created, done, spec};
-
-    #[tokio::test]
-    async fn the_memory_panel_conforms() {
-        let panel = MemoryPanel::new().with_latency(Duration::from_millis(1));
-
-        conformance(&panel, &|account| panel.creates_of(account)).await;
-    }
-
-    #[tokio::test]
-    async fn an_account_whose_answer_was_lost_is_adopted() {
-        let panel = MemoryPanel::new();
-        let spec = spec("lostanswer");
-        panel.script(Fault::AfterApplying);
-
-        let lost = panel.ensure_created(&spec).await.unwrap_err();
-        let adopted = done(panel.ensure_created(&spec).await);
-
-        assert!(matches!(lost, PanelError::Ambiguous(_)), "{lost:?}");
-        assert!(adopted.adopted);
-        assert_eq!(panel.creates_of(spec.account.account_id), 1);
-    }
-
-    #[tokio::test]
-    async fn a_fault_before_applying_changes_nothing() {
-        for fault in [Fault::BeforeApplying, Fault::Unreachable, Fault::Unauthorized, Fault::Full] {
-            let panel = MemoryPanel::new();
-            let spec = spec("lostrequest");
-            panel.script(fault.clone());
-
-            panel.ensure_created(&spec).await.unwrap_err();
-
-            assert_eq!(panel.observe(&spec.account).await.unwrap(), Observed::Absent, "{fault:?}");
-            assert_eq!(panel.accounts(), 0);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_task_is_polled_until_it_is_done() {
-        let panel = MemoryPanel::new();
-        let spec = spec("slowtask");
-        panel.script(Fault::Task { polls: 1 });
-
-        let Step::Pending(task, _) = panel.ensure_created(&spec).await.unwrap() else { panic!("it is done at once") };
-
-        assert!(matches!(panel.poll(&task).await.unwrap(), Step::Pending(..)));
-        assert_eq!(panel.poll(&task).await.unwrap(), Step::Done(TaskOutcome::Succeeded));
-        assert!(done(panel.ensure_created(&spec).await).adopted);
-    }
-
-    #[tokio::test]
-    async fn a_new_password_replaces_the_old_one() {
-        let panel = MemoryPanel::new();
-        let (spec, _) = created(&panel, "password").await;
-
-        done(panel.set_password(&spec.account, &"another".to_owned().into()).await);
-
-        assert_eq!(panel.password_of("password").unwrap().expose_secret(), "another");
-    }
-}
+mod tests;

@@ -13,10 +13,15 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod backup;
 #[cfg(test)]
 mod conformance;
+mod error;
 pub mod memory;
 pub mod site;
+
+pub use backup::{Backup, BackupRef, InvalidBackupRef};
+pub use error::{Cause, PanelError};
 
 /// What every call of a panel answers.
 pub type PanelFuture<'a, T> = BoxFuture<'a, Result<T, PanelError>>;
@@ -38,7 +43,8 @@ pub trait Panel: Send + Sync {
     /// Creates the account, finishes a half-created one, or adopts one that is ours already.
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>>;
 
-    /// Suspends, recording `reason` (a word for staff such as `payment_overdue`). A second time changes nothing.
+    /// Suspends, recording `reason` (a word for staff such as `non_payment`, shown to no visitor). A second time changes
+    /// nothing, another reason replaces the first; a suspension that somebody else made stays theirs and is a success.
     fn ensure_suspended<'a>(&'a self, account: &'a AccountRef, reason: &'a str) -> PanelFuture<'a, Step<()>>;
 
     /// Lifts our suspension; one made by somebody else is left alone and answered with [`PanelError::Permanent`].
@@ -47,8 +53,22 @@ pub trait Panel: Send + Sync {
     /// Puts the account on `package` and reads back that it took.
     fn ensure_package<'a>(&'a self, account: &'a AccountRef, package: &'a str) -> PanelFuture<'a, Step<()>>;
 
-    /// Removes the account and its data, for good. One that is not there is a success.
+    /// Removes the account and its data, for good. One that is not there is a success. Backups outlive it: whoever wants
+    /// one makes it first.
     fn ensure_absent<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>>;
+
+    /// Keeps the account's files under our own name for the backup, whole or not at all. One that was made before is
+    /// answered as it is, also when the account has changed or is gone since; one that is found damaged is made anew.
+    /// [`PanelError::Permanent`] when the account is not there, or where [`Caps::backups`] is false.
+    fn ensure_backup<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<Backup>>;
+
+    /// Deletes a backup, for good. One that is not there is a success.
+    fn ensure_backup_absent<'a>(&'a self, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>>;
+
+    /// Puts the files of the account's own backup in the place of those that it has now, which are lost; what else it is
+    /// (package, suspension) stays. An account takes a backup once: a second time changes nothing.
+    /// [`PanelError::Permanent`] when account or backup are not there, or the backup is not whole.
+    fn ensure_restored<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>>;
 
     /// Sets the login's password; [`PanelError::Permanent`] where [`Caps::passwords`] is false.
     fn set_password<'a>(&'a self, account: &'a AccountRef, password: &'a SecretString) -> PanelFuture<'a, Step<()>>;
@@ -73,6 +93,8 @@ pub struct Caps {
     pub login_url: bool,
     /// The panel says what an account uses.
     pub usage: bool,
+    /// The panel keeps backups of its accounts, and restores them.
+    pub backups: bool,
     /// The package's limits are enforced by the server, not only recorded.
     pub enforces_packages: bool,
     /// Work may be answered with [`Step::Pending`].
@@ -196,121 +218,6 @@ pub struct Usage {
 #[derive(Clone, Debug)]
 pub struct OneTimeUrl(pub SecretString);
 
-type Source = Box<dyn std::error::Error + Send + Sync>;
-
-/// A failure, named by what the caller can do about it. The chain joins at [`std::error::Error::source`].
-#[derive(Debug)]
-pub enum PanelError {
-    /// Nothing was sent or applied (connection refused, server busy, a lock held): try again later.
-    Transient(Cause),
-    /// It may have been applied (a time-out or reset after sending, a 5xx, an answer that is cut off): observe, then decide.
-    Ambiguous(Cause),
-    /// Another account holds the username: take a new one, provided that no create under the old one was ambiguous.
-    NameTaken(Cause),
-    /// The panel will refuse the same request again (bad domain, unknown package, licence limit, unsupported): tell staff.
-    Permanent(Cause),
-    /// Our credentials or the server's set-up are wrong (401, TLS, a login page): open the breaker, park its jobs.
-    Misconfigured(Cause),
-    /// The server is full (disk, addresses): place elsewhere, if nothing was created yet.
-    Capacity(Cause),
-    /// Nothing was applied: wait at least this long; does not count as an attempt.
-    RateLimited { retry_after: Duration, cause: Cause },
-}
-
-impl PanelError {
-    /// A [`PanelError::Transient`] with one layer's message.
-    pub fn transient(message: impl Into<String>) -> Self {
-        Self::Transient(Cause::new(message))
-    }
-
-    /// A [`PanelError::Ambiguous`] with one layer's message.
-    pub fn ambiguous(message: impl Into<String>) -> Self {
-        Self::Ambiguous(Cause::new(message))
-    }
-
-    /// A [`PanelError::NameTaken`] with one layer's message.
-    pub fn name_taken(message: impl Into<String>) -> Self {
-        Self::NameTaken(Cause::new(message))
-    }
-
-    /// A [`PanelError::Permanent`] with one layer's message.
-    pub fn permanent(message: impl Into<String>) -> Self {
-        Self::Permanent(Cause::new(message))
-    }
-
-    /// A [`PanelError::Misconfigured`] with one layer's message.
-    pub fn misconfigured(message: impl Into<String>) -> Self {
-        Self::Misconfigured(Cause::new(message))
-    }
-
-    /// A [`PanelError::Capacity`] with one layer's message.
-    pub fn capacity(message: impl Into<String>) -> Self {
-        Self::Capacity(Cause::new(message))
-    }
-
-    /// The message and what lies beneath it, whatever the class.
-    #[must_use]
-    pub fn cause(&self) -> &Cause {
-        match self {
-            Self::Transient(cause)
-            | Self::Ambiguous(cause)
-            | Self::NameTaken(cause)
-            | Self::Permanent(cause)
-            | Self::Misconfigured(cause)
-            | Self::Capacity(cause)
-            | Self::RateLimited { cause, .. } => cause,
-        }
-    }
-}
-
-impl fmt::Display for PanelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.cause(), f)
-    }
-}
-
-impl std::error::Error for PanelError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(self.cause())
-    }
-}
-
-/// One layer's message, and the failure beneath it where there is one.
-#[derive(Debug)]
-pub struct Cause {
-    message: String,
-    source: Option<Source>,
-}
-
-impl Cause {
-    /// A cause with nothing beneath it. Lower case, no full stop, no secrets.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
-    }
-
-    /// The same message, with the failure that led to it.
-    #[must_use]
-    pub fn because(mut self, source: impl Into<Source>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Cause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.source {
-            Some(source) => Some(source.as_ref()),
-            None => None,
-        }
-    }
-}
-
 /// The servers that this installation sells on, by name.
 #[derive(Clone, Default)]
 pub struct Panels {
@@ -379,15 +286,5 @@ mod tests {
         assert!(panels.of("web1").is_ok());
         assert_eq!(panels.driver("web1"), Ok("memory"));
         assert_eq!(panels.of("web2").err(), Some(UnknownServer("web2".to_owned())));
-    }
-
-    #[test]
-    fn an_error_shows_one_layer_and_keeps_the_next() {
-        let beneath = std::io::Error::other("the disk said so");
-
-        let error = PanelError::Ambiguous(Cause::new("the record could not be replaced").because(beneath));
-
-        assert_eq!(error.to_string(), "the record could not be replaced");
-        assert_eq!(std::error::Error::source(&error).map(ToString::to_string).as_deref(), Some("the disk said so"));
     }
 }

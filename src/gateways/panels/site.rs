@@ -5,6 +5,8 @@
 //! <sites_dir>/<username>/public_html/     what the world sees
 //! <sites_dir>/.log/creates.jsonl          one line for every create that was performed
 //! <sites_dir>/.tmp/ .trash/ .locks/       being made, being deleted, one change an account at a time
+//! <sites_dir>/.restoring/                 being unpacked from a backup
+//! <backups_dir>/                          see `backups.rs`
 //! ```
 //!
 //! An account appears and disappears by one `rename`, so a process killed at any moment leaves a whole account or none.
@@ -16,29 +18,39 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
 use super::{
-    AccountRef, Caps, Cause, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture, RemoteState,
-    ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+    AccountRef, Backup, BackupRef, Caps, Cause, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
 };
 
+mod archive;
+mod backups;
 pub mod creates;
 mod disk;
+mod failures;
 mod files;
+mod locks;
 mod page;
 mod record;
+mod tree;
 
 pub(crate) use disk::{account_of, public_html};
 pub(crate) use record::{SiteName, State};
 
-use disk::{Disk, Found};
+use backups::Backups;
+use disk::{Disk, Found, PUBLIC_HTML};
 
 /// Changes and reads of files that may run at once: they occupy threads of tokio's blocking pool.
 const DISK_SLOTS: usize = 32;
+/// Backups and restores that may run at once: they take as long as the files are large, and nobody should wait for them.
+const BACKUP_SLOTS: usize = 4;
 
 /// Where the sites live and how they are reached.
 #[derive(Clone, Debug)]
 pub struct SiteConfig {
     /// The directory of all sites; made when missing.
     pub sites_dir: PathBuf,
+    /// The directory of all backups; made when missing, for nobody but the own user. May be another disk's.
+    pub backups_dir: PathBuf,
     /// A site's address, with `{username}` in it, such as `http://{username}.localhost:8080/`.
     pub url: String,
 }
@@ -46,8 +58,10 @@ pub struct SiteConfig {
 /// The driver `site`.
 pub struct SitePanel {
     disk: Arc<Disk>,
+    backups: Arc<Backups>,
     url: String,
     slots: Arc<Semaphore>,
+    backup_slots: Arc<Semaphore>,
 }
 
 impl SitePanel {
@@ -56,8 +70,10 @@ impl SitePanel {
     pub fn new(config: SiteConfig) -> Self {
         Self {
             disk: Arc::new(Disk::new(config.sites_dir)),
+            backups: Arc::new(Backups::new(config.backups_dir)),
             url: config.url,
             slots: Arc::new(Semaphore::new(DISK_SLOTS)),
+            backup_slots: Arc::new(Semaphore::new(BACKUP_SLOTS)),
         }
     }
 
@@ -69,24 +85,23 @@ impl SitePanel {
         Ok(self.url.replace("{username}", name.as_str()))
     }
 
-    /// Runs file work on a thread that may block. The slot goes with the work, which finishes even if the caller gives up.
     async fn on_disk<T, W>(&self, work: W) -> Result<T, PanelError>
     where
         T: Send + 'static,
         W: FnOnce(&Disk) -> Result<T, PanelError> + Send + 'static,
     {
-        let slot = Arc::clone(&self.slots)
-            .acquire_owned()
-            .await
-            .map_err(|closed| PanelError::Transient(Cause::new("the site panel is shutting down").because(closed)))?;
         let disk = Arc::clone(&self.disk);
-        let running = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            work(&disk)
-        });
-        running
-            .await
-            .map_err(|died| PanelError::Ambiguous(Cause::new("the site panel's file work died").because(died)))?
+        blocking(&self.slots, move || work(&disk)).await
+    }
+
+    /// Like `on_disk`, for work that may be long. Whoever repeats it while it goes on hears that it does.
+    async fn on_backups<T, W>(&self, work: W) -> Result<Step<T>, PanelError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Backups, &Disk) -> Result<T, PanelError> + Send + 'static,
+    {
+        let (backups, disk) = (Arc::clone(&self.backups), Arc::clone(&self.disk));
+        blocking(&self.backup_slots, move || work(&backups, &disk)).await.map(Step::Done)
     }
 
     async fn change<W>(&self, account: &AccountRef, work: W) -> Result<Step<()>, PanelError>
@@ -107,6 +122,30 @@ impl SitePanel {
     }
 }
 
+/// Runs file work on a thread that may block. The slot goes with the work, which finishes even if the caller gives up.
+async fn blocking<T: Send + 'static>(
+    slots: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, PanelError> + Send + 'static,
+) -> Result<T, PanelError> {
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(|closed| PanelError::Transient(Cause::new("the site panel is shutting down").because(closed)))?;
+    let running = tokio::task::spawn_blocking(move || {
+        let _slot = slot;
+        work()
+    });
+    running.await.map_err(|died| PanelError::Ambiguous(Cause::new("the site panel's file work died").because(died)))?
+}
+
+/// The account's name, once the backup is proved to be the account's.
+fn name_for_backup(account: &AccountRef, backup: &BackupRef) -> Result<SiteName, PanelError> {
+    if backup.account_id() != account.account_id {
+        return Err(PanelError::permanent(format!("{backup} is another account's backup")));
+    }
+    name_of(account)
+}
+
 /// The username as a name that may become part of a path.
 fn name_of(account: &AccountRef) -> Result<SiteName, PanelError> {
     SiteName::parse(&account.username).ok_or_else(|| {
@@ -122,7 +161,7 @@ fn observed(found: Found, name: &SiteName, id: AccountId) -> Observed {
         Found::Nothing => Observed::Absent,
         Found::Stranger => Observed::Foreign,
         Found::Account { record, .. } if record.account_id != id => Observed::Foreign,
-        Found::Account { has_files: false, .. } => Observed::Partial { missing: vec![disk::PUBLIC_HTML.to_owned()] },
+        Found::Account { has_files: false, .. } => Observed::Partial { missing: vec![PUBLIC_HTML.to_owned()] },
         Found::Account { record, has_files: true } => Observed::Present {
             remote_id: name.as_str().to_owned(),
             package: record.package,
@@ -143,6 +182,7 @@ impl Panel for SitePanel {
             passwords: false,
             login_url: false,
             usage: true,
+            backups: true,
             enforces_packages: false,
             tasks: false,
             username_max: record::USERNAME_MAX,
@@ -155,6 +195,7 @@ impl Panel for SitePanel {
                 return Err(PanelError::misconfigured("the site panel's url has no {username} in it"));
             }
             self.on_disk(Disk::probe).await?;
+            self.on_backups(|backups, _| backups.probe()).await?;
             let version = concat!("berth-site ", env!("CARGO_PKG_VERSION")).to_owned();
             Ok(ServerInfo { version, hostname: None, nameservers: Vec::new() })
         })
@@ -192,6 +233,27 @@ impl Panel for SitePanel {
 
     fn ensure_absent<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
         Box::pin(self.change(account, Disk::remove))
+    }
+
+    fn ensure_backup<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
+        let backup = *backup;
+        Box::pin(async move {
+            let name = name_for_backup(account, &backup)?;
+            self.on_backups(move |backups, disk| backups.make(disk, &name, &backup)).await
+        })
+    }
+
+    fn ensure_backup_absent<'a>(&'a self, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        let backup = *backup;
+        Box::pin(self.on_backups(move |backups, disk| backups.remove(disk, &backup)))
+    }
+
+    fn ensure_restored<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        let backup = *backup;
+        Box::pin(async move {
+            let name = name_for_backup(account, &backup)?;
+            self.on_backups(move |backups, disk| backups.restore(disk, &name, &backup)).await
+        })
     }
 
     fn set_password<'a>(&'a self, _: &'a AccountRef, _: &'a SecretString) -> PanelFuture<'a, Step<()>> {

@@ -16,6 +16,7 @@ mod tests;
 mod transport;
 pub mod webhook;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +24,15 @@ use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::SecretString;
 use stripe_checkout::checkout_session::{ExpireCheckoutSession, ListCheckoutSession, RetrieveCheckoutSession};
-use stripe_core::customer::RetrievePaymentMethodCustomer;
+use stripe_core::charge::RetrieveCharge;
+use stripe_core::customer::{
+    ListPaymentMethodsCustomer, ListPaymentMethodsCustomerType, RetrieveCustomer, RetrievePaymentMethodCustomer,
+};
+use stripe_core::dispute::RetrieveDispute;
 use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, RetrievePaymentIntent};
 use stripe_core::refund::{ListRefund, RetrieveRefund};
-use stripe_types::RangeQueryTs;
+use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
 pub use error::{BAD_ARGUMENT, Doubt, GatewayError};
 pub use event::{EventError, StripeEvent};
@@ -41,11 +46,17 @@ pub use requests::{CheckoutLine, NewCardSession, NewCharge, NewCheckoutSession, 
 pub use transport::{STRIPE_VERSION, StripeConfigError};
 
 use list::{PAGE_SIZE, Page, RawPage};
-use requests::{confirmation, path_id};
+use requests::{Detachment, confirmation, path_id};
 use transport::{Call, RetryPolicy, Transport};
+
+/// The key in an intent's metadata under which a charge of a saved card names the attempt that made it.
+pub const CHARGE: &str = "charge_id";
 
 /// A thousand intents of one customer since one attempt was made: more is not a look-up.
 const MAX_SEARCH_PAGES: usize = 10;
+
+/// Five hundred cards of one customer are somebody's test of stolen ones.
+const MAX_CARD_PAGES: usize = 5;
 
 /// Stripe's limit on a filter by types.
 const MAX_EVENT_TYPES: usize = 20;
@@ -89,6 +100,15 @@ impl Stripe {
         customer: &NewCustomer,
     ) -> Result<Customer, GatewayError> {
         let call = Call::post(key, &customer.request());
+        self.transport.call(call).await
+    }
+
+    /// A customer as Stripe knows them; one who was deleted says so.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`.
+    pub async fn customer(&self, id: &str) -> Result<Customer, GatewayError> {
+        let call = Call::get(&RetrieveCustomer::new(path_id("customer", id)?));
         self.transport.call(call).await
     }
 
@@ -239,14 +259,44 @@ impl Stripe {
         self.transport.call(call).await
     }
 
-    /// The newest 100 refunds of a payment, to find one in doubt by its metadata.
+    /// All refunds of a payment, the newest first.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`. `Refused` where there are more than a thousand: then what is absent from those
+    /// that were read would prove nothing.
+    pub async fn refunds_of(&self, payment_intent: &str) -> Result<Vec<Refund>, GatewayError> {
+        let mut refunds: Vec<Refund> = Vec::new();
+        for _ in 0..MAX_SEARCH_PAGES {
+            let mut request = ListRefund::new().payment_intent(payment_intent).limit(PAGE_SIZE);
+            if let Some(last) = refunds.last() {
+                request = request.starting_after(&last.id);
+            }
+            let page: Page<Refund> = self.transport.call(Call::get(&request)).await?;
+            let exhausted = page.data.is_empty() || !page.has_more;
+            refunds.extend(page.data);
+            if exhausted {
+                return Ok(refunds);
+            }
+        }
+        Err(GatewayError::bad_argument("payment_intent", "it has more refunds than can be looked through"))
+    }
+
+    /// A charge as it stands now.
     ///
     /// # Errors
     /// See [`GatewayError`]; never `InDoubt`.
-    pub async fn find_refunds(&self, payment_intent: &str) -> Result<Vec<Refund>, GatewayError> {
-        let call = Call::get(&ListRefund::new().payment_intent(payment_intent).limit(PAGE_SIZE));
-        let page: Page<Refund> = self.transport.call(call).await?;
-        Ok(page.data)
+    pub async fn charge(&self, id: &str) -> Result<Charge, GatewayError> {
+        let call = Call::get(&RetrieveCharge::new(path_id("charge", id)?));
+        self.transport.call(call).await
+    }
+
+    /// A dispute as it stands now.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`.
+    pub async fn dispute(&self, id: &str) -> Result<Dispute, GatewayError> {
+        let call = Call::get(&RetrieveDispute::new(path_id("dispute", id)?));
+        self.transport.call(call).await
     }
 
     /// A card saved with a customer.
@@ -260,20 +310,57 @@ impl Stripe {
         self.transport.call(call).await
     }
 
-    /// One page of the events since an instant, newest first; `after` is the `next` of the page before. Stripe keeps 30 days.
+    /// All cards saved with a customer, the newest first. `Refused` (404, or 400 with `resource_missing`) when the customer
+    /// was deleted.
+    ///
+    /// # Errors
+    /// See [`GatewayError`]; never `InDoubt`. `Refused` with 400 when there are more than five hundred.
+    pub async fn cards(&self, customer: &str) -> Result<Vec<PaymentMethod>, GatewayError> {
+        let customer = path_id("customer", customer)?;
+        let mut cards: Vec<PaymentMethod> = Vec::new();
+        for _ in 0..MAX_CARD_PAGES {
+            let mut request =
+                ListPaymentMethodsCustomer::new(customer).type_(ListPaymentMethodsCustomerType::Card).limit(PAGE_SIZE);
+            if let Some(last) = cards.last() {
+                request = request.starting_after(&last.id);
+            }
+            let call = Call::get(&request);
+            let page: Page<PaymentMethod> = self.transport.call(call).await?;
+            let exhausted = page.data.is_empty() || !page.has_more;
+            cards.extend(page.data);
+            if exhausted {
+                return Ok(cards);
+            }
+        }
+        Err(GatewayError::bad_argument("customer", "more cards than any customer has"))
+    }
+
+    /// Takes a card away from its customer for good. `Refused` (400) when it was detached before.
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub async fn detach_card(&self, key: &IdempotencyKey, id: &str) -> Result<PaymentMethod, GatewayError> {
+        let call = Call::post(key, &Detachment(path_id("payment_method", id)?));
+        self.transport.call(call).await
+    }
+
+    /// One page of the events from an instant on and before another one, newest first; `after` is the `next` of the page
+    /// before. Stripe keeps 30 days.
     ///
     /// # Errors
     /// See [`GatewayError`]; never `InDoubt`. `Refused` with more than 20 types.
     pub async fn events(
         &self,
-        since: Timestamp,
+        of: Range<Timestamp>,
         after: Option<&str>,
         types: &[&str],
     ) -> Result<EventPage, GatewayError> {
         if types.len() > MAX_EVENT_TYPES {
             return Err(GatewayError::bad_argument("types", "more than 20 types"));
         }
-        let mut request = ListEvent::new().created(RangeQueryTs::gte(since.as_second())).limit(PAGE_SIZE);
+        let (from, until) = (Some(of.start.as_second()), Some(of.end.as_second()));
+        let created = RangeQueryTs::Bounds(RangeBoundsTs { gte: from, lt: until, ..RangeBoundsTs::default() });
+        let mut request = ListEvent::new().created(created).limit(PAGE_SIZE);
         if !types.is_empty() {
             request = request.types(types.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>());
         }

@@ -245,6 +245,11 @@ pub struct Refund {
     pub payment_intent: Option<String>,
     /// Why the bank sent it back.
     pub failure_reason: Option<String>,
+    /// Stripe's word for why it was made.
+    pub reason: Option<String>,
+    /// When it was made.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// Ours.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Metadata,
@@ -282,6 +287,9 @@ pub struct Charge {
     pub currency: Option<String>,
     /// `succeeded`, `pending` or `failed`.
     pub status: Option<String>,
+    /// When it was made.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// Refunded whole.
     #[serde(default)]
     pub refunded: bool,
@@ -308,6 +316,9 @@ pub struct Dispute {
     pub status: Option<String>,
     /// What the cardholder claims.
     pub reason: Option<String>,
+    /// When it was opened.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// In minor units.
     pub amount: Option<i64>,
     /// Lower case.
@@ -362,6 +373,9 @@ pub struct PaymentMethod {
     /// `card` …
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// When it was made, which is when it was saved.
+    #[serde(default, deserialize_with = "seconds")]
+    pub created: Option<Timestamp>,
     /// `cus_…`; absent when detached.
     #[serde(default, deserialize_with = "reference")]
     pub customer: Option<String>,

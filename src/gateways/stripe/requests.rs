@@ -8,6 +8,7 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
     CreateCheckoutSessionPaymentIntentDataSetupFutureUsage, CreateCheckoutSessionSetupIntentData, ProductData,
 };
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::customer::CreateCustomer;
 use stripe_core::payment_intent::{
     ConfirmPaymentIntent, ConfirmPaymentIntentOffSession, CreatePaymentIntent, CreatePaymentIntentOffSession,
@@ -219,6 +220,17 @@ impl NewRefund {
 /// Confirms while the customer is away, with an explicit card.
 pub(super) fn confirmation(id: &str, payment_method: &str) -> ConfirmPaymentIntent {
     ConfirmPaymentIntent::new(id).payment_method(payment_method).off_session(ConfirmPaymentIntentOffSession::Bool(true))
+}
+
+/// Takes a card away from its customer. The crate that has a builder for it has nothing else that Berth needs.
+pub(super) struct Detachment<'a>(pub(super) &'a str);
+
+impl StripeRequest for Detachment<'_> {
+    type Output = stripe_shared::PaymentMethod;
+
+    fn build(&self) -> RequestBuilder {
+        RequestBuilder::new(StripeMethod::Post, format!("/payment_methods/{}/detach", self.0))
+    }
 }
 
 /// Lets an id into a path: ids come from rows and events, and a slash or a question mark in one would ask for something else.

@@ -38,19 +38,24 @@ pub async fn run(job: &ExpireCheckout, ctx: &Ctx) -> Result<Effects, JobError> {
         }
         None => unheard::page(ctx, &order).await?,
     };
-    let Some(page) = page else { return Ok(session::ended(Effects::none(), &order, OrderEvent::Expired)) };
+    let Some(page) = page else { return Ok(session::ended(Effects::none(), &order, OrderEvent::Expired, ctx.now())) };
     let closed = closed(ctx, page).await?;
     failpoint::hit("checkout.expired");
     let effects = session::act_on(ctx, &order, &closed, session::Told::Lookup).await?;
     // A page of before that has ended, or was paid and is paid back, leaves nothing that the order could be paid on.
     let moves = !effects.order_moves.is_empty();
-    Ok(if moves || !has_ended(&closed) { effects } else { session::ended(effects, &order, OrderEvent::Expired) })
+    Ok(if moves || !has_ended(&closed) {
+        effects
+    } else {
+        session::ended(effects, &order, OrderEvent::Expired, ctx.now())
+    })
 }
 
 /// Whether it is to be paid still, or its payment is on its way.
 fn can_be_paid(order: &Order, now: Timestamp) -> bool {
     match order.state.phase {
-        OrderPhase::Pending => now < order.expires_at,
+        // A renewal is owed until it is paid or called off, however late.
+        OrderPhase::Pending => order.is_renewal || now < order.expires_at,
         OrderPhase::AwaitingPayment => true,
         OrderPhase::Held
         | OrderPhase::Processing

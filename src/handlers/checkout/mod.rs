@@ -3,7 +3,6 @@
 pub mod close_checkout;
 pub mod complete_checkout;
 pub mod expire_checkout;
-pub mod refund_payment;
 mod session;
 mod surplus;
 pub mod sync_checkout;

@@ -1,18 +1,29 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
-use berth_jobs::ids::{OrderId, StripeEventId};
+use berth_jobs::{
+    ids::{AccountId, OrderId, PaymentId, StripeEventId},
+    renewals::SyncCards,
+};
+use jiff::Timestamp;
 
 use super::surplus;
 use crate::{
     app::Ctx,
     domain::order::{OrderEvent, OrderPhase},
-    effects::{Alert, CouponUse, Effects, EventOutcome, Fact, SessionNews, SessionState, SettledEvent},
+    effects::{
+        Alert, CouponUse, CreditFor, CreditKind, Effects, EventOutcome, Fact, NewPayment, SessionNews, SessionState,
+        SettledEvent,
+    },
     error::{JobError, chain},
     failpoint,
-    fulfilment::{self, PaidBy},
+    fulfilment::{self, PaidBy, Renewing},
     gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
-    store::{StoreError, orders::Order},
+    plan_change,
+    store::{StoreError, orders::Order, payments::PaymentState},
 };
+
+/// The mode of a page on which a card is saved.
+const SETUP: &str = "setup";
 
 /// Who says how the session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +58,10 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Ok(session) => session,
         Err(error) => return Ok(parked(chain(&error))),
     };
+    if session.mode.as_deref() == Some(SETUP) {
+        // A card was saved there, and nothing paid.
+        return Ok(cards_of(ctx, &session).await?.settle_event(settled(EventOutcome::Applied, "")));
+    }
     let Some(order_id) = order_of(&session) else {
         return Ok(match claimed_order(&session) {
             Some(order_id) => parked(format!("a session that Berth did not open was paid in the name of {order_id}")),
@@ -75,14 +90,19 @@ pub(super) async fn act_on(
     told: Told,
 ) -> Result<Effects, JobError> {
     let effects = match session.payment_status {
+        Some(CheckoutPaymentStatus::Paid) if order.is_renewal => renewal_paid(ctx, order, session).await?,
+        // Another page can be opened for it at any time, so that this one has ended ends nothing.
+        _ if order.is_renewal => Effects::none(),
         Some(CheckoutPaymentStatus::Paid) => paid(ctx, order, session).await?,
         _ if !is_current(order, session) => Effects::none(),
         Some(CheckoutPaymentStatus::NoPaymentRequired) if order.total.is_zero() => {
             fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?
         }
         Some(CheckoutPaymentStatus::NoPaymentRequired) => mismatched(order, session, "nothing was asked for"),
-        _ if told == Told::Failure => ended(Effects::none(), order, OrderEvent::PaymentFailed),
-        _ if session.status == Some(CheckoutStatus::Expired) => ended(Effects::none(), order, OrderEvent::Expired),
+        _ if told == Told::Failure => ended(Effects::none(), order, OrderEvent::PaymentFailed, ctx.now()),
+        _ if session.status == Some(CheckoutStatus::Expired) => {
+            ended(Effects::none(), order, OrderEvent::Expired, ctx.now())
+        }
         _ if session.status == Some(CheckoutStatus::Complete) => {
             order.state.apply(OrderEvent::PaymentDelayed).map(Effects::from).unwrap_or_default()
         }
@@ -137,24 +157,100 @@ fn news(ctx: &Ctx, order: &Order, session: &CheckoutSession, told: Told) -> Sess
 }
 
 /// It will not be paid, as far as is known: what it has of a coupon is free for others.
-pub(super) fn ended(effects: Effects, order: &Order, event: OrderEvent) -> Effects {
+pub(super) fn ended(effects: Effects, order: &Order, event: OrderEvent, now: Timestamp) -> Effects {
     let Some(step) = order.state.apply(event) else { return effects };
-    let effects = effects.move_order(step);
+    let effects = fulfilment::credit_back(effects.move_order(step), order, now);
     if order.coupon.is_some() { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
 }
 
 /// The money has come. If it came on the order's page and is what was agreed, the order goes to work; if it is something
 /// else, a person looks at it. What comes for an order that has been paid, was given up, or has another page, goes back.
 async fn paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
+    if let Some(account_id) = order.changes
+        && surplus::is_given_up(order.state.phase)
+    {
+        return late_change(ctx, order, account_id, session).await;
+    }
     if is_owed(order.state.phase) && is_current(order, session) {
         return match compare(ctx, order, session) {
-            Ok(()) => Ok(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?),
+            Ok(()) => Ok(with_card(fulfilment::paid(ctx, ctx.now(), order, paid_by(session))?, order, session)),
             Err(why) => Ok(mismatched(order, session, &why)),
         };
     }
     let payments = ctx.store.payments_of(order.state.id).await?;
     let was_told = surplus::was_told_before(&payments, order, session);
     Ok(if was_told { Effects::none() } else { surplus::goes_back(ctx.now(), order, session) })
+}
+
+/// Money for a change that was given up is credited, once; more of it goes back.
+async fn late_change(
+    ctx: &Ctx,
+    order: &Order,
+    account_id: AccountId,
+    session: &CheckoutSession,
+) -> Result<Effects, JobError> {
+    let payments = ctx.store.payments_of(order.state.id).await?;
+    if surplus::is_booked(&payments, session) {
+        return Ok(Effects::none());
+    }
+    let was_credited = payments.iter().any(|payment| payment.state == PaymentState::Credited);
+    let (Some(amount), Some(intent), false) = (session.money(), session.payment_intent.clone(), was_credited) else {
+        return Ok(surplus::goes_back(ctx.now(), order, session));
+    };
+    let (account, change) =
+        tokio::try_join!(ctx.store.account(account_id), ctx.store.change_of_order(account_id, order.state.id))?;
+    let payment = NewPayment {
+        id: PaymentId::new(),
+        order_id: order.state.id,
+        amount,
+        stripe_session_id: Some(session.id.clone()),
+        stripe_payment_intent_id: Some(intent),
+        created_at: ctx.now(),
+    };
+    let of = CreditFor { customer_id: order.customer.id, order_id: Some(order.state.id), account_id, at: ctx.now() };
+    Ok(Effects::none()
+        .late_payment(payment)
+        .credit_for(of, CreditKind::Overpayment, amount)
+        .mail(order.customer.id, plan_change::not_made(ctx, &account, &change, plan_change::TOO_LATE, amount)))
+}
+
+/// The money for a renewal has come. While it is owed, and what came is what is due, the account is renewed; anything else
+/// goes back.
+async fn renewal_paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
+    let payments = ctx.store.payments_of(order.state.id).await?;
+    if surplus::is_booked(&payments, session) {
+        return Ok(Effects::none());
+    }
+    let renewing = Renewing::of(&ctx.store, order.clone()).await?;
+    if compare(ctx, order, session).is_ok()
+        && let Some(effects) = fulfilment::renewed(ctx, ctx.now(), &renewing, paid_by(session))
+    {
+        return Ok(with_card(effects, order, session));
+    }
+    Ok(match session.money() {
+        Some(amount) if session.payment_intent.is_some() => {
+            fulfilment::returned(ctx.now(), &renewing, amount, paid_by(session))
+        }
+        _ => surplus::goes_back(ctx.now(), order, session),
+    })
+}
+
+/// The card that was paid with is saved for renewals: which one it is, Stripe is asked.
+fn with_card(effects: Effects, order: &Order, session: &CheckoutSession) -> Effects {
+    if session.customer.is_none() {
+        return effects;
+    }
+    effects.enqueue(SyncCards { customer_id: order.customer.id, chosen: None })
+}
+
+/// Has the cards of the session's customer asked about, if they are one of ours.
+async fn cards_of(ctx: &Ctx, session: &CheckoutSession) -> Result<Effects, JobError> {
+    let Some(at_stripe) = &session.customer else { return Ok(Effects::none()) };
+    let customer = ctx.store.customer_at_stripe(at_stripe).await?;
+    Ok(match customer {
+        Some(customer_id) => Effects::none().enqueue(SyncCards { customer_id, chosen: None }),
+        None => Effects::none(),
+    })
 }
 
 /// Whether an order's total is still to come, or may come late.
@@ -170,7 +266,7 @@ fn is_owed(phase: OrderPhase) -> bool {
 }
 
 fn paid_by(session: &CheckoutSession) -> PaidBy {
-    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone() }
+    PaidBy { session: Some(session.id.clone()), intent: session.payment_intent.clone(), card: None }
 }
 
 /// Whether what was paid is what was agreed.
@@ -183,7 +279,7 @@ fn compare(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<(), St
         return Err(format!("the session's mode is {}", session.mode.as_deref().unwrap_or_default()));
     }
     let paid = session.total().ok_or("the session does not say how much")?;
-    let due = order.total.to_minor().map_err(|error| chain(&error))?;
+    let due = order.due().to_minor().map_err(|error| chain(&error))?;
     let same_currency = paid.currency.eq_ignore_ascii_case(order.total.currency().code());
     if paid.minor == due && same_currency {
         return Ok(());

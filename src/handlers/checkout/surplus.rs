@@ -13,14 +13,30 @@ use crate::{
     },
 };
 
+/// Whether an order was given up, so that nothing is owed for money which comes for it all the same.
+pub(super) fn is_given_up(phase: OrderPhase) -> bool {
+    match phase {
+        OrderPhase::Failed | OrderPhase::Cancelled | OrderPhase::Rejected | OrderPhase::Withdrawn => true,
+        OrderPhase::Pending
+        | OrderPhase::AwaitingPayment
+        | OrderPhase::Held
+        | OrderPhase::Processing
+        | OrderPhase::Completed => false,
+    }
+}
+
+/// Whether a payment names this session, or its intent.
+pub(super) fn is_booked(payments: &[Payment], session: &CheckoutSession) -> bool {
+    payments.iter().any(|payment| {
+        payment.session.as_ref() == Some(&session.id)
+            || payment.intent.is_some() && payment.intent == session.payment_intent
+    })
+}
+
 /// Whether this session's money is written down already. Of money that a person judges nothing is: there the session that
 /// the order names is the one that was told of.
 pub(super) fn was_told_before(payments: &[Payment], order: &Order, session: &CheckoutSession) -> bool {
-    let same = |payment: &Payment| {
-        payment.session.as_ref() == Some(&session.id)
-            || payment.intent.is_some() && payment.intent == session.payment_intent
-    };
-    if payments.iter().any(same) {
+    if is_booked(payments, session) {
         return true;
     }
     let by_another = payments.iter().any(|it| it.state == PaymentState::Succeeded && it.session.is_some());

@@ -1,4 +1,11 @@
 //! Hosting accounts and the panels that they live on.
 
+mod at_panel;
+pub mod change_package;
+mod drift;
 pub mod provision_account;
+pub mod purge_account;
 pub mod reconcile_account;
+pub mod suspend_account;
+pub mod terminate_account;
+pub mod unsuspend_account;

@@ -3,6 +3,7 @@
 use berth_jobs::hosting::{ProvisionAccount, ReconcileAccount};
 use secrecy::SecretString;
 
+use super::at_panel;
 use crate::{
     app::{Ctx, SITE_SERVER},
     domain::{
@@ -29,7 +30,11 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
     let account = ctx.store.account(job.account_id).await?;
     let intent = intent(ctx, &account).await?;
     let Some(begun) = account.state.begin(intent.clone()) else {
-        return Ok(moved_on(&account));
+        // Whoever lost a race may have left something on the panel that nobody has.
+        let leftover = ReconcileAccount { account_id: account.state.id };
+        let is_gone = account.state.phase == AccountPhase::Terminated;
+        // An earlier run has finished, or it was enqueued twice.
+        return Ok(if is_gone { Effects::none().enqueue(leftover) } else { at_panel::moved_on(&account) });
     };
     let state = account.state.after(&begun);
     ctx.checkpoint(begun).await?; // committed before anything is sent
@@ -45,24 +50,6 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
             JobError::Retry(why) if ctx.last_attempt => Ok(failed(&account, &state, &why)),
             error @ (JobError::Retry(_) | JobError::Snooze { .. } | JobError::Cancel(_)) => Err(error),
         },
-    }
-}
-
-/// The account is past its creation: let the panel follow the row.
-fn moved_on(account: &Account) -> Effects {
-    match account.state.phase {
-        // An earlier run has finished and its answer was lost, or it was enqueued twice.
-        AccountPhase::Active => Effects::none(),
-        AccountPhase::Pending
-        | AccountPhase::Provisioning
-        | AccountPhase::Failed
-        | AccountPhase::Grace
-        | AccountPhase::Suspending
-        | AccountPhase::Suspended
-        | AccountPhase::Unsuspending
-        | AccountPhase::Changing
-        | AccountPhase::Terminating
-        | AccountPhase::Terminated => Effects::none().enqueue(ReconcileAccount { account_id: account.state.id }),
     }
 }
 
@@ -157,7 +144,9 @@ fn live(
         expires_at,
         reveal_url: format!("{}/hosting/{}", ctx.shop.url, state.id),
     });
-    Ok(Effects::from(step).fact(fact).mail(account.customer.id, welcome).maybe_complete(account.order_id))
+    let after = state.after(&step);
+    let effects = Effects::from(step).fact(fact).mail(account.customer.id, welcome).maybe_complete(account.order_id);
+    Ok(at_panel::with_wishes(effects, &after))
 }
 
 /// The account is given to a person: nothing of it is lost, and `berth jobs retry` goes on where it stopped.
@@ -170,5 +159,7 @@ fn failed(account: &Account, state: &AccountState, why: &str) -> Effects {
             state.id, account.order_id, state.id,
         ),
     };
-    state.failed(why.to_owned()).map(Effects::from).unwrap_or_default().alert(alert)
+    let Some(step) = state.failed(why.to_owned()) else { return Effects::none().alert(alert) };
+    let after = state.after(&step);
+    at_panel::with_wishes(Effects::from(step).alert(alert), &after)
 }

@@ -1,13 +1,17 @@
-//! ReconcileAccount: makes the panel agree with the account's row, whatever the row says.
+//! ReconcileAccount: makes the panel agree with the account's row. What changes the row as well is another job's.
 
 use berth_jobs::hosting::{ProvisionAccount, ReconcileAccount};
 
+use super::{
+    at_panel,
+    drift::{Drift, drift},
+};
 use crate::{
     app::Ctx,
-    domain::account::AccountPhase,
-    effects::{Effects, Guard},
+    domain::account::{AccountPhase, SuspensionReason},
+    effects::Effects,
     error::JobError,
-    gateways::panels::{AccountRef, Step},
+    gateways::panels::Step,
 };
 
 /// Runs the job.
@@ -16,31 +20,34 @@ use crate::{
 /// When the panel or the database is away, or refuses.
 pub async fn run(job: &ReconcileAccount, ctx: &Ctx) -> Result<Effects, JobError> {
     let account = ctx.store.account(job.account_id).await?;
-    let (Some(server), Some(username)) = (&account.server, &account.username) else {
-        // Nothing was ever sent to a panel.
-        let pending = account.state.phase == AccountPhase::Pending;
-        let provision = ProvisionAccount { account_id: account.state.id };
-        return Ok(if pending { Effects::none().enqueue(provision) } else { Effects::none() });
-    };
-    let as_read = Effects::none().guard(Guard::Account(account.state.id, account.state.version));
-    ctx.checkpoint(as_read).await?;
+    let (phase, provision) = (account.state.phase, ProvisionAccount { account_id: account.state.id });
+    if matches!(phase, AccountPhase::Pending | AccountPhase::Failed) {
+        return Ok(Effects::none().enqueue(provision));
+    }
+    if phase.is_busy() || account.state.act().is_some() {
+        return Ok(at_panel::moved_on(&account));
+    }
+    // One that ended before anything was sent to a panel.
+    let Some((server, on_panel)) = at_panel::place_of(&account) else { return Ok(Effects::none()) };
+    ctx.checkpoint(at_panel::as_read(&account)).await?;
     let panel = ctx.panels.of(server)?;
-    let on_panel =
-        AccountRef { account_id: account.state.id, username: username.clone(), remote_id: account.remote_id.clone() };
-    let step = match account.state.phase {
-        AccountPhase::Pending | AccountPhase::Provisioning | AccountPhase::Failed => {
-            return Ok(Effects::none().enqueue(ProvisionAccount { account_id: account.state.id }));
+    if phase.is_over() {
+        return done(panel.ensure_absent(&on_panel).await?);
+    }
+    let found = panel.observe(&on_panel).await?;
+    match drift(&account, &found, ctx.config.hosting.repair_packages) {
+        Drift::None => Ok(Effects::none()),
+        Drift::Activate => done(panel.ensure_active(&on_panel).await?),
+        Drift::Suspend => {
+            let reason = account.state.standing.reason().map_or("suspended", SuspensionReason::as_str);
+            done(panel.ensure_suspended(&on_panel, reason).await?)
         }
-        AccountPhase::Active | AccountPhase::Grace | AccountPhase::Unsuspending | AccountPhase::Changing => {
-            panel.ensure_active(&on_panel).await?
-        }
-        AccountPhase::Suspending | AccountPhase::Suspended => {
-            panel.ensure_suspended(&on_panel, account.suspension_reason.as_deref().unwrap_or("suspended")).await?
-        }
-        // It is removed by the job that has made its backup, not from here.
-        AccountPhase::Terminating => return Ok(Effects::none()),
-        AccountPhase::Terminated => panel.ensure_absent(&on_panel).await?,
-    };
+        Drift::Package => done(panel.ensure_package(&on_panel, &account.package).await?),
+        Drift::Tell(alert) => Ok(Effects::none().alert(alert)),
+    }
+}
+
+fn done(step: Step<()>) -> Result<Effects, JobError> {
     match step {
         Step::Done(()) => Ok(Effects::none()),
         Step::Pending(_, after) => Err(JobError::waiting("the panel is at work on it", after)),

@@ -8,6 +8,7 @@ use crate::{
     error::{JobError, chain},
     failpoint,
     gateways::smtp::{MailError, Outgoing},
+    mail::Mail,
 };
 
 /// Runs the job.
@@ -17,7 +18,7 @@ use crate::{
 pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
     let row = ctx.store.mail(job.mail_id).await?;
     if row.accepted_at.is_some() {
-        return Ok(Effects::none());
+        return Ok(told(&row.mail, Effects::none()));
     }
     let mailer = ctx.mailer()?;
     let rendered = ctx.renderer.render(&row.mail, &ctx.shop)?;
@@ -40,7 +41,8 @@ pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
     failpoint::hit("mail.after_send");
     match sent {
         Ok(accepted) => {
-            Ok(Effects::from(Fact::MailAccepted { mail_id: row.id, at: ctx.now(), response: accepted.response }))
+            let accepted = Fact::MailAccepted { mail_id: row.id, at: ctx.now(), response: accepted.response };
+            Ok(told(&row.mail, accepted.into()))
         }
         Err(error @ (MailError::Refused { .. } | MailError::InvalidAddress { .. })) => {
             let response = chain(&error);
@@ -53,4 +55,9 @@ pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// An account may wait until its customer was told.
+fn told(mail: &Mail, effects: Effects) -> Effects {
+    mail.awaited_by().into_iter().fold(effects, Effects::look)
 }

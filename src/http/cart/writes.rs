@@ -167,6 +167,9 @@ pub(in crate::http) fn of_commit(error: &CommitError) -> Problem {
         | Why::CouponUsedUpByCustomer
         | Why::CouponEnded
         | Why::CustomerBusy
-        | Why::NotEnoughCredit => Problem::conflict("changed-meanwhile", "This has changed meanwhile: read it again."),
+        | Why::NotEnoughCredit
+        | Why::NothingLeft
+        | Why::RefundAboveRest
+        | Why::Disputed => Problem::conflict("changed-meanwhile", "This has changed meanwhile: read it again."),
     }
 }

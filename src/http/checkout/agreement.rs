@@ -200,8 +200,13 @@ fn of_refusal(refusal: &Refusal) -> Result<Option<Order>, Problem> {
             Err(Problem::unprocessable("coupon-used-up", CouponRefusal::UsedUp.to_string()))
         }
         Why::CustomerDeleted => Err(Problem::customer_deleted()),
-        Why::CartFull | Why::CodeTaken | Why::LimitBelowUses | Why::CustomerBusy | Why::NotEnoughCredit => {
-            Err(page::internal(refusal))
-        }
+        Why::CartFull
+        | Why::CodeTaken
+        | Why::LimitBelowUses
+        | Why::CustomerBusy
+        | Why::NotEnoughCredit
+        | Why::NothingLeft
+        | Why::RefundAboveRest
+        | Why::Disputed => Err(page::internal(refusal)),
     }
 }

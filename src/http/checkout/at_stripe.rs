@@ -1,10 +1,11 @@
 //! What Stripe is asked for an order: its customer, and the session of the order's page.
 
-use berth_jobs::ids::OrderId;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::problem::Problem,
+    super::{orders::of_store, problem::Problem},
+    RETRY_AFTER,
     page::{internal, kept, of_stripe},
 };
 use crate::{
@@ -22,6 +23,8 @@ use crate::{
 const OTHER_PARAMETERS: &str = "idempotency_error";
 /// What Stripe remembers of a key for a day, so that asking again is of no use.
 const REMEMBERED_FAILURE: u16 = 500;
+/// How long a page stays open on which a renewal is paid; Stripe's limit is a day.
+const RENEWAL_PAYABLE: SignedDuration = SignedDuration::from_hours(23);
 const ORDER: &str = "order_id";
 const VERSION: &str = "session_version";
 
@@ -33,7 +36,8 @@ const VERSION: &str = "session_version";
 pub(super) async fn session(app: &App, stripe: &Stripe, order: &Order) -> Result<(CheckoutSession, i32), Problem> {
     let order_id = order.state.id;
     let version = order.session_version;
-    let new = session_for(app, order, version, customer(app, stripe, order).await?)?;
+    let customer = customer(app, stripe, &order.customer).await.map_err(|_| kept(order_id))?;
+    let new = session_for(app, order, version, customer)?;
     match stripe.create_checkout_session(&key_of(order, version)?, &new).await {
         Ok(session) => return Ok((session, version)),
         Err(error) if is_spent(&error) => tracing::warn!(%order_id, error = chain(&error), "a key of a page is spent"),
@@ -86,6 +90,35 @@ fn metadata(order: &Order, version: i32) -> Metadata {
 }
 
 fn session_for(app: &App, order: &Order, version: i32, customer: String) -> Result<NewCheckoutSession, Problem> {
+    Ok(NewCheckoutSession {
+        customer,
+        lines: if order.credit.is_zero() && !order.is_renewal { lines_of(order)? } else { line_of_rest(order)? },
+        client_reference_id: order.state.id.to_string(),
+        metadata: metadata(order, version),
+        success_url: app.config.success_url().unwrap_or_else(|| app.shop.url.clone()),
+        cancel_url: app.config.cancel_url().unwrap_or_else(|| app.shop.url.clone()),
+        expires_at: if order.is_renewal { renewal_closes_at(app.clock.now()) } else { order.expires_at },
+    })
+}
+
+/// A renewal can be paid for longer than any page is open. What is asked under one key must be the same when it is asked
+/// again soon after, so the hour counts and not the second.
+fn renewal_closes_at(now: Timestamp) -> Timestamp {
+    let hour = now.as_second() - now.as_second().rem_euclid(3600);
+    Timestamp::from_second(hour).unwrap_or(now) + RENEWAL_PAYABLE
+}
+
+/// What is left to be paid, as one line: Stripe takes no negative ones, such as credit would be.
+fn line_of_rest(order: &Order) -> Result<Vec<CheckoutLine>, Problem> {
+    let due = order.due();
+    let minor = due.to_minor().map_err(|error| internal(&error))?;
+    let name = order.items.first().map(|item| item.name.clone()).unwrap_or_default();
+    let description = (!order.credit.is_zero())
+        .then(|| format!("{} less {} of credit", order.total.amount_text(), order.credit.amount_text()));
+    Ok(vec![CheckoutLine { name, description, unit_price: Amount::new(minor, due.currency().code()), quantity: 1 }])
+}
+
+fn lines_of(order: &Order) -> Result<Vec<CheckoutLine>, Problem> {
     let mut lines: Vec<CheckoutLine> = Vec::new();
     for item in order.items.iter().filter(|item| !item.total.is_zero()) {
         let minor = item.total.to_minor().map_err(|error| internal(&error))?;
@@ -95,21 +128,20 @@ fn session_for(app: &App, order: &Order, version: i32, customer: String) -> Resu
             None => lines.push(CheckoutLine { name: item.name.clone(), description: None, unit_price, quantity: 1 }),
         }
     }
-    Ok(NewCheckoutSession {
-        customer,
-        lines,
-        client_reference_id: order.state.id.to_string(),
-        metadata: metadata(order, version),
-        success_url: app.config.success_url().unwrap_or_else(|| app.shop.url.clone()),
-        cancel_url: app.config.cancel_url().unwrap_or_else(|| app.shop.url.clone()),
-        expires_at: order.expires_at,
-    })
+    Ok(lines)
 }
 
-async fn customer(app: &App, stripe: &Stripe, order: &Order) -> Result<String, Problem> {
-    let contact: &CustomerContact = &order.customer;
-    let order_id: OrderId = order.state.id;
-    if let Some(known) = app.store.stripe_customer_id(contact.id).await.map_err(|_| kept(order_id))? {
+/// Stripe's id of a customer, who is made there where they are new.
+pub(in crate::http) async fn customer(
+    app: &App,
+    stripe: &Stripe,
+    contact: &CustomerContact,
+) -> Result<String, Problem> {
+    let away = |why: &dyn std::error::Error, what: &str| {
+        tracing::error!(customer = %contact.id, error = chain(why), "{what}");
+        Problem::unavailable(RETRY_AFTER)
+    };
+    if let Some(known) = app.store.stripe_customer_id(contact.id).await.map_err(of_store)? {
         return Ok(known);
     }
     // The address is part of the key: under one key Stripe takes one set of parameters only.
@@ -121,13 +153,13 @@ async fn customer(app: &App, stripe: &Stripe, order: &Order) -> Result<String, P
         name: contact.name.clone(),
         metadata: Metadata::from([("customer_id".to_owned(), contact.id.to_string())]),
     };
-    let made = stripe.ensure_customer(&key, &new).await.map_err(|error| of_stripe(order_id, &error))?;
+    let made = stripe.ensure_customer(&key, &new).await;
+    let made = made.map_err(|error| away(&error, "Stripe has not made a customer"))?;
     let known = Fact::CustomerKnown { customer_id: contact.id, stripe_customer_id: made.id.clone() };
     if let Err(error) = app.committer.write(known.into()).await {
-        tracing::warn!(customer = %contact.id, error = chain(&error), "Stripe's id of a customer could not be stored");
-        return Err(kept(order_id));
+        return Err(away(&error, "Stripe's id of a customer could not be stored"));
     }
     // Somebody else may have been first: one customer has one id.
-    let stored = app.store.stripe_customer_id(contact.id).await.map_err(|_| kept(order_id))?;
+    let stored = app.store.stripe_customer_id(contact.id).await.map_err(of_store)?;
     Ok(stored.unwrap_or(made.id))
 }

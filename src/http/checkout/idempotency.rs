@@ -48,7 +48,7 @@ impl Drop for Entered {
 }
 
 /// The key that the caller has chosen, if any.
-pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(in crate::http) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key
         .to_str()

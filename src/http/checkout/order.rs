@@ -50,6 +50,7 @@ pub(super) fn new_order(now: Timestamp, asked: &Asked, cart_version: Option<i32>
             tax_note: quote.tax_note.map(str::to_owned),
             client_ip: asked.client_ip,
             request_hash: idempotency.is_none().then_some(asked.request_hash),
+            ..OrderTerms::default()
         },
         idempotency,
         items: items.collect(),

@@ -19,7 +19,7 @@ use crate::{
 const SHORTEST_STAY: SignedDuration = SignedDuration::from_mins(32);
 
 /// How a page ended.
-pub(super) enum Closed {
+pub(in crate::http) enum Closed {
     /// Nobody can pay on it any more.
     Unpaid,
     /// Somebody has.
@@ -27,7 +27,7 @@ pub(super) enum Closed {
 }
 
 /// Whether there is time to pay the order: on its page, or on one that is still to be opened.
-pub(super) fn can_be_paid(order: &Order, now: Timestamp) -> bool {
+pub(in crate::http) fn can_be_paid(order: &Order, now: Timestamp) -> bool {
     let left = order.expires_at.duration_since(now);
     if order.checkout_url.is_some() { left.is_positive() } else { left > SHORTEST_STAY }
 }
@@ -36,7 +36,7 @@ pub(super) fn can_be_paid(order: &Order, now: Timestamp) -> bool {
 ///
 /// The page is stored before its address is told, and the order read again after that: whoever withdraws the order
 /// meanwhile sees the page, or this sees that it is withdrawn.
-pub(super) async fn open(app: &App, order: &Order) -> Result<Option<String>, Problem> {
+pub(in crate::http) async fn open(app: &App, order: &Order) -> Result<Option<String>, Problem> {
     if let Some(url) = &order.checkout_url {
         return Ok(Some(url.clone()));
     }
@@ -88,7 +88,7 @@ async fn settled(app: &App, order_id: OrderId, session: &str, url: String) -> Re
 
 /// Closes a page at Stripe. That it can no longer be closed is no failure: it has ended by itself, or was paid. Closing
 /// twice is closing once, so each request has a key of its own, and no failure is remembered by Stripe.
-pub(super) async fn close(app: &App, order: OrderId, session: &str) -> Result<Closed, Problem> {
+pub(in crate::http) async fn close(app: &App, order: OrderId, session: &str) -> Result<Closed, Problem> {
     let stripe = app.stripe.as_ref().ok_or_else(|| kept(order))?;
     let key = IdempotencyKey::of_row("expire", Uuid::now_v7()).map_err(|error| internal(&error))?;
     if stripe.expire_checkout_session(&key, session).await.is_ok() {
@@ -106,7 +106,7 @@ pub(super) async fn close(app: &App, order: OrderId, session: &str) -> Result<Cl
 }
 
 /// The order exists, and what it needs of Stripe or the database cannot be had just now.
-pub(super) fn kept(order: OrderId) -> Problem {
+pub(in crate::http) fn kept(order: OrderId) -> Problem {
     let detail = "The order is kept, but its payment page could not be opened or closed. Wait as long as `Retry-After` \
                   says, then send the same request again: nothing is ordered twice.";
     Problem::unavailable(RETRY_AFTER).with_detail(detail).with("order_id", order.to_string())
@@ -117,7 +117,7 @@ pub(super) fn of_stripe(order: OrderId, error: &GatewayError) -> Problem {
     kept(order)
 }
 
-pub(super) fn internal(error: &dyn std::error::Error) -> Problem {
+pub(in crate::http) fn internal(error: &dyn std::error::Error) -> Problem {
     let id = Uuid::now_v7().to_string();
     tracing::error!(error = chain(error), id, "a request failed by a fault of ours");
     Problem::internal(id)

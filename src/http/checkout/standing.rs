@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What stands for the cart before the order that is asked for now.
-pub(super) enum Standing {
+pub(in crate::http) enum Standing {
     /// Nothing that is in its way.
     Nothing,
     /// What is asked for now.
@@ -32,7 +32,7 @@ pub(super) enum Standing {
 }
 
 /// An order whose pages are closed, to be withdrawn.
-pub(super) struct Withdrawal {
+pub(in crate::http) struct Withdrawal {
     step: OrderMove,
     has_coupon: bool,
     /// Which of its pages is the present one.
@@ -44,19 +44,19 @@ pub(super) struct Withdrawal {
 
 impl Withdrawal {
     /// The order, if a page of it may be about to be opened.
-    pub(super) fn may_open(&self) -> Option<OrderId> {
+    pub(in crate::http) fn may_open(&self) -> Option<OrderId> {
         self.may_open.then(|| self.step.id())
     }
 
     /// What is true when no other order is made after all: the page of this one is closed, and it needs another. `None`
     /// when none was closed.
-    pub(super) fn without_page(&self) -> Option<Effects> {
+    pub(in crate::http) fn without_page(&self) -> Option<Effects> {
         let kept = Effects::none().next_session(self.step.id(), self.session_version);
         (!self.closed.is_empty()).then(|| self.closed.iter().cloned().map(Fact::Session).fold(kept, Effects::fact))
     }
 
     /// Withdraws the order in the commit that makes another.
-    pub(super) fn onto(self, effects: Effects) -> Effects {
+    pub(in crate::http) fn onto(self, effects: Effects) -> Effects {
         let id = self.step.id();
         let mut effects = effects.move_order(self.step);
         if self.may_open {
@@ -70,7 +70,7 @@ impl Withdrawal {
 }
 
 /// What stands for the cart at this version.
-pub(super) async fn of_cart(app: &App, version: i32, new: &NewOrder) -> Result<Standing, Problem> {
+pub(in crate::http) async fn of_cart(app: &App, version: i32, new: &NewOrder) -> Result<Standing, Problem> {
     let known = app.store.order_of_cart(new.customer.id, version).await.map_err(of_store)?;
     let Some(id) = known else { return Ok(Standing::Nothing) };
     let order = app.store.order(id).await.map_err(of_store)?;
@@ -105,7 +105,7 @@ fn is_same(order: &Order, new: &NewOrder) -> bool {
 }
 
 /// Closes the order's pages at Stripe, before another one opens. Who has paid on one meanwhile has paid.
-async fn withdraw(app: &App, order: &Order) -> Result<Standing, Problem> {
+pub(in crate::http) async fn withdraw(app: &App, order: &Order) -> Result<Standing, Problem> {
     let Some(step) = order.state.apply(OrderEvent::Replaced) else { return Ok(Standing::Nothing) };
     let mut closed = Vec::new();
     for (session_id, version) in open_pages(app, order).await? {
@@ -120,7 +120,7 @@ async fn withdraw(app: &App, order: &Order) -> Result<Standing, Problem> {
 }
 
 /// Keeps an order whose page was closed for another one that was not made: whoever asks for it again gets another page.
-pub(super) async fn keep_without_page(app: &App, kept: Effects) {
+pub(in crate::http) async fn keep_without_page(app: &App, kept: Effects) {
     if let Err(error) = app.committer.write(kept).await {
         // It has been withdrawn by somebody else, or Stripe's event about the page ends it.
         tracing::debug!(error = chain(&error), "an order keeps a page that is closed");
@@ -129,7 +129,7 @@ pub(super) async fn keep_without_page(app: &App, kept: Effects) {
 
 /// Closes the page of an order that was opened while the order was withdrawn, before another one opens. Should that fail,
 /// the job does it; and what is paid on it goes back.
-pub(super) async fn close_late(app: &App, order: OrderId) {
+pub(in crate::http) async fn close_late(app: &App, order: OrderId) {
     let Ok(pages) = app.store.sessions_of(order).await else { return };
     for page in pages.iter().filter(|page| page.state == SessionState::Open) {
         if let Err(problem) = page::close(app, order, &page.id).await {

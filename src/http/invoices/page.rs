@@ -67,7 +67,7 @@ struct Tax {
 }
 
 /// The page.
-pub(super) fn of(paper: &Paper) -> Result<Filled, Problem> {
+pub(in crate::http) fn of(paper: &Paper) -> Result<Filled, Problem> {
     let rows = |rows: Vec<(&'static str, String)>| rows.into_iter().map(|(name, value)| Row { name, value }).collect();
     let values = Values {
         kind: paper.kind.name(),

@@ -56,7 +56,7 @@ pub(super) fn of(invoice: &Invoice, taxes: Vec<TaxTotal>, time_zone: &TimeZone) 
 }
 
 /// The answer with the paper as a file, which a browser shows.
-pub(super) fn pdf(paper: &Paper) -> Result<Response, Problem> {
+pub(in crate::http) fn pdf(paper: &Paper) -> Result<Response, Problem> {
     let pdf = paper.pdf().map_err(|error| {
         let id = uuid::Uuid::now_v7().to_string();
         tracing::error!(error = chain(&error), id, number = paper.number, "a paper could not be made");

@@ -19,6 +19,7 @@ use crate::{
     domain::order::{Actor, OrderEvent, OrderMove, OrderPhase},
     effects::{CouponUse, Effects, NewAudit},
     error::chain,
+    fulfilment,
     queue::committer::CommitError,
     store::orders::Order,
 };
@@ -68,6 +69,11 @@ pub async fn cancel(
     if by_staff && reason.is_none() {
         return Err(Problem::unprocessable("reason-required", "Say why you cancel a customer's order: `reason`."));
     }
+    if order.is_renewal && order.state.phase == OrderPhase::Pending {
+        let detail = "It renews a hosting account: cancel that, or switch its `auto_renew` off.";
+        let refusal = Problem::conflict("order-not-cancellable", detail);
+        return Err(refusal.with("order_status", order.state.phase.status()));
+    }
     for _ in 0..TRIES {
         if order.state.phase.status() == OrderPhase::Cancelled.status() {
             return Ok(Json(in_detail(&app, &customer, order).await?));
@@ -89,6 +95,7 @@ pub async fn cancel(
 fn cancelling(app: &App, customer: &Customer, order: &Order, step: OrderMove, reason: Option<String>) -> Effects {
     let id = order.state.id;
     let effects = Effects::from(step).settle_coupon(id, CouponUse::Release).enqueue(ExpireCheckout { order_id: id });
+    let effects = fulfilment::credit_back(effects, order, app.clock.now());
     if reason.is_none() && customer.role == Role::Customer {
         // The order's own history says all there is to say.
         return effects;

@@ -100,7 +100,7 @@ pub async fn reject(
         None if order.total.is_zero() => Came::Nothing,
         None => found_at_stripe(&app, &order).await?,
     };
-    let effects = fulfilment::reject(&order, came).ok_or_else(|| not_held(&order))?;
+    let effects = fulfilment::reject(app.clock.now(), &order, came).ok_or_else(|| not_held(&order))?;
     decide(&app, &staff, &order, effects, Decision::REJECTED, request.reason).await
 }
 

@@ -17,6 +17,16 @@ const fn problem(slug: &'static str, statuses: &'static [u16], meaning: &'static
 
 /// By name.
 pub const TYPES: &[ProblemType] = &[
+    problem("account-busy", &[409], "The account is just being changed on its server. Ask again in a moment."),
+    problem("account-ended", &[409], "The account has ended, or is about to: nothing of it can be changed any more."),
+    problem("account-kept", &[409], "Staff keeps the account from being removed. Write to support."),
+    problem(
+        "account-not-changeable",
+        &[409],
+        "The account cannot be changed as it stands; `detail` says what to do first, `account_status` how it stands.",
+    ),
+    problem("account-not-live", &[409], "The account is still being made. Wait until it is active."),
+    problem("account-suspended", &[409], "The account is suspended. Have that settled first, or cancel it with `now`."),
     problem("addon-not-sold", &[422], "The service has no such add-on. See `GET /v1/plans` for those that it has."),
     problem(
         "address-required",
@@ -49,6 +59,13 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "The cart, or one of its items, holds as much as it can. Check out what is there first.",
     ),
+    problem(
+        "change-not-offered",
+        &[422],
+        "An account becomes another service of its type, its servers and its billing cycle. Buy the other one anew, and cancel \
+         the account with its period.",
+    ),
+    problem("change-under-way", &[409], "The account is just being changed. Wait until that is done."),
     problem("changed-meanwhile", &[409], "Somebody else was faster. Read it again, then decide anew."),
     problem(
         "checkout-replaced",
@@ -60,6 +77,11 @@ pub const TYPES: &[ProblemType] = &[
         "configuration-invalid",
         &[422],
         "The service cannot be had so; `detail` names the option and what it may be.",
+    ),
+    problem(
+        "confirmation-required",
+        &[422],
+        "What is asked for cannot be undone. Say `\"confirm\": true` if it is meant.",
     ),
     problem(
         "coupon-below-minimum",
@@ -107,6 +129,11 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "A site lives at this domain already, or it is in the cart twice. Take another one.",
     ),
+    problem(
+        "extension-required",
+        &[422],
+        "Non-payment would suspend the account again at once. Send `extend_days`, or `exempt`.",
+    ),
     problem("forbidden", &[403], "You may not do this; `detail` says who may."),
     problem(
         "idempotency-in-flight",
@@ -153,7 +180,19 @@ pub const TYPES: &[ProblemType] = &[
         &[422],
         "Something that you want has no price in this currency. Choose another one.",
     ),
+    problem("not-suspended", &[409], "The account is not suspended for that reason. Look at its `suspension_reasons`."),
+    problem(
+        "nothing-bought",
+        &[409],
+        "You have bought nothing here yet. The card that you pay with at first is saved by itself.",
+    ),
     problem("nothing-to-buy", &[422], "There is nothing to buy. Put something into the cart."),
+    problem("nothing-to-change", &[422], "The account is what you want already. Choose something else."),
+    problem(
+        "nothing-to-renew",
+        &[409],
+        "The account ends, or is paid for one period ahead already; `detail` says which. Ask again when that has changed.",
+    ),
     problem(
         "order-being-paid",
         &[409],
@@ -166,12 +205,28 @@ pub const TYPES: &[ProblemType] = &[
     ),
     problem("order-not-held", &[409], "The order waits for nobody's decision; `order_phase` says how it stands."),
     problem(
+        "order-not-paid",
+        &[409],
+        "No money has paid the order, or it is held: there is nothing to give back. Reject a held one instead.",
+    ),
+    problem(
         "paid-amount-differs",
         &[409],
         "What was paid is not the order's total, so it cannot be approved. Reject it: what was paid goes back.",
     ),
     problem("password-not-available", &[409], "The password was revealed before, or the account is not active yet."),
     problem("payload-too-large", &[413], "The body is too large. Send less."),
+    problem(
+        "period-over",
+        &[409],
+        "Nothing is paid for any more, so the account can neither be changed nor end with its period. Pay the renewal first, or \
+         cancel it with `now`.",
+    ),
+    problem(
+        "plan-refused",
+        &[422],
+        "A plan is confirmed within a day, under the sweep that made it. What is due now is planned anew by the next run.",
+    ),
     problem(
         "price-given-for-fewer",
         &[422],
@@ -195,10 +250,35 @@ pub const TYPES: &[ProblemType] = &[
     ),
     problem("reason-required", &[422], "Staff says why: send a `reason`."),
     problem(
+        "refund-above-rest",
+        &[422],
+        "So much of the payment is not left; `rest` says how much is. Ask for that, or leave `amount` out.",
+    ),
+    problem("refund-amount-invalid", &[422], "That is no sum of the order's currency. Send one such as `3.50`."),
+    problem(
+        "refund-disputed",
+        &[409],
+        "The customer's bank wants the payment back and decides what becomes of it. Answer the dispute at Stripe.",
+    ),
+    problem(
+        "refund-not-whole",
+        &[422],
+        "What is refunded in part does not end by it. Leave `terminate` out, or refund all that is left.",
+    ),
+    problem("refund-nothing-left", &[409], "All of the payment has gone back, or is on its way. Look at its refunds."),
+    problem(
+        "renewal-being-charged",
+        &[409],
+        "The account's renewal is being paid just now, by the saved card or otherwise. Look again in some minutes.",
+    ),
+    problem("renewal-paid", &[409], "The renewal `order_id` has just been paid. Look at the account again."),
+    problem(
         "service-not-sold",
         &[422],
         "The service is not sold, or no longer. See `GET /v1/plans` for those that are.",
     ),
+    problem("suspension-reason-required", &[422], "Several reasons suspend the account. Say which `reason` is lifted."),
+    problem("timetable-invalid", &[422], "A timetable cannot have its steps in such an order; `detail` says which."),
     problem("too-many-accounts", &[422], "One order cannot make so many accounts. Buy some of them first."),
     problem("too-many-requests", &[429], "Too fast. Wait as long as `Retry-After` says."),
     problem("total-above-maximum", &[422], "So much cannot be charged at once. Buy some of it first."),

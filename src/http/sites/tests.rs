@@ -36,7 +36,8 @@ impl Drop for World {
 async fn world() -> World {
     let dir = TempDir::new().unwrap();
     let url = "http://{username}.localhost/".to_owned();
-    let panel = SitePanel::new(SiteConfig { sites_dir: dir.path().to_owned(), url });
+    let (sites_dir, backups_dir) = (dir.path().to_owned(), dir.path().join(".backups"));
+    let panel = SitePanel::new(SiteConfig { sites_dir, backups_dir, url });
     let alice = AccountRef { account_id: AccountId::new(), username: "alice".to_owned(), remote_id: None };
     let spec = CreateSpec {
         account: alice.clone(),
@@ -260,7 +261,7 @@ async fn head_sends_no_body_and_other_methods_are_refused() {
 async fn a_suspended_site_answers_503_until_it_is_active_again() {
     let world = world().await;
 
-    world.panel.ensure_suspended(&world.alice, "payment_overdue").await.unwrap();
+    world.panel.ensure_suspended(&world.alice, "non_payment").await.unwrap();
     let suspended = world.get("alice.localhost", "/").await;
     world.panel.ensure_active(&world.alice).await.unwrap();
     let active = world.get("alice.localhost", "/").await;
@@ -268,11 +269,39 @@ async fn a_suspended_site_answers_503_until_it_is_active_again() {
     let absent = world.get("alice.localhost", "/").await;
 
     assert_eq!(suspended.status, 503);
-    assert!(suspended.head.contains("retry-after: 3600"), "{}", suspended.head);
     assert!(suspended.head.contains("cache-control: no-store"), "{}", suspended.head);
-    assert!(suspended.body.contains(SUSPENDED) && !suspended.body.contains("payment_overdue"));
+    assert!(!suspended.head.contains("retry-after"), "nobody knows when: {}", suspended.head);
+    assert!(suspended.body.contains(SUSPENDED), "{}", suspended.body);
     assert_eq!(active.status, 200);
     assert_eq!(absent.status, 404);
+}
+
+#[tokio::test]
+async fn a_suspended_site_shows_nothing_of_its_owners_nor_why_it_is_away() {
+    let world = world().await;
+    write(&world.files().join("page.html"), "SECRET");
+    let etag = world.get("alice.localhost", "/page.html").await;
+    let etag = etag.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+
+    for reason in ["non_payment", "abuse", "dispute"] {
+        world.panel.ensure_suspended(&world.alice, reason).await.unwrap();
+        for (path, more) in [
+            ("/", String::new()),
+            ("/page.html", String::new()),
+            ("/page.html", format!("If-None-Match: {etag}\r\n")),
+            ("/page.html", "Range: bytes=0-3\r\n".to_owned()),
+            ("/missing", String::new()),
+            ("/../account.json", String::new()),
+        ] {
+            let answer = world.send("GET", "alice.localhost", path, &more).await;
+
+            assert_eq!(answer.status, 503, "{path} {more}");
+            let said = format!("{} {}", answer.head, answer.body).to_lowercase();
+            for word in [reason, "payment", "paid", "suspended", "alice", "secret", "small", "etag"] {
+                assert!(!said.contains(word), "{path} {more}: {word}: {said}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,13 +12,12 @@ use uuid::Uuid;
 
 use crate::effects::Fact;
 
-/// Writes what was learnt of mails, of refunds and of pages to pay on. Each fact is true whoever tells it, and telling it
+/// Writes what was learnt of mails and of pages to pay on. Each fact is true whoever tells it, and telling it
 /// twice changes nothing.
 pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
     attempt_mails(db, facts).await?;
     accept_mails(db, facts).await?;
     refuse_mails(db, facts).await?;
-    note_refunds(db, facts).await?;
     sessions::learn(db, facts).await
 }
 
@@ -107,24 +106,6 @@ pub(super) async fn know_customers(db: &mut PgConnection, facts: &[(usize, &Fact
     )
     .execute(db)
     .await?;
-    Ok(())
-}
-
-/// Rare: one statement each.
-async fn note_refunds(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
-    for (_, fact) in facts {
-        if let Fact::Refunded { payment_id, refund_id } = fact {
-            sqlx::query!(
-                "update berth.payments
-                 set state = 'refunded', stripe_refund_id = $2
-                 where id = $1 and state = 'surplus'",
-                payment_id.0,
-                refund_id,
-            )
-            .execute(&mut *db)
-            .await?;
-        }
-    }
     Ok(())
 }
 

@@ -27,8 +27,11 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             Fact::Session(news) => ids.insert(news.order_id.0),
             Fact::CustomerKnown { .. }
             | Fact::Charge(_)
-            | Fact::Refunded { .. }
+            | Fact::Refund(_)
+            | Fact::Dispute(_)
+            | Fact::CardsKnown(_)
             | Fact::AccountCreated { .. }
+            | Fact::BackupNamed { .. }
             | Fact::MailAttempted { .. }
             | Fact::MailAccepted { .. }
             | Fact::MailRefused { .. } => false,
@@ -169,6 +172,8 @@ pub(super) async fn insert(
             terms.customer_snapshot,
             terms.tax_note,
             terms.client_ip.map(|ip| ip.to_string()),
+            terms.changes.map(|id| id.0),
+            terms.credit.map(|credit| credit.amount()),
         )
         .execute(&mut *db)
         .await?

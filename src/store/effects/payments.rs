@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Applied, UnitEffects, Why, gather};
 use crate::effects::NewPayment;
+use berth_jobs::ids::PaymentId;
 
 /// Inserts payments. One that is known, by its intent or because its order has one, is refused.
 pub(super) async fn insert(
@@ -19,7 +20,8 @@ pub(super) async fn insert(
 ) -> Result<(), sqlx::Error> {
     let owed = gather(units, |e| &e.new_payments).into_iter().map(|(unit, payment)| (unit, payment, "succeeded"));
     let surplus = gather(units, |e| &e.surplus_payments).into_iter().map(|(unit, payment)| (unit, payment, "surplus"));
-    let payments: Vec<(usize, &NewPayment, &str)> = owed.chain(surplus).collect();
+    let late = gather(units, |e| &e.late_payments).into_iter().map(|(unit, payment)| (unit, payment, "credited"));
+    let payments: Vec<(usize, &NewPayment, &str)> = owed.chain(surplus).chain(late).collect();
     if payments.is_empty() {
         return Ok(());
     }
@@ -56,25 +58,32 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Payments that are not owed after all. Their orders are locked: each has been moved by the same unit.
+/// Payments that are not owed after all, and those that became credit. Their orders are locked: each has been moved by the same unit.
 pub(super) async fn give_back(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
     applied: &mut Applied,
 ) -> Result<(), sqlx::Error> {
-    let returned = gather(units, |e| &e.returned_payments);
+    let returned = gather(units, |e| &e.returned_payments).into_iter().map(|(unit, id)| (unit, id, "surplus"));
+    let credited = gather(units, |e| &e.credited_payments).into_iter().map(|(unit, id)| (unit, id, "credited"));
+    let returned: Vec<(usize, &PaymentId, &str)> = returned.chain(credited).collect();
     if returned.is_empty() {
         return Ok(());
     }
     let changed: BTreeSet<Uuid> = sqlx::query_scalar!(
-        "update berth.payments set state = 'surplus' where id = any ($1) and state = 'succeeded' returning id",
-        &returned.iter().map(|(_, id)| id.0).collect::<Vec<_>>(),
+        "update berth.payments p
+         set state = n.state
+         from unnest($1::uuid[], $2::text[]) n (id, state)
+         where p.id = n.id and p.state = 'succeeded'
+         returning p.id",
+        &returned.iter().map(|(_, id, _)| id.0).collect::<Vec<_>>(),
+        &returned.iter().map(|(_, _, state)| (*state).to_owned()).collect::<Vec<_>>(),
     )
     .fetch_all(db)
     .await?
     .into_iter()
     .collect();
-    for (unit, id) in returned {
+    for (unit, id, _) in returned {
         if !changed.contains(&id.0) {
             applied.refuse(unit, id.to_string(), Why::RowChanged);
         }

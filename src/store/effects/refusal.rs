@@ -43,6 +43,15 @@ pub enum Why {
     /// The customer has less credit than that, or it was moved for this order before.
     #[error("is too little, or was moved before")]
     NotEnoughCredit,
+    /// Nothing of the payment is left to go back.
+    #[error("has nothing left that could go back")]
+    NothingLeft,
+    /// Less of the payment is left than that.
+    #[error("has less left than that")]
+    RefundAboveRest,
+    /// The payment is disputed: what goes back is its bank's to decide.
+    #[error("is disputed")]
+    Disputed,
     /// The customer was anonymised: nothing can be bought under their id.
     #[error("has been deleted")]
     CustomerDeleted,

@@ -185,7 +185,7 @@ pub(super) async fn learn_charges(db: &mut PgConnection, facts: &[(usize, &Fact)
              returning c.order_id, f.intent
          )
          update berth.renewals r
-         set stripe_payment_intent_id = coalesce(r.stripe_payment_intent_id, told.intent)
+         set stripe_payment_intent_id = told.intent
          from told
          where r.order_id = told.order_id and told.intent is not null",
         &news.iter().map(|it| it.charge_id.0).collect::<Vec<_>>(),

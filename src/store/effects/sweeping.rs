@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{super::sweeps::youngest_id_of, Applied, UnitEffects, Why, gather, standing};
+use crate::effects::Leftovers;
 
 /// Begins a sweep's run once, whoever asks. A tick that comes after a later one is too late.
 pub(super) async fn tick(
@@ -100,6 +101,59 @@ pub(super) async fn delete_leftovers(db: &mut PgConnection, units: &[UnitEffects
         )
         .execute(&mut *db)
         .await?;
+        empty(db, left).await?;
     }
+    Ok(())
+}
+
+/// What mails said and what events held is forgotten; that they were sent and came is kept, so that they are not again.
+async fn empty(db: &mut PgConnection, left: &Leftovers) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update berth.mails
+         set context = '{}', emptied_at = berth.now()
+         where id in (
+             select id
+             from berth.mails
+             where accepted_at < $1 and emptied_at is null
+             order by accepted_at
+             limit $2
+             for update skip locked
+         )",
+        left.mails.to_sqlx(),
+        left.most,
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        "update berth.stripe_events
+         set payload = '', emptied_at = berth.now()
+         where id in (
+             select id
+             from berth.stripe_events
+             where received_at < $1 and emptied_at is null and outcome in ('applied', 'ignored')
+             order by received_at
+             limit $2
+             for update skip locked
+         )",
+        left.events.to_sqlx(),
+        left.most,
+    )
+    .execute(&mut *db)
+    .await?;
+    Ok(())
+}
+
+/// Says until when Stripe's events are known whole.
+pub(super) async fn know_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let Some(until) = units.iter().filter_map(|unit| unit.effects.events_known_until).max() else { return Ok(()) };
+    sqlx::query!(
+        "insert into berth.reconciliation (events_known_until)
+         values ($1)
+         on conflict (only_row) do update
+         set events_known_until = greatest(reconciliation.events_known_until, excluded.events_known_until)",
+        until.to_sqlx(),
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

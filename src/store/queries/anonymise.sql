@@ -40,6 +40,9 @@ orders as (
 carts as (
     delete from berth.carts c using forgotten f where c.customer_id = f.id
 ),
+cards as (
+    delete from berth.cards k using forgotten f where k.customer_id = f.id
+),
 tickets as (
     delete from berth.stream_tickets t using forgotten f where t.customer_id = f.id
 ),

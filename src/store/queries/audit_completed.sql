@@ -5,11 +5,11 @@ where o.phase = 'completed' and a.activated_at is null
 union all
 select 'order ' || berth.show_id('ord_', o.id) || ' is processing although all its accounts are active'
 from berth.orders o
-where o.phase = 'processing'
+where o.phase = 'processing' and not o.is_renewal
   and not exists (
       select
       from berth.order_items i
       left join berth.hosting_accounts a on a.order_item_id = i.id
-      where i.order_id = o.id and a.phase is distinct from 'active'
+      where i.order_id = o.id and a.activated_at is null
   )
 limit $1

@@ -1,7 +1,12 @@
 select 'order ' || berth.show_id('ord_', o.id) || ' was paid and has no confirmation' as "line!"
 from berth.orders o
 where o.paid_at is not null
-  and not exists (select from berth.mails m where m.about = o.id and m.kind = 'order_confirmation')
+  and o.changes_account_id is null
+  and not exists (
+      select
+      from berth.mails m
+      where m.about = o.id and m.kind = case when o.is_renewal then 'renewal_receipt' else 'order_confirmation' end
+  )
 union all
 select 'account ' || berth.show_id('acc_', a.id) || ' is active and has no welcome'
 from berth.hosting_accounts a

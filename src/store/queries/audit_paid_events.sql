@@ -6,6 +6,7 @@ with paid as (
     from berth.stripe_events e
     where e.type in ('checkout.session.completed', 'checkout.session.async_payment_succeeded')
       and e.outcome in ('pending', 'applied')
+      and e.emptied_at is null
 )
 select 'event ' || p.event_id || ' of order ' || berth.show_id('ord_', o.id) || ', which is ' || o.phase as "line!"
 from paid p
@@ -18,7 +19,7 @@ where p.session ->> 'payment_status' in ('paid', 'no_payment_required')
       from berth.payments y
       where y.order_id = o.id
         and y.stripe_session_id = p.session ->> 'id'
-        and (y.state in ('surplus', 'refunded') or y.state = 'succeeded' and o.phase in ('processing', 'completed'))
+        and (y.state in ('surplus', 'refunded', 'credited') or y.state = 'succeeded' and o.phase in ('processing', 'completed'))
   )
 union all
 select 'event ' || e.id || ' of type ' || e.type || ' waits for a person: ' || coalesce(e.note, '')

@@ -7,7 +7,8 @@ with complete as (
           select
           from berth.order_items i
           left join berth.hosting_accounts a on a.order_item_id = i.id
-          where i.order_id = o.id and a.phase is distinct from 'active'
+          -- One that was active is delivered, whatever has become of it since.
+          where i.order_id = o.id and a.activated_at is null
       )
     returning o.id, o.version, o.completed_at
 )

@@ -16,11 +16,11 @@ with wanted as materialized (
 made as (
     insert into berth.hosting_accounts
         (id, customer_id, order_id, order_item_id, phase, service_id, service_name, service_type, plan_name,
-         billing_cycle, package, pool, domain, configuration, addons, created_at)
+         billing_cycle, package, pool, domain, configuration, addons, renewal_price, created_at)
     select
         w.id, w.customer_id, w.order_id, w.item_id, 'pending', i.service_id, i.name, i.service_type, i.plan_name,
         i.billing_cycle, i.package, i.pool, case when w.is_free then w.domain end, i.configuration, i.addons,
-        w.created_at
+        i.renewal_price, w.created_at
     from wanted w
     join berth.order_items i on i.id = w.item_id
     order by i.id

@@ -6,11 +6,13 @@ m as materialized (
     from unnest(
         $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::int[],
         $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[],
-        $16::text[], $17::text[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::text[], $22::text[]
+        $16::text[], $17::text[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::text[], $22::text[],
+        $23::jsonb[]
     ) m (
         id, version, from_phase, to_phase, reason, job_id, server, username, username_salt,
         sealed_password, intended_at, activated_at, billing_anchor, expires_at, failure,
-        suspended_for, ending, cancel_at, suspended_at, terminated_at, intended_service_id, intended_package
+        suspended_for, ending, cancel_at, suspended_at, terminated_at, intended_service_id, intended_package,
+        became
     )
 ),
 held as materialized (
@@ -42,6 +44,17 @@ moved as (
             when m.to_phase in ('unsuspending', 'terminating', 'terminated') then a.suspended_at
         end,
         terminated_at = coalesce(m.terminated_at, a.terminated_at),
+        -- What it is once it was changed.
+        service_id = coalesce(m.became ->> 'service_id', a.service_id),
+        service_name = coalesce(m.became ->> 'service_name', a.service_name),
+        plan_name = coalesce(m.became ->> 'plan_name', a.plan_name),
+        package = coalesce(m.became ->> 'package', a.package),
+        configuration = coalesce(m.became -> 'configuration', a.configuration),
+        addons = coalesce(m.became -> 'addons', a.addons),
+        renewal_price = case
+            when m.became is null then a.renewal_price
+            else (m.became ->> 'renewal_price')::numeric
+        end,
         -- A change of package ends with the phase that it is made in.
         intended_service_id = case
             when m.to_phase = 'changing' then coalesce(m.intended_service_id, a.intended_service_id)

@@ -3,19 +3,24 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod ask;
+mod calendar;
 pub(crate) mod cart;
 mod check;
 pub(crate) mod cutter;
 pub(crate) mod events;
+pub(crate) mod hosting;
 pub(crate) mod keeper;
 pub(crate) mod load;
+mod money;
 mod panel;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod purchase;
 pub(crate) mod raw;
+pub(crate) mod renewing;
 pub(crate) mod shop;
 pub(crate) mod sse;
 mod stack;
 
 pub(crate) use panel::WatchedPanel;
-pub(crate) use stack::{Running, Stack, StackOptions, WEBHOOK_SECRET};
+pub(crate) use stack::{Running, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET};

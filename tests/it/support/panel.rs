@@ -8,8 +8,8 @@ use std::{
 use berth::{
     app::SITE_SERVER,
     gateways::panels::{
-        AccountRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture, Panels,
-        ServerInfo, Step, TaskOutcome, TaskRef, Usage, memory::MemoryPanel,
+        AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
+        Panels, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage, memory::MemoryPanel,
     },
 };
 use berth_jobs::ids::AccountId;
@@ -22,11 +22,13 @@ pub(crate) struct WatchedPanel {
     pub(crate) memory: MemoryPanel,
     refusals: Mutex<VecDeque<PanelError>>,
     holds: Mutex<VecDeque<Hold>>,
+    refused_changes: Mutex<VecDeque<PanelError>>,
+    held_changes: Mutex<VecDeque<Hold>>,
     running: Mutex<Running>,
     asked: Mutex<Vec<CreateSpec>>,
 }
 
-/// A create that has happened on the panel and whose answer waits.
+/// A create, or a change, that has happened on the panel and whose answer waits.
 struct Hold {
     reached: oneshot::Sender<AccountId>,
     released: oneshot::Receiver<()>,
@@ -55,7 +57,7 @@ impl WatchedPanel {
         Panels::new().with(SITE_SERVER, "memory", panel)
     }
 
-    /// The next create is answered with `error`, and nothing is done.
+    /// The next create, or change of a package, is answered with `error`, and nothing is done.
     pub(crate) fn refuse(&self, error: PanelError) {
         self.refusals.lock().unwrap().push_back(error);
     }
@@ -66,6 +68,44 @@ impl WatchedPanel {
         let (release, released) = oneshot::channel();
         self.holds.lock().unwrap().push_back(Hold { reached, released });
         (happened, release)
+    }
+
+    /// As [`refuse`](Self::refuse), for the next suspension, its end, backup or removal.
+    pub(crate) fn refuse_change(&self, error: PanelError) {
+        self.refused_changes.lock().unwrap().push_back(error);
+    }
+
+    /// As [`hold`](Self::hold), for the next suspension, its end, backup or removal.
+    pub(crate) fn hold_change(&self) -> (oneshot::Receiver<AccountId>, oneshot::Sender<()>) {
+        let (reached, happened) = oneshot::channel();
+        let (release, released) = oneshot::channel();
+        self.held_changes.lock().unwrap().push_back(Hold { reached, released });
+        (happened, release)
+    }
+
+    /// Whether an account is there, and serves its site.
+    pub(crate) async fn state_of(&self, account: AccountId, username: &str) -> Option<RemoteState> {
+        let on_panel = AccountRef { account_id: account, username: username.to_owned(), remote_id: None };
+        match self.memory.observe(&on_panel).await.unwrap() {
+            Observed::Present { state, .. } => Some(state),
+            Observed::Absent | Observed::Partial { .. } | Observed::Foreign => None,
+        }
+    }
+
+    /// Does a change, unless it is to be refused; holds its answer, where that is to be held.
+    async fn changed<T>(&self, account: AccountId, change: PanelFuture<'_, Step<T>>) -> Result<Step<T>, PanelError> {
+        let _entered = self.enter(account);
+        let refusal = self.refused_changes.lock().unwrap().pop_front();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let answer = change.await?;
+        let hold = self.held_changes.lock().unwrap().pop_front();
+        if let Some(Hold { reached, released }) = hold {
+            reached.send(account).unwrap();
+            released.await.unwrap();
+        }
+        Ok(answer)
     }
 
     /// The most calls that were under way for one account at a time.
@@ -143,27 +183,40 @@ impl Panel for WatchedPanel {
     }
 
     fn ensure_suspended<'a>(&'a self, account: &'a AccountRef, reason: &'a str) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async {
-            let _entered = self.enter(account.account_id);
-            self.memory.ensure_suspended(account, reason).await
-        })
+        Box::pin(self.changed(account.account_id, self.memory.ensure_suspended(account, reason)))
     }
 
     fn ensure_active<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async {
-            let _entered = self.enter(account.account_id);
-            self.memory.ensure_active(account).await
-        })
+        Box::pin(self.changed(account.account_id, self.memory.ensure_active(account)))
     }
 
     fn ensure_package<'a>(&'a self, account: &'a AccountRef, package: &'a str) -> PanelFuture<'a, Step<()>> {
-        self.memory.ensure_package(account, package)
+        Box::pin(async {
+            let _entered = self.enter(account.account_id);
+            let refusal = self.refusals.lock().unwrap().pop_front();
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
+            self.memory.ensure_package(account, package).await
+        })
     }
 
     fn ensure_absent<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(self.changed(account.account_id, self.memory.ensure_absent(account)))
+    }
+
+    fn ensure_backup<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
+        Box::pin(self.changed(account.account_id, self.memory.ensure_backup(account, backup)))
+    }
+
+    fn ensure_backup_absent<'a>(&'a self, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(self.changed(backup.account_id(), self.memory.ensure_backup_absent(backup)))
+    }
+
+    fn ensure_restored<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
         Box::pin(async {
             let _entered = self.enter(account.account_id);
-            self.memory.ensure_absent(account).await
+            self.memory.ensure_restored(account, backup).await
         })
     }
 

@@ -10,7 +10,7 @@ use berth::{
     config::{Config, Role},
     dev::{
         mailbox::Mailbox,
-        servers::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions},
+        servers::{PrivateRedis, RedisOptions},
         stripe_sim::{self, Pace, SimConfig},
     },
     http, store,
@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::postgres::{Postgres, Server};
+
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_testsecret0123456789";
 pub(crate) const STRIPE_KEY: &str = "sk_test_berth";
 const JWT_SECRET: &str = "a secret of at least thirty-two characters";
@@ -34,8 +36,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct StackOptions {
     /// Settings besides the usual ones.
     pub(crate) settings: Vec<(String, String)>,
-    /// Servers that keep what they were told.
-    pub(crate) durable: bool,
+    /// Whose PostgreSQL; the Redis is always the test's own.
+    pub(crate) postgres: Server,
 }
 
 impl StackOptions {
@@ -43,11 +45,23 @@ impl StackOptions {
         self.settings.push((key.to_owned(), value.to_owned()));
         self
     }
+
+    /// A PostgreSQL of the test's own, for a test that stops it or looks at more of it than its own database.
+    pub(crate) fn own_postgres(mut self) -> Self {
+        self.postgres = Server::Own;
+        self
+    }
+
+    /// A PostgreSQL of the test's own that keeps what it was told, whatever happens.
+    pub(crate) fn durable(mut self) -> Self {
+        self.postgres = Server::OwnDurable;
+        self
+    }
 }
 
 /// Servers around Berth; Berth itself is started by `start` or as processes of its own.
 pub(crate) struct Stack {
-    pub(crate) postgres: PrivatePostgres,
+    pub(crate) postgres: Postgres,
     pub(crate) redis: PrivateRedis,
     pub(crate) stripe: String,
     pub(crate) mailbox: Mailbox,
@@ -79,20 +93,10 @@ impl Stack {
         }
         let stop = CancellationToken::new();
         let folder = tempfile::tempdir().unwrap();
-        let mut postgres = PostgresOptions::throwaway();
-        if options.durable {
-            postgres =
-                postgres.setting("fsync", "on").setting("synchronous_commit", "on").setting("full_page_writes", "on");
-        }
         let (postgres, redis) =
-            tokio::join!(PrivatePostgres::start(postgres), PrivateRedis::start(RedisOptions::throwaway()));
-        let (postgres, redis) = (postgres.unwrap(), redis.unwrap());
-        let owner = postgres.create_database("berth").await.unwrap();
-        let mut app_url = url::Url::parse(&owner).unwrap();
-        app_url.set_username("berth_app").unwrap();
-        app_url.set_password(Some("app")).unwrap();
-        store::migrations::migrate(&url::Url::parse(&owner).unwrap().into(), &app_url.clone().into()).await.unwrap();
-        let pool = sqlx::PgPool::connect(&owner).await.unwrap();
+            tokio::join!(Postgres::start(options.postgres), PrivateRedis::start(RedisOptions::throwaway()));
+        let redis = redis.unwrap();
+        let pool = sqlx::PgPool::connect(postgres.url()).await.unwrap();
 
         let mail = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let smtp = format!("smtp://{}", mail.local_addr().unwrap());
@@ -104,7 +108,7 @@ impl Stack {
         let stripe = start_stripe(&format!("http://{address}/webhooks/stripe"), &stop).await;
 
         let mut settings: Vec<(String, String)> = [
-            ("database.url", app_url.as_str()),
+            ("database.url", postgres.app_url().as_str()),
             ("redis.url", &redis.url()),
             ("http.listen", &address.to_string()),
             ("http.public_url", &format!("http://localhost:{}", address.port())),

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{AccountFacts, CardFacts, LastCharge, Notice, RenewalFacts, Step, Timetable, Told, due};
+use super::super::{AccountFacts, CardFacts, LastCharge, Notice, RenewalFacts, Step, Timetable, Told, due, next_look};
 use crate::domain::{
     account::{AccountPhase, Ending, Standing, SuspensionReason},
     decline::DeclineClass,
@@ -52,6 +52,7 @@ pub(super) fn facts(cycle: BillingCycle, auto_renew: bool) -> AccountFacts {
         auto_renew,
         exempt: false,
         kept: false,
+        spared_until: None,
         frozen: false,
         suspended_at: None,
         terminated_at: None,
@@ -85,6 +86,7 @@ impl Life {
         let card = |since| CardFacts { since, expires_at: d() + hours(1000 * DAY) };
         facts.card = (!self.answers.is_empty()).then(|| card(d() - hours(300 * DAY)));
         let mut story = String::new();
+        let mut look = None;
         for hour in -40 * DAY..=days * DAY {
             let now = d() + hours(hour);
             if self.new_card_on.is_some_and(|day| day * DAY == hour) && facts.card.is_some() {
@@ -93,11 +95,14 @@ impl Life {
                     renewal.attempts_on_card = 0;
                 }
                 story.push_str(&format!("{}  a new card is saved\n", day_of(hour)));
+                look = None;
             }
             if self.outage.is_some_and(|(from, to)| (from * DAY..to * DAY).contains(&hour)) {
                 continue;
             }
             let steps: Vec<Step> = due(now, &facts, &table).into_iter().map(|due| due.step).collect();
+            let early = look.filter(|at| *at > now && !steps.is_empty());
+            assert_eq!(early, None, "{steps:?} at {now} would have been missed\n{story}");
             for step in &steps {
                 story.push_str(&format!("{}  {}\n", day_of(hour), told(*step)));
                 self.act(*step, now, &steps, &mut facts);
@@ -106,6 +111,8 @@ impl Life {
             assert!(again.iter().all(|step| !steps.contains(step)), "done again: {again:?} after {steps:?}\n{story}");
             let charges = |steps: &[Step]| steps.iter().any(|step| matches!(step, Step::Charge(_)));
             assert!(!(charges(&steps) && charges(&again)), "charged twice in a moment\n{story}");
+            // What is done has the account looked at again at once.
+            look = steps.is_empty().then(|| next_look(now, &facts, &table));
             if facts.renewal.is_some_and(|renewal| renewal.phase == RenewalPhase::Paid) {
                 break;
             }

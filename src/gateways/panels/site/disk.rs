@@ -1,11 +1,10 @@
 //! The site panel's files: every change is staged, synced and renamed into place, one change an account at a time.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File},
     io::{self, ErrorKind, Read as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    thread,
     time::Duration,
 };
 
@@ -14,9 +13,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Cause, PanelError, Usage,
+    BackupRef, PanelError, Usage,
     creates::{self, Create},
+    failures::{maybe_applied, not_applied},
     files::{USAGE_ENTRIES, count, delete, is_real, sync_dir, write_new, write_site},
+    locks::lock,
     record::{Record, SiteName, State},
 };
 
@@ -27,14 +28,13 @@ const UNLOGGED: &str = ".unlogged";
 const TMP: &str = ".tmp";
 const TRASH: &str = ".trash";
 const LOCKS: &str = ".locks";
+/// Apart from `.tmp`, which is swept by age: to unpack a backup may take long. The next try deletes what is left here.
+const RESTORING: &str = ".restoring";
 
 /// An `account.json` is a few hundred bytes; more is not ours.
 const ACCOUNT_FILE_MAX: u64 = 64 * 1024;
 /// Lock files; accounts that share one only wait for each other.
 const LOCK_STRIPES: u32 = 64;
-/// A change takes milliseconds: who waits for five seconds waits for a stalled process, and had better come back.
-const LOCK_TRIES: u32 = 500;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// A create stages for milliseconds; what is this old belongs to a process that died.
 const LEFTOVER_AGE: Duration = Duration::from_secs(60 * 60);
 /// Entries that one sweep looks at; the next sweep goes on.
@@ -128,23 +128,88 @@ impl Disk {
         if after == before {
             return Ok(());
         }
-        self.replace(name, &after).map_err(maybe_applied("the account's record could not be replaced"))
+        self.replace(name, &after).map_err(maybe_applied("the account's record could not be replaced"))?;
+        if self.owned(name, id)? == after {
+            return Ok(());
+        }
+        Err(PanelError::ambiguous("the account's record reads back differently"))
     }
 
     /// Takes the account out of sight at once, then deletes it. Repeating it finishes a deletion that was cut short.
     pub(super) fn remove(&self, name: &SiteName, id: AccountId) -> Result<(), PanelError> {
-        let prefix = format!("{name}.{id}.");
+        let undeleted = || maybe_applied("the removed account's files could not be deleted");
+        let away = self.trash(name, id);
         {
             let _lock = self.lock(name)?;
             if !matches!(self.look(name)?, Found::Nothing) {
                 self.owned(name, id)?;
-                let away = self.root.join(TRASH).join(format!("{prefix}{}", Uuid::now_v7()));
-                fs::rename(self.root.join(name.as_str()), away)
+                fs::rename(self.root.join(name.as_str()), &away)
                     .map_err(not_applied("the account could not be moved away"))?;
                 sync_dir(&self.root).map_err(maybe_applied("the removal could not be synced"))?;
             }
         }
-        self.empty_trash(&prefix).map_err(maybe_applied("the removed account's files could not be deleted"))
+        delete(&away).map_err(undeleted())?;
+        self.empty_trash(&format!("{name}.{id}.")).map_err(undeleted())
+    }
+
+    /// The directory of the account's files, once the account is proved to be `id`'s; `None` when it has none.
+    pub(super) fn files_of(&self, name: &SiteName, id: AccountId) -> Result<(Record, Option<PathBuf>), PanelError> {
+        let record = self.owned(name, id)?;
+        let files = public_html(&self.root, name);
+        let there = is_real(&files, fs::FileType::is_dir).map_err(not_applied("the account's files could not be read"));
+        Ok((record, there?.then_some(files)))
+    }
+
+    /// Where files for the account may be put together, until [`Disk::put_back`]; what an earlier try left is deleted. The
+    /// caller holds the lock of the backup.
+    pub(super) fn stage_restore(&self, backup: &BackupRef) -> io::Result<PathBuf> {
+        let staged = self.restoring(backup);
+        delete(&staged)?;
+        fs::create_dir_all(&staged)?;
+        Ok(staged)
+    }
+
+    /// Deletes what a restore from the backup has left half-done.
+    pub(super) fn forget_restore(&self, backup: &BackupRef) -> io::Result<()> {
+        delete(&self.restoring(backup))
+    }
+
+    /// Puts staged files in the place of the account's, and notes whose they are, so that it is done once.
+    pub(super) fn put_back(
+        &self,
+        name: &SiteName,
+        id: AccountId,
+        backup: &BackupRef,
+        staged: &Path,
+    ) -> Result<(), PanelError> {
+        let away = self.trash(name, id);
+        {
+            let _lock = self.lock(name)?;
+            let mut record = self.owned(name, id)?;
+            record.restored = Some(*backup);
+            self.swap(name, staged, &away).map_err(maybe_applied("the files could not be put in place"))?;
+            self.replace(name, &record).map_err(maybe_applied("the restore could not be recorded"))?;
+        }
+        delete(&away).map_err(maybe_applied("the files that were replaced could not be deleted"))
+    }
+
+    /// A process that dies between the two renames leaves an account without files: repeating it puts them there.
+    fn swap(&self, name: &SiteName, staged: &Path, away: &Path) -> io::Result<()> {
+        let files = public_html(&self.root, name);
+        match fs::rename(&files, away) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            moved => moved?,
+        }
+        fs::rename(staged, &files)?;
+        sync_dir(&self.root.join(name.as_str()))
+    }
+
+    fn trash(&self, name: &SiteName, id: AccountId) -> PathBuf {
+        self.root.join(TRASH).join(format!("{name}.{id}.{}", Uuid::now_v7()))
+    }
+
+    fn restoring(&self, backup: &BackupRef) -> PathBuf {
+        self.root.join(RESTORING).join(backup.to_string())
     }
 
     pub(super) fn usage(&self, name: &SiteName, id: AccountId) -> Result<Usage, PanelError> {
@@ -155,7 +220,7 @@ impl Disk {
     }
 
     /// The account's record, once it is proved to be `id`'s.
-    fn owned(&self, name: &SiteName, id: AccountId) -> Result<Record, PanelError> {
+    pub(super) fn owned(&self, name: &SiteName, id: AccountId) -> Result<Record, PanelError> {
         match self.look(name)? {
             Found::Account { record, .. } if record.account_id == id => Ok(record),
             Found::Account { .. } | Found::Stranger => {
@@ -169,23 +234,16 @@ impl Disk {
     fn lock(&self, name: &SiteName) -> Result<File, PanelError> {
         let unusable = || not_applied("the sites directory is not usable");
         self.begin().map_err(unusable())?;
-        let stripe = name.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        let path = self.root.join(LOCKS).join((stripe % LOCK_STRIPES).to_string());
-        let open = || OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = match open() {
+        let dir = self.root.join(LOCKS);
+        let taken = match lock(&dir, name.as_str(), LOCK_STRIPES) {
             // The sites directory was emptied under us.
-            Err(error) if error.kind() == ErrorKind::NotFound => self.prepare().and_then(|()| open()),
-            opened => opened,
-        };
-        let file = file.map_err(unusable())?;
-        for _ in 0..LOCK_TRIES {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-                Err(TryLockError::Error(error)) => return Err(unusable()(error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.prepare().and_then(|()| lock(&dir, name.as_str(), LOCK_STRIPES))
             }
-        }
-        Err(PanelError::transient(format!("another change of {name} is under way")))
+            taken => taken,
+        };
+        let taken = taken.map_err(unusable())?;
+        taken.ok_or_else(|| PanelError::transient(format!("another change of {name} is under way")))
     }
 
     /// The first change of this process prepares and sweeps; a sweep that fails is no reason to refuse the change.
@@ -295,7 +353,7 @@ fn record(name: &SiteName, account_id: AccountId, package: String) -> Record {
     #[expect(clippy::disallowed_methods, reason = "a panel keeps its own, real time, as a server elsewhere would")]
     let created_at = Timestamp::now();
     let (username, create_id) = (name.as_str().to_owned(), Uuid::now_v7());
-    Record { account_id, username, package, state: State::Active, create_id, created_at }
+    Record { account_id, username, package, state: State::Active, create_id, created_at, restored: None }
 }
 
 fn look(root: &Path, name: &SiteName) -> io::Result<Found> {
@@ -324,27 +382,4 @@ fn is_occupied(error: &io::Error) -> bool {
 
 fn taken(name: &SiteName) -> PanelError {
     PanelError::name_taken(format!("{name} is somebody else's account"))
-}
-
-/// Classifies a failure before anything changed.
-fn not_applied(message: &'static str) -> impl FnOnce(io::Error) -> PanelError {
-    move |error| {
-        let kind = error.kind();
-        let cause = Cause::new(message).because(error);
-        if [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].contains(&kind) {
-            PanelError::Capacity(cause)
-        } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotADirectory].contains(&kind)
-        {
-            PanelError::Misconfigured(cause)
-        } else if [ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&kind) {
-            PanelError::Permanent(cause)
-        } else {
-            PanelError::Transient(cause)
-        }
-    }
-}
-
-/// Classifies a failure after something may have changed.
-fn maybe_applied(message: &'static str) -> impl FnOnce(io::Error) -> PanelError {
-    move |error| PanelError::Ambiguous(Cause::new(message).because(error))
 }

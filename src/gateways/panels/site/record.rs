@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::PanelError;
+use super::{BackupRef, PanelError};
 
 /// Fits every panel that Berth knows, and a DNS label.
 pub(super) const USERNAME_MAX: usize = 16;
@@ -53,6 +53,9 @@ pub(crate) struct Record {
     pub(super) create_id: Uuid,
     /// The server's own time, as any panel would say it.
     pub(super) created_at: Timestamp,
+    /// The backup whose files it has been given, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) restored: Option<BackupRef>,
 }
 
 /// Whether the site is served.

@@ -1,6 +1,7 @@
 //! The site panel: the conformance list, and what a killed process or a stranger may have left.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::gateways::panels::conformance::{conformance, created, done, spec};
+use crate::gateways::panels::conformance::{Server, conformance, created, done, spec};
 
 fn panel() -> (TempDir, SitePanel) {
     let dir = TempDir::new().unwrap();
@@ -23,7 +24,13 @@ fn panel() -> (TempDir, SitePanel) {
 
 /// Another process' panel over the same directory.
 fn open(sites_dir: &Path) -> SitePanel {
-    SitePanel::new(SiteConfig { sites_dir: sites_dir.to_owned(), url: "http://{username}.localhost:8080/".to_owned() })
+    with_url(sites_dir, "http://{username}.localhost:8080/")
+}
+
+/// Sites and backups in one directory: no account can have a name with a dot.
+fn with_url(sites_dir: &Path, url: &str) -> SitePanel {
+    let (sites_dir, backups_dir) = (sites_dir.to_owned(), sites_dir.join(".backups"));
+    SitePanel::new(SiteConfig { sites_dir, backups_dir, url: url.to_owned() })
 }
 
 fn creates_of(sites_dir: &Path, account: AccountId) -> u64 {
@@ -41,11 +48,48 @@ fn age(path: &Path, by: Duration) {
     fs::File::open(path).unwrap().set_modified(then).unwrap();
 }
 
+/// The directory of all sites.
+struct Sites(PathBuf);
+
+impl Server for Sites {
+    fn creates_of(&self, account: AccountId) -> u64 {
+        creates_of(&self.0, account)
+    }
+
+    fn write(&self, username: &str, path: &str, text: &str) {
+        let path = self.0.join(username).join(PUBLIC_HTML).join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn files(&self, username: &str) -> BTreeMap<String, String> {
+        let mut files = texts(&self.0.join(username).join(PUBLIC_HTML));
+        files.remove("index.html");
+        files
+    }
+}
+
+/// The texts of a directory's files, by their paths below it.
+fn texts(top: &Path) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    for entry in fs::read_dir(top).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let below = self::texts(&entry.path());
+            texts.extend(below.into_iter().map(|(path, text)| (format!("{name}/{path}"), text)));
+        } else {
+            texts.insert(name, fs::read_to_string(entry.path()).unwrap());
+        }
+    }
+    texts
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_site_panel_conforms() {
     let (dir, panel) = panel();
 
-    conformance(&panel, &|account| creates_of(dir.path(), account)).await;
+    conformance(&panel, &Sites(dir.path().to_owned())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,6 +283,7 @@ async fn a_suspension_made_by_somebody_else_is_not_lifted() {
     fs::write(&file, fs::read_to_string(&file).unwrap().replace("\"berth\"", "\"operator\"")).unwrap();
 
     let refused = panel.ensure_active(&wanted.account).await.unwrap_err();
+    done(panel.ensure_suspended(&wanted.account, "non_payment").await);
 
     assert!(matches!(refused, PanelError::Permanent(_)), "{refused:?}");
     let Observed::Present { state: RemoteState::Suspended { ours, .. }, .. } =
@@ -246,7 +291,7 @@ async fn a_suspension_made_by_somebody_else_is_not_lifted() {
     else {
         panic!("it is not suspended")
     };
-    assert!(!ours);
+    assert!(!ours, "suspending it as well does not make it ours");
 }
 
 #[tokio::test]
@@ -293,7 +338,7 @@ async fn a_sites_directory_that_cannot_be_made_is_a_wrong_configuration() {
 #[tokio::test]
 async fn a_url_without_a_place_for_the_name_is_a_wrong_configuration() {
     let dir = TempDir::new().unwrap();
-    let panel = SitePanel::new(SiteConfig { sites_dir: dir.path().to_owned(), url: "http://localhost/".to_owned() });
+    let panel = with_url(dir.path(), "http://localhost/");
 
     let refused = panel.ensure_created(&spec("alice")).await.unwrap_err();
 

@@ -1,5 +1,6 @@
 //! The gateway against a scripted server on a real socket.
 
+mod cards;
 mod charges;
 mod doubt;
 mod pages;

@@ -61,8 +61,10 @@ async fn events_come_raw_and_in_pages_and_an_odd_one_hides_none() {
         {"id":"evt_?"}, {"id":"evt_1","type":"new.kind"}],"has_more":true}"#;
     let server = Server::start([Step::answer(200, body)]);
 
-    let page =
-        stripe(&server).events(at(1_795_000_000), Some("evt_3"), &["charge.refunded", "new.kind"]).await.unwrap();
+    let page = stripe(&server)
+        .events(at(1_795_000_000)..at(1_795_086_400), Some("evt_3"), &["charge.refunded", "new.kind"])
+        .await
+        .unwrap();
 
     let ids: Vec<&str> = page.events.iter().map(|listed| listed.event.id.as_str()).collect();
     assert_eq!(ids, ["evt_2", "evt_1"]);
@@ -73,6 +75,7 @@ async fn events_come_raw_and_in_pages_and_an_odd_one_hides_none() {
     insta::assert_snapshot!(server.one().query(), @r"
     GET /v1/events
     created[gte]=1795000000
+    created[lt]=1795086400
     limit=100
     starting_after=evt_3
     types[0]=charge.refunded
@@ -84,7 +87,7 @@ async fn events_come_raw_and_in_pages_and_an_odd_one_hides_none() {
 async fn the_last_page_of_events_has_no_next() {
     let server = Server::start([Step::answer(200, r#"{"data":[{"id":"evt_1","type":"x"}],"has_more":false}"#)]);
 
-    let page = stripe(&server).events(at(0), None, &[]).await.unwrap();
+    let page = stripe(&server).events(at(0)..at(1), None, &[]).await.unwrap();
 
     assert_eq!(page.next, None);
 }
@@ -93,7 +96,7 @@ async fn the_last_page_of_events_has_no_next() {
 async fn more_types_than_stripe_takes_are_refused_before_sending() {
     let server = Server::start([Step::answer(200, "{}")]);
 
-    let error = stripe(&server).events(at(0), None, &["x"; 21]).await.unwrap_err();
+    let error = stripe(&server).events(at(0)..at(1), None, &["x"; 21]).await.unwrap_err();
 
     assert!(matches!(error, GatewayError::Refused { .. }));
     assert!(server.received().is_empty());

@@ -219,7 +219,7 @@ async fn lookups() {
     ]);
     let stripe = stripe(&server);
 
-    stripe.find_refunds("pi_1").await.unwrap();
+    stripe.refunds_of("pi_1").await.unwrap();
     stripe.refund_status("re_1").await.unwrap();
     let method = stripe.payment_method("cus_1", "pm_1").await.unwrap();
 

@@ -35,6 +35,7 @@ fn sold() -> InvoiceLine {
             Detail { name: "Memory (GB)".into(), value: Some("8".into()) },
             Detail { name: "Daily backups".into(), value: None },
         ],
+        period: None,
         domains: vec!["one.test".into(), "two.test".into()],
         subtotal: decimal("40.00"),
         discount: decimal("4.00"),

@@ -1,0 +1,93 @@
+//! Many accounts: what a sweep costs follows what is due, and what an outage has left is caught up by one run.
+
+use berth::sweeps::Sweep;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use uuid::Uuid;
+
+use super::support::{Running, Stack, StackOptions};
+
+/// So many rows of each account may be read for a look at it: its own, and some of each that belongs to it.
+const ROWS_AN_ACCOUNT: u64 = 15;
+/// What reads accounts whose turn has come, as the program plans it.
+const BY_INDEX: &str = "set local enable_seqscan = off; set local jit = off";
+
+/// Live accounts, of which some are to be invoiced at noon of 10 June 2030, and Berth on some day of that month.
+async fn with_accounts(stack: &Stack, accounts: u64, due: u64, noon_of: &str) -> Running {
+    let mut db = stack.pool.acquire().await.unwrap().detach();
+    for (name, value) in [("accounts", accounts), ("due", due)] {
+        db.execute(AssertSqlSafe(format!("set bench.{name} = {value}"))).await.unwrap();
+    }
+    db.execute(sqlx::raw_sql(include_str!("../../benches/sweep/seed.sql"))).await.unwrap();
+    // What was set is this connection's alone.
+    db.close().await.unwrap();
+    stack.pool.execute("analyze").await.unwrap();
+    let berth = stack.start().await;
+    stack.set_time(&berth.app, format!("{noon_of}T12:00:00Z").parse().unwrap()).await;
+    berth
+}
+
+fn any_number_of_them() -> StackOptions {
+    StackOptions::default().setting("fuse.number", "1000000")
+}
+
+/// How many rows a plan and all that is below it have read from tables.
+fn rows_read(node: &Value) -> u64 {
+    let number =
+        |key: &str| node[key].to_string().split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(0_u64);
+    let looked_at = number("Actual Rows") + number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
+    let own = if node["Relation Name"].is_string() { looked_at * number("Actual Loops") } else { 0 };
+    own + node["Plans"].as_array().into_iter().flatten().map(rows_read).sum::<u64>()
+}
+
+async fn rows_read_by(stack: &Stack, sql: &str, accounts: &[Uuid]) -> (u64, Value) {
+    let mut db = stack.pool.begin().await.unwrap();
+    db.execute(BY_INDEX).await.unwrap();
+    let plan: Value = sqlx::query_scalar(AssertSqlSafe(format!("explain (analyze, format json) {sql}")))
+        .bind(accounts)
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    (rows_read(&plan[0]["Plan"]), plan)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_accounts_reads_their_rows_and_not_all_that_there_are() {
+    const DUE: u64 = 100;
+    let stack = Stack::with(any_number_of_them()).await;
+    let berth = with_accounts(&stack, 3_000, DUE, "2030-06-10").await;
+
+    stack.sweep(&berth.app, Sweep::Accounts).await;
+    stack.pool.execute("analyze").await.unwrap();
+    let accounts: Vec<Uuid> =
+        sqlx::query_scalar("select account_id from berth.renewals").fetch_all(&stack.pool).await.unwrap();
+    assert_eq!(u64::try_from(accounts.len()), Ok(DUE));
+    for (name, sql) in [
+        ("agenda", include_str!("../../src/store/queries/agenda.sql")),
+        ("terms", include_str!("../../src/store/queries/renewal_terms.sql")),
+    ] {
+        let (rows, plan) = rows_read_by(&stack, sql, &accounts).await;
+        assert!((DUE..=DUE * ROWS_AN_ACCOUNT).contains(&rows), "{name}: {rows} rows of {DUE} accounts: {plan:#}");
+    }
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_three_days_have_left_is_caught_up_each_account_once() {
+    let due: u64 = std::env::var("BERTH_TEST_DUE").map_or(2_000, |count| count.parse().unwrap());
+    let stack = Stack::with(any_number_of_them()).await;
+    let berth = with_accounts(&stack, due, due, "2030-06-13").await;
+
+    for _ in 0..2 {
+        stack.sweep(&berth.app, Sweep::Accounts).await;
+    }
+
+    let count = async |what: &'static str| u64::try_from(stack.count(what).await).unwrap();
+    assert_eq!(count("select count(*) from berth.renewals").await, due);
+    assert_eq!(count("select count(distinct account_id) from berth.renewals").await, due);
+    let sent = "select count(*) from berth.mails where kind = 'renewal_invoice' and accepted_at is not null";
+    assert_eq!(count(sent).await, due);
+    assert_eq!(count("select count(*) from berth.notices").await, 0, "who was invoiced today is not reminded today");
+    assert_eq!(count("select count(*) from berth.jobs where state in ('queued', 'running', 'dead')").await, 0);
+    berth.stop().await;
+}
