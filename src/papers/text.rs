@@ -7,6 +7,10 @@ use super::typeface::{BadTypeface, Glyph, Typefaces, UNITS_PER_EM, Weight};
 /// A twentieth of a point: all lengths of a paper are whole numbers of it. A sheet of A4 is 11,906 by 16,838.
 pub(super) type Twips = i32;
 
+/// Accents take no room, so that any number of them would fit a line; a PDF for the archive has no text of more than 32,767
+/// bytes.
+const MOST_GLYPHS_OF_A_LINE: usize = 2_000;
+
 /// So many tenths of a millimetre.
 pub(super) const fn tenths_of_mm(tenths: i32) -> Twips {
     tenths * 567 / 100
@@ -115,13 +119,14 @@ impl Typesetter {
                 let space = self.word(" ", style);
                 let together = open.advance.saturating_add(space.advance()).saturating_add(word.advance());
                 open.push(&space);
-                if together > limit {
+                if together > limit || !open.has_room_for(&word) {
                     lines.push(open.close(space.advance(), style));
                     open = Open::default();
                 }
             }
             for piece in word.pieces(limit) {
-                if !open.is_empty() && open.advance.saturating_add(piece.advance()) > limit {
+                let together = open.advance.saturating_add(piece.advance());
+                if !open.is_empty() && (together > limit || !open.has_room_for(&piece)) {
                     lines.push(open.close(0, style));
                     open = Open::default();
                 }
@@ -166,16 +171,18 @@ impl Word<'_> {
 
     /// The word in pieces that fit, cut before letters that take room: never between one and its accents.
     fn pieces(self, limit: i64) -> Vec<Self> {
-        if self.advance() <= limit {
+        if self.advance() <= limit && self.glyphs.len() <= MOST_GLYPHS_OF_A_LINE {
             return vec![self];
         }
         let of = |glyphs| Self { written: self.written, text: Rc::clone(&self.text), glyphs };
         let mut pieces = Vec::new();
         let mut piece: Vec<Glyph> = Vec::new();
         let mut advance: i64 = 0;
-        for group in self.glyphs.chunk_by(|one, other| one.range == other.range || other.advance == 0) {
+        let groups = self.glyphs.chunk_by(|one, other| one.range == other.range || other.advance == 0);
+        for group in groups.flat_map(|group| group.chunks(MOST_GLYPHS_OF_A_LINE)) {
             let more: i64 = group.iter().map(|glyph| glyph.advance).sum();
-            if !piece.is_empty() && advance.saturating_add(more) > limit {
+            let too_many = piece.len().saturating_add(group.len()) > MOST_GLYPHS_OF_A_LINE;
+            if !piece.is_empty() && (too_many || advance.saturating_add(more) > limit) {
                 pieces.push(of(std::mem::take(&mut piece)));
                 advance = 0;
             }
@@ -190,6 +197,10 @@ impl Word<'_> {
 impl Open {
     fn is_empty(&self) -> bool {
         self.glyphs.is_empty()
+    }
+
+    fn has_room_for(&self, word: &Word<'_>) -> bool {
+        self.glyphs.len().saturating_add(word.glyphs.len()) <= MOST_GLYPHS_OF_A_LINE
     }
 
     /// Adds the glyphs with the letters that they stand for.

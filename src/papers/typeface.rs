@@ -15,8 +15,7 @@ pub(super) const DESCENT: i64 = 680;
 /// What is printed for a letter that the typefaces lack.
 pub(super) const REPLACEMENT: char = '□';
 
-/// Letters that are shaped together: more than a word has, and few enough that marks heaped upon one letter stay within
-/// what a PDF allows of a text.
+/// Letters that are shaped together: more than a word has. What one glyph may stand for is bounded by it as well.
 const MOST_LETTERS_AT_ONCE: usize = 1_000;
 
 /// How heavy letters are.

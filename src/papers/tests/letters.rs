@@ -106,7 +106,8 @@ fn figures_of_columns_are_of_one_width() {
 
 #[test]
 fn marks_heaped_upon_a_letter_are_no_reason_to_fail() {
-    named(&format!("Z{}", "\u{301}".repeat(20_000))).pdf().unwrap();
+    named(&format!("Z{}", "\u{301}".repeat(40_000))).pdf().unwrap();
+    named(&"\u{301} ".repeat(3_000)).pdf().unwrap();
     named(&"山\u{301}".repeat(3_000)).pdf().unwrap();
 }
 
