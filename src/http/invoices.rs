@@ -121,6 +121,9 @@ struct InvoiceLineJson {
     details: Vec<DetailJson>,
     /// The names of the sites.
     domains: Vec<String>,
+    /// The period that a renewal is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<PeriodJson>,
     /// `quantity × unit_price`.
     subtotal: String,
     discount: String,
@@ -132,6 +135,15 @@ struct InvoiceLineJson {
     tax: String,
     /// `subtotal − discount + tax`.
     total: String,
+}
+
+/// A period.
+#[derive(Debug, Serialize, ToSchema)]
+struct PeriodJson {
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 /// Something that was chosen or added.
@@ -289,6 +301,7 @@ impl From<InvoiceLine> for InvoiceLineJson {
                 .map(|detail| DetailJson { name: detail.name, value: detail.value })
                 .collect(),
             domains: line.domains,
+            period: line.period.map(|period| PeriodJson { from: period.from, until: period.until }),
             subtotal: line.subtotal.to_string(),
             discount: line.discount.to_string(),
             coupon: line.coupon,

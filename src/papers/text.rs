@@ -164,7 +164,7 @@ impl Word<'_> {
         self.glyphs.iter().map(|glyph| glyph.advance).sum()
     }
 
-    /// The word in pieces that fit, cut between groups of letters that belong together.
+    /// The word in pieces that fit, cut before letters that take room: never between one and its accents.
     fn pieces(self, limit: i64) -> Vec<Self> {
         if self.advance() <= limit {
             return vec![self];
@@ -173,7 +173,7 @@ impl Word<'_> {
         let mut pieces = Vec::new();
         let mut piece: Vec<Glyph> = Vec::new();
         let mut advance: i64 = 0;
-        for group in self.glyphs.chunk_by(|one, other| one.range == other.range) {
+        for group in self.glyphs.chunk_by(|one, other| one.range == other.range || other.advance == 0) {
             let more: i64 = group.iter().map(|glyph| glyph.advance).sum();
             if !piece.is_empty() && advance.saturating_add(more) > limit {
                 pieces.push(of(std::mem::take(&mut piece)));

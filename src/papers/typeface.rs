@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, ops::Range, sync::LazyLock};
 
-use harfrust::{Direction, Feature, FontRef, Script, ShapePlan, Shaper, ShaperData, Tag, UnicodeBuffer};
+use harfrust::{
+    BufferClusterLevel, Direction, Feature, FontRef, Script, ShapePlan, Shaper, ShaperData, Tag, UnicodeBuffer,
+};
 
 /// All measures of a typeface are in this many parts of its size.
 pub(super) const UNITS_PER_EM: u16 = 2816;
@@ -86,8 +88,8 @@ impl Typefaces {
         self.missing
     }
 
-    /// A word that is read from left to right as it is shown, and its glyphs. Letters of a group that has no glyph are
-    /// shown as boxes, one for each. Figures of equal width are for columns.
+    /// A word that is read from left to right as it is shown, and its glyphs. Letters that have no glyph are shown as
+    /// boxes. Figures of equal width are for columns.
     pub(super) fn shape(&mut self, word: &str, weight: Weight, tabular: bool) -> (String, Vec<Glyph>) {
         let typeface = match weight {
             Weight::Regular => &mut self.regular,
@@ -126,6 +128,9 @@ impl Typeface {
         let last = letters.last().map_or(0, |(at, letter)| at + letter.len_utf8());
         let features = features(tabular);
         let mut buffer = UnicodeBuffer::new();
+        // A glyph stands for its own letter, not for those around it, or an a that once bore an accent would be copied with
+        // it everywhere.
+        buffer.set_cluster_level(BufferClusterLevel::MonotoneCharacters);
         for (at, letter) in letters {
             buffer.add(*letter, u32::try_from(*at).unwrap_or(u32::MAX));
         }

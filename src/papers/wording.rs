@@ -1,6 +1,6 @@
 //! The words of papers, where the page for a browser and the PDF say the same.
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use rust_decimal::Decimal;
 
 use super::{Kind, Line, Paper, Party, Payment};
@@ -49,6 +49,10 @@ impl Line {
         }
         if !line.setup_fee.is_zero() {
             terms.push(format!("Includes a set-up fee of {} each", line.setup_fee));
+        }
+        if let Some(period) = line.period {
+            let date = |at: Timestamp| day(at.to_zoned(TimeZone::UTC).date());
+            terms.push(format!("{} to {}", date(period.from), date(period.until)));
         }
         let chosen: Vec<String> = line.details.iter().map(detail).collect();
         let details = [plan(line), chosen.join(" · "), terms.join(" · "), line.domains.join(", ")];

@@ -85,6 +85,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "failpoint",
             "fulfilment",
             "gateways",
+            "issuing",
             "papers",
             "incoming",
             "queue",

@@ -541,7 +541,7 @@ const DAMAGE: [(&str, &str); 12] = [
         "drop index berth.payments_order;
          insert into berth.payments (id, order_id, state, currency, amount, created_at)
          select gen_random_uuid(), order_id, state, currency, amount, created_at from berth.payments limit 1",
-        "every paid order has one payment, over its total",
+        "every paid order has one payment, over its total without its credit",
     ),
 ];
 

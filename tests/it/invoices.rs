@@ -180,11 +180,15 @@ async fn an_invoice_is_a_file_that_is_the_same_each_time() {
 async fn an_invoice_of_a_renewal_asks_for_its_money_until_it_is_paid() {
     let (stack, running) = shop_with_taxes().await;
     let (id, user) = sold(&running.app).await;
-    let renewed = "with o as (update berth.orders set is_renewal = true, phase = 'pending', paid_at = null returning *)
+    let renewed = "with o as (
+            update berth.orders
+            set is_renewal = true, phase = 'pending', paid_at = null, period_start = '2027-03-01T12:00:00Z',
+                renewal_of_hosting_id = (select id from berth.hosting_accounts limit 1)
+            returning *)
         insert into berth.renewals
             (order_id, account_id, customer_id, period_start, period_end, phase, invoice_mail_id, issued_at)
-        select o.id, (select id from berth.hosting_accounts limit 1), o.customer_id, '2027-03-01T12:00:00Z',
-               '2027-04-01T12:00:00Z', 'invoiced', o.id, o.created_at
+        select o.id, o.renewal_of_hosting_id, o.customer_id, o.period_start, o.period_start + interval '31 days',
+               'invoiced', o.id, o.created_at
         from o";
     sqlx::query(renewed).execute(&stack.pool).await.unwrap();
 

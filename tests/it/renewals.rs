@@ -72,7 +72,9 @@ async fn a_renewal_is_invoiced_a_week_before_and_once() {
     assert_eq!((renewal["status"].as_str(), renewal["total"].as_str()), (Some("pending"), Some("4.99")), "{orders}");
     assert_eq!(renewal["renewal_of_hosting_id"], json!(account), "{renewal}");
     assert_eq!(plan.steps[0].amount.as_deref(), Some("4.99"));
-    let invoice = stack.get(user, &format!("/v1/orders/{}/invoice", renewal["id"].as_str().unwrap())).await.1;
+    let invoice = format!("{}/v1/orders/{}/invoice", stack.base(), renewal["id"].as_str().unwrap());
+    let asked = stack.client.get(invoice).bearer_auth(stack.token(user)).header("Accept", "application/json");
+    let invoice: Value = asked.send().await.unwrap().json().await.unwrap();
     assert_eq!(invoice["lines"][0]["period"]["from"].as_str().unwrap().parse::<Timestamp>().unwrap(), due_at);
     let done = stack.count(DONE).await;
     for _ in 0..100 {

@@ -1,13 +1,13 @@
 //! ProvisionAccount: makes a pending account exist on its panel, then welcomes the customer.
 
-use berth_jobs::hosting::ProvisionAccount;
+use berth_jobs::hosting::{ProvisionAccount, ReconcileAccount};
 use secrecy::SecretString;
 
 use super::at_panel;
 use crate::{
     app::{Ctx, SITE_SERVER},
     domain::{
-        account::{AccountState, Intent},
+        account::{AccountPhase, AccountState, Intent},
         username::{self, Username},
     },
     effects::{Alert, Effects, Fact},
@@ -30,7 +30,11 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
     let account = ctx.store.account(job.account_id).await?;
     let intent = intent(ctx, &account).await?;
     let Some(begun) = account.state.begin(intent.clone()) else {
-        return Ok(at_panel::moved_on(&account)); // an earlier run has finished, or it was enqueued twice
+        // Whoever lost a race may have left something on the panel that nobody has.
+        let leftover = ReconcileAccount { account_id: account.state.id };
+        let is_gone = account.state.phase == AccountPhase::Terminated;
+        // An earlier run has finished, or it was enqueued twice.
+        return Ok(if is_gone { Effects::none().enqueue(leftover) } else { at_panel::moved_on(&account) });
     };
     let state = account.state.after(&begun);
     ctx.checkpoint(begun).await?; // committed before anything is sent

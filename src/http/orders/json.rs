@@ -61,6 +61,11 @@ pub struct OrderJson {
     /// Why it failed.
     failure: Option<String>,
     is_renewal: bool,
+    /// The account that it renews.
+    #[schema(value_type = Option<String>, example = "acc_01k9z3m6sne5y8r7q2w4x6t8va")]
+    renewal_of_hosting_id: Option<AccountId>,
+    /// How much of the total the customer's credit pays.
+    credit: String,
     /// The account that it changes.
     #[schema(value_type = Option<String>)]
     changes_hosting_account_id: Option<AccountId>,
@@ -181,6 +186,8 @@ impl OrderJson {
             invoice_number,
             failure: order.failure.filter(|_| phase == OrderPhase::Failed),
             is_renewal: order.is_renewal,
+            renewal_of_hosting_id: order.renews,
+            credit: order.credit.amount_text(),
             changes_hosting_account_id: order.changes,
             created_at: order.created_at,
             expires_at: order.expires_at,

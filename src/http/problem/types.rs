@@ -191,7 +191,7 @@ pub const TYPES: &[ProblemType] = &[
     problem(
         "nothing-to-renew",
         &[409],
-        "No renewal of the account is open. It is invoiced some days before what is paid for ends; ask again then.",
+        "The account ends, or is paid for one period ahead already; `detail` says which. Ask again when that has changed.",
     ),
     problem(
         "order-being-paid",

@@ -62,6 +62,13 @@ fn accents_that_stand_apart_are_set_upon_their_letters() {
 }
 
 #[test]
+fn a_letter_that_bore_an_accent_once_is_read_without_it_elsewhere() {
+    // No letter of Unicode is an a with such a mark: it is drawn as two.
+    assert_says(&named("a\u{30d}"), &["a\u{30d}", "Invoice date", "Total"]);
+    assert_eq!(shown(&wrapped("a\u{30d}a\u{30d}", 1)), ["a\u{30d}", "a\u{30d}"]);
+}
+
+#[test]
 fn what_only_steers_others_is_not_printed() {
     // A mark of direction would show "gpj.exe" as "exe.jpg".
     let lines = wrapped("a\u{202e}b\u{200b}c\u{feff}\u{ad}d\0e\u{7}\tf\r\ng", 2000);

@@ -152,3 +152,30 @@ async fn a_link_to_pay_needs_no_login_leads_to_one_page_and_cannot_be_forged() {
     stack.money_agrees().await;
     berth.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_period_can_be_paid_for_before_it_is_invoiced_and_one_ahead() {
+    let (stack, berth) = start().await;
+    let app = app(&berth);
+    let (user, account) = stack.buyer(app, "pm_card_visa").await;
+    let path = format!("/v1/hosting/{account}/renew");
+    let before = app.store.account(account).await.unwrap().expires_at.unwrap();
+
+    let opened = stack.ask(&stack.token(user), "POST", &path, &Value::Null).await.ok();
+    let again = stack.ask(&stack.token(user), "POST", &path, &Value::Null).await.ok();
+    assert_eq!(again, opened, "one renewal, one page");
+    let order = opened["order_id"].as_str().unwrap().parse().unwrap();
+    stack.pay(opened["checkout_url"].as_str().unwrap().rsplit('/').next().unwrap()).await;
+    stack.until_renewal(app, order, RenewalPhase::Paid).await;
+    stack.until_idle().await;
+
+    let renewal = app.store.renewal(order).await.unwrap();
+    assert_eq!(renewal.period_start, before);
+    assert_eq!(app.store.account(account).await.unwrap().expires_at, Some(renewal.period_end));
+    let invoice = app.store.invoice_of(order).await.unwrap().unwrap();
+    assert_eq!(opened["amount_due"], json!(invoice.total.amount_text()));
+    let further = stack.ask(&stack.token(user), "POST", &path, &Value::Null).await;
+    assert_eq!(further.refusal(), (409, "nothing-to-renew"));
+    stack.money_agrees().await;
+    berth.stop().await;
+}
