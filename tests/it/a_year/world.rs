@@ -77,17 +77,16 @@ impl World {
     /// Waits until nothing is under way, at Stripe neither. Of payments it may have been told to say nothing.
     pub(super) async fn settle(&self) {
         loop {
-            let told = async || self.is_silent.load(Ordering::Relaxed) || self.has_told().await;
-            self.stack.until("Stripe has told all", told).await;
+            self.stack.until("Stripe has told all", async || self.has_told().await).await;
             self.stack.until_idle().await;
-            if told().await {
+            if self.has_told().await {
                 return;
             }
         }
     }
 
     async fn has_told(&self) -> bool {
-        self.stack.sim_get("healthz").await["undelivered"] == 0
+        self.is_silent.load(Ordering::Relaxed) || self.stack.sim_get("healthz").await["undelivered"] == 0
     }
 
     /// Has Stripe say nothing of payments by itself from now on.
