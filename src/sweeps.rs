@@ -334,7 +334,7 @@ pub async fn page(sources: &Sources<'_>, sweep: Sweep, as_of: Timestamp, after: 
         Sweep::Panels => panels::page(sources, as_of, &after).await,
         Sweep::Digest => digest::page(sources, as_of).await,
         Sweep::Leftovers => Ok(leftovers::page(sources, as_of, leftovers::MOST).await?),
-        Sweep::Cards => Ok(cards::page(sources.store, as_of, after).await?),
+        Sweep::Cards => Ok(cards::page(sources, as_of, after).await?),
     }
 }
 

@@ -3,23 +3,23 @@
 use berth_jobs::ids::CustomerId;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, PAGE, Page, Step, after_full_page};
+use super::{Action, PAGE, Page, Sources, Step, after_full_page};
 use crate::{
-    domain::timetable::{Timetable, card_expiring},
+    domain::timetable::card_expiring,
     effects::Effects,
     mail::{CardExpiring, Mail},
-    store::{Store, StoreError, cards::ExpiringCard, sweeps::Cursor},
+    store::{StoreError, cards::ExpiringCard, sweeps::Cursor},
 };
 
-pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
-    let timetable = Timetable::default();
+pub(super) async fn page(sources: &Sources<'_>, as_of: Timestamp, after: Cursor) -> Result<Page, StoreError> {
+    let timetable = sources.timetables.shop();
     let days = timetable.card_expiry_days.iter().copied().max().unwrap_or(0);
     let until = as_of.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).unwrap_or(Timestamp::MAX);
-    let cards = store.expiring_cards(as_of, until, after, PAGE).await?;
+    let cards = sources.store.expiring_cards(as_of, until, after, PAGE).await?;
     let next = after_full_page(&cards, |it| Cursor::after(it.card.expires_at, it.customer.id.0));
     let (mut steps, mut effects) = (Vec::new(), Effects::none());
     for card in &cards {
-        let Some((number, since)) = card_expiring(as_of, card.card.expires_at, &timetable) else { continue };
+        let Some((number, since)) = card_expiring(as_of, card.card.expires_at, timetable) else { continue };
         let notice = notice(card, number);
         if card.told.contains(&CardExpiring::key(&notice.card_id, &notice.last_month, number)) {
             continue;

@@ -7,6 +7,7 @@ mod cards;
 mod lapsing;
 mod leaving;
 mod many;
+mod money;
 mod outages;
 mod prices;
 mod timeline;

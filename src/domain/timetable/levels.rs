@@ -32,6 +32,12 @@ impl Timetables {
         Ok(Self { shop, merged, plans })
     }
 
+    /// The shop's own.
+    #[must_use]
+    pub const fn shop(&self) -> &Timetable {
+        &self.merged
+    }
+
     /// The timetable of an account of that service, which may have some of it otherwise.
     ///
     /// # Errors

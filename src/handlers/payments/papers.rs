@@ -1,10 +1,9 @@
 //! What is written about money that goes back: a mail for each refund that is on its way, and a credit note for each that has
 //! arrived. Both are written once, however often they are asked for.
 
-use berth_jobs::ids::CreditNoteId;
+use berth_jobs::ids::{CreditNoteId, RefundId};
 use serde_json::json;
 
-use super::sync_refunds::Standing;
 use crate::{
     app::Ctx,
     domain::{
@@ -20,6 +19,14 @@ use crate::{
         payments::{Payment, PaymentState},
     },
 };
+
+/// A refund as it stands once this run's news are known.
+pub(super) struct Standing {
+    pub(super) id: RefundId,
+    pub(super) amount: Money,
+    pub(super) state: RefundState,
+    pub(super) has_note: bool,
+}
 
 /// More notes of one invoice are not read: each takes back at least a cent of it.
 const MOST_NOTES: i64 = 10_000;

@@ -3,7 +3,7 @@
 
 use berth_jobs::{ids::RefundId, payments::SyncRefunds};
 
-use super::papers;
+use super::papers::{self, Standing};
 use crate::{
     app::Ctx,
     domain::{money::Money, refund::RefundState},
@@ -16,14 +16,6 @@ use crate::{
 
 /// The key of the refund's id in its metadata.
 const OURS: &str = "refund_id";
-
-/// A refund as it stands once this run's news are known.
-pub(super) struct Standing {
-    pub(super) id: RefundId,
-    pub(super) amount: Money,
-    pub(super) state: RefundState,
-    pub(super) has_note: bool,
-}
 
 /// How a refund that was asked for went.
 enum Sent {

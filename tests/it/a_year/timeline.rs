@@ -26,6 +26,12 @@ const ROWS: &str = "
         from berth.payments p
         where p.order_id in (select id from berth.orders where customer_id = $1)
         union all
+        select n.issued_at, 4, 2, concat_ws(' ', 'credit note', n.total, n.currency)
+        from berth.credit_notes n where n.customer_id = $1 and n.refund_id is not null
+        union all
+        select r.requested_at, 4, 1, concat_ws(' ', 'refund', r.amount, r.currency, r.state)
+        from berth.refunds r where r.customer_id = $1
+        union all
         select h.at, 5, h.version, concat_ws(' ', 'renewal', h.to_phase)
         from berth.renewal_history h join berth.renewals r on r.order_id = h.order_id where r.account_id = $2
         union all
