@@ -144,7 +144,7 @@ async fn a_run_that_stripe_cuts_short_is_taken_up_where_it_stopped() {
         })
         .await;
 
-    assert_eq!(stack.count("select count(*) from berth.orders where phase = 'cancelled'").await, 120);
+    stack.until_count("select count(*) from berth.orders where phase = 'cancelled'", 120).await;
     berth.stop().await;
 }
 

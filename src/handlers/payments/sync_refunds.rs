@@ -36,6 +36,8 @@ pub async fn run(job: &SyncRefunds, ctx: &Ctx) -> Result<Effects, JobError> {
         return Err(JobError::Cancel(format!("{} names no intent to refund", payment.id)));
     };
     let mut at_stripe = ctx.stripe()?.refunds_of(intent).await?;
+    // The oldest first: in that order they get their rows and the numbers of their notes.
+    at_stripe.reverse();
     let mut news = Vec::new();
     for row in rows.iter().filter(|row| row.state == RefundState::Requested) {
         if at_stripe.iter().any(|refund| is_of(refund, row)) {

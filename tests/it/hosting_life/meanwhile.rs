@@ -78,6 +78,15 @@ async fn a_dispute_that_comes_while_the_site_is_let_work_suspends_it_next() {
     stack.until_phase(&live, "suspended").await;
     let release = held(&panel, async || is_paid(&berth.app, &live).await).await;
 
+    sqlx::query(
+        "insert into berth.disputes
+             (id, payment_id, order_id, customer_id, status, currency, amount, opened_at, followed)
+         select 'du_1', p.id, p.order_id, o.customer_id, 'needs_response', p.currency, p.amount, berth.now(), 'open'
+         from berth.payments p join berth.orders o on o.id = p.order_id",
+    )
+    .execute(&stack.pool)
+    .await
+    .unwrap();
     happens(&berth.app, &live, |state| state.suspend(SuspensionReason::Dispute)).await;
     release.send(()).unwrap();
     stack.until_phase(&live, "suspended").await;
