@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use super::support::{Stack, StackOptions, events::session_event, load::enqueue_no_ops, process::Process};
 
 /// Longer than anything here takes by itself.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(12);
 /// Otherwise the recheck mends within seconds what is broken here.
 const NO_RECHECK: &str = "600";
 

@@ -58,8 +58,8 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         Ok(session) => session,
         Err(error) => return Ok(parked(chain(&error))),
     };
-    if session.mode.as_deref() == Some(SETUP) {
-        // A card was saved there, and nothing paid.
+    // A card was saved there, and nothing paid; one that says otherwise is looked at as every payment is.
+    if session.mode.as_deref() == Some(SETUP) && session.payment_status != Some(CheckoutPaymentStatus::Paid) {
         return Ok(cards_of(ctx, &session).await?.settle_event(settled(EventOutcome::Applied, "")));
     }
     let Some(order_id) = order_of(&session) else {
