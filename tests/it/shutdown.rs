@@ -43,8 +43,9 @@ async fn five_stops_under_load_cost_no_attempt_and_take_nothing_new() {
     let mut wrong = stack.unfinished_after(Duration::from_secs(60)).await;
     wrong.extend(stack.violations().await);
     assert!(wrong.is_empty(), "{wrong:#?}");
+    // One that was given back while its like waited has given way to it, without an attempt.
     let tried_again = "select coalesce(string_agg(concat_ws(' ', kind, attempt, unsettled, last_error), '; '), '')
-        from berth.jobs where attempt <> 1 or unsettled <> 0";
+        from berth.jobs where attempt > 1 or unsettled <> 0";
     assert_eq!(stack.text(tried_again).await, "");
     drop(stays);
     berth.stop().await;
