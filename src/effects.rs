@@ -22,10 +22,10 @@ pub use hosting::{AccountEdit, AccountSettings, job_of};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
-pub use plan_changes::{CreditFor, NewPlanChange, PlanChangeStep};
+pub use plan_changes::{NewPlanChange, PlanChangeStep};
 pub use refunds::{DisputeNews, NewCreditNote, NewRefund, RefundNews, RefundedBy};
 pub use renewals::{
-    ChargeDecline, ChargeNews, ChargeState, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
+    ChargeDecline, ChargeNews, ChargeState, CreditFor, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
 };
 pub use sweeping::{Leftovers, NewTick};
 

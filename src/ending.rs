@@ -12,7 +12,7 @@ use crate::{
         order::{Actor, OrderEvent},
         renewal::RenewalEvent,
     },
-    effects::{CreditKind, CreditMove, Effects},
+    effects::{CreditFor, CreditKind, Effects},
     mail::{CancellationConfirmed, CancellationUndone, Mail},
     store::{accounts::Account, renewals::OpenRenewal},
 };
@@ -46,15 +46,9 @@ pub fn cancelled(parts: &Parts, account: &Account, step: AccountMove, of: Cancel
     let effects = recorded(step, of.open, of.by, of.at).mail(account.customer.id, mail);
     let Some(amount) = of.credit else { return effects };
     // It is given once, for an account ends once; the order that it comes from may have been credited for a change before.
-    effects.credit(CreditMove {
-        customer_id: account.customer.id,
-        amount,
-        kind: CreditKind::Proration,
-        order_id: None,
-        account_id: Some(account.state.id),
-        note: None,
-        at: of.at,
-    })
+    let days_left =
+        CreditFor { customer_id: account.customer.id, order_id: None, account_id: account.state.id, at: of.at };
+    effects.credit_for(days_left, CreditKind::Proration, amount)
 }
 
 /// A customer wants an account after all: `step` takes its end back, and they are told.
@@ -100,16 +94,11 @@ fn one(effects: Effects, open: &OpenRenewal, by: Actor, now: Timestamp) -> Effec
     if open.has_page {
         effects = effects.enqueue(ExpireCheckout { order_id: open.order.id });
     }
-    if open.credit.is_zero() {
-        return effects;
-    }
-    effects.credit(CreditMove {
+    let of = CreditFor {
         customer_id: open.customer_id,
-        amount: open.credit,
-        kind: CreditKind::Restored,
         order_id: Some(open.order.id),
-        account_id: Some(open.account_id),
-        note: None,
+        account_id: open.account_id,
         at: now,
-    })
+    };
+    effects.credit_for(of, CreditKind::Restored, open.credit)
 }

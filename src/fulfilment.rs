@@ -50,7 +50,7 @@ pub fn paid(parts: &Parts, now: Timestamp, order: &Order, by: PaidBy) -> Result<
         Some(why) => hold(order, step, why),
         None => fulfil(parts, now, order, if order.total.is_zero() { step.by(Actor::Berth) } else { step })?,
     };
-    Ok(payment(now, order, by).into_iter().fold(effects, Effects::payment))
+    Ok(payment(now, order, order.due(), by).into_iter().fold(effects, Effects::payment))
 }
 
 /// A person lets a held order go. `None` when it is not held.
@@ -112,7 +112,7 @@ fn change_paid(now: Timestamp, order: &Order, account_id: AccountId, by: PaidBy)
     let Some(step) = order.state.apply(OrderEvent::Paid) else { return Effects::none() };
     let step = if order.due().is_zero() { step.by(Actor::Berth) } else { step };
     let effects = Effects::from(step).enqueue(ChangePackage { account_id });
-    payment(now, order, by).into_iter().fold(effects, Effects::payment)
+    payment(now, order, order.due(), by).into_iter().fold(effects, Effects::payment)
 }
 
 /// What a paid order is owed, besides the payment's own row. One that was made from the cart takes what is in it, unless
@@ -138,11 +138,11 @@ fn fulfil(parts: &Parts, now: Timestamp, order: &Order, step: OrderMove) -> Resu
 }
 
 /// The money that came; none where nothing was due.
-fn payment(now: Timestamp, order: &Order, by: PaidBy) -> Option<NewPayment> {
-    (!order.due().is_zero()).then(|| NewPayment {
+fn payment(now: Timestamp, order: &Order, amount: Money, by: PaidBy) -> Option<NewPayment> {
+    (!amount.is_zero()).then(|| NewPayment {
         id: PaymentId::new(),
         order_id: order.state.id,
-        amount: order.due(),
+        amount,
         stripe_session_id: by.session,
         stripe_payment_intent_id: by.intent,
         created_at: now,

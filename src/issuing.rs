@@ -1,7 +1,10 @@
 //! What it takes to renew an account: an order of one unit for its next period, the invoice, and the mail that brings it.
 //! The sweep issues renewals when their time has come, a route when a customer asks for one earlier.
 
-use berth_jobs::ids::{MailId, OrderId, OrderItemId};
+use berth_jobs::{
+    ids::{MailId, OrderId, OrderItemId},
+    renewals::ChargeRenewal,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +21,7 @@ use crate::{
         tax::{TaxAddress, TaxRules},
     },
     effects::{
-        CreditKind, CreditMove, CustomerContact, Effects, ItemTerms, NewMail, NewOrder, NewOrderItem, NewRenewal,
+        CreditFor, CreditKind, CustomerContact, Effects, ItemTerms, NewMail, NewOrder, NewOrderItem, NewRenewal,
         OrderTerms,
     },
     mail::{AccountNotice, Mail},
@@ -87,22 +90,12 @@ pub struct Renewable<'a> {
 /// A renewal that is ready to be written.
 #[derive(Debug)]
 pub struct Issued {
-    /// Its order.
-    pub order_id: OrderId,
     /// What it costs.
     pub total: Money,
     /// How much of that is paid from the credit.
     pub credit: Money,
     /// What makes it true.
     pub effects: Effects,
-}
-
-impl Issued {
-    /// Whether the credit pays all of it, or nothing was due.
-    #[must_use]
-    pub fn is_covered(&self) -> bool {
-        self.credit == self.total
-    }
 }
 
 /// Why an account cannot be renewed. A person decides.
@@ -153,18 +146,17 @@ impl Issuer<'_> {
         if let Some(invoice) = read.invoice_for(Some(period), self.seller, self.catalogue, self.now)? {
             effects = effects.invoice(invoice);
         }
-        if !credit.is_zero() {
-            effects = effects.credit(CreditMove {
-                customer_id: account.customer.id,
-                amount: credit,
-                kind: CreditKind::Used,
-                order_id: Some(order_id),
-                account_id: Some(account.state.id),
-                note: None,
-                at: self.now,
-            });
+        let of = CreditFor {
+            customer_id: account.customer.id,
+            order_id: Some(order_id),
+            account_id: account.state.id,
+            at: self.now,
+        };
+        if credit == quote.total {
+            // The credit pays all of it, or nothing is due: it is settled without a card.
+            effects = effects.enqueue(ChargeRenewal { order_id });
         }
-        let effects = effects.renewal(NewRenewal {
+        let effects = effects.credit_for(of, CreditKind::Used, credit).renewal(NewRenewal {
             order,
             account_id: account.state.id,
             period_start: period.from,
@@ -172,7 +164,7 @@ impl Issuer<'_> {
             credit,
             invoice_mail_id: mail.id,
         });
-        Ok(Issued { order_id, total: quote.total, credit, effects: effects.add_mail(mail) })
+        Ok(Issued { total: quote.total, credit, effects: effects.add_mail(mail) })
     }
 
     /// What it costs.

@@ -3,7 +3,7 @@
 use berth_jobs::ids::{AccountId, CustomerId, OrderId, PaymentId, PlanChangeId};
 use jiff::Timestamp;
 
-use super::{CreditKind, CreditMove, Effects, NewPayment};
+use super::{Effects, NewPayment};
 use crate::domain::{account::NewPackage, money::Money};
 
 /// A change as it was agreed. Refused while another one of the account is open.
@@ -97,35 +97,4 @@ impl Effects {
         self.credited_payments.push(payment);
         self
     }
-
-    /// Credits a customer with what they paid for an order in vain, or gives back the credit that it had taken. Nothing is
-    /// nothing.
-    #[must_use]
-    pub fn credit_for(self, of: CreditFor, kind: CreditKind, amount: Money) -> Self {
-        if amount.is_zero() {
-            return self;
-        }
-        self.credit(CreditMove {
-            customer_id: of.customer_id,
-            amount,
-            kind,
-            order_id: of.order_id,
-            account_id: Some(of.account_id),
-            note: None,
-            at: of.at,
-        })
-    }
-}
-
-/// What credit is for.
-#[derive(Clone, Copy, Debug)]
-pub struct CreditFor {
-    /// Whose.
-    pub customer_id: CustomerId,
-    /// The order.
-    pub order_id: Option<OrderId>,
-    /// The account.
-    pub account_id: AccountId,
-    /// When.
-    pub at: Timestamp,
 }

@@ -182,6 +182,19 @@ pub struct CreditMove {
     pub at: Timestamp,
 }
 
+/// What credit is for.
+#[derive(Clone, Copy, Debug)]
+pub struct CreditFor {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// The order.
+    pub order_id: Option<OrderId>,
+    /// The account.
+    pub account_id: AccountId,
+    /// When.
+    pub at: Timestamp,
+}
+
 impl Effects {
     /// Issues a renewal. Its invoice, mail and credit are effects of their own.
     #[must_use]
@@ -253,6 +266,23 @@ impl Effects {
     pub fn credit(mut self, step: CreditMove) -> Self {
         self.credit_moves.push(step);
         self
+    }
+
+    /// Moves a customer's credit for an account of theirs. Nothing is nothing.
+    #[must_use]
+    pub fn credit_for(self, of: CreditFor, kind: CreditKind, amount: Money) -> Self {
+        if amount.is_zero() {
+            return self;
+        }
+        self.credit(CreditMove {
+            customer_id: of.customer_id,
+            amount,
+            kind,
+            order_id: of.order_id,
+            account_id: Some(of.account_id),
+            note: None,
+            at: of.at,
+        })
     }
 
     /// Whether any customer's credit changes.

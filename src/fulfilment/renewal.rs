@@ -1,13 +1,10 @@
 //! What follows once a renewal's money has come, whoever says so: its page, the charge of a saved card, or its credit alone;
 //! and what becomes of its order and credit once nobody is to pay it any more.
 
-use berth_jobs::{
-    checkout::ExpireCheckout,
-    ids::{OrderId, PaymentId},
-};
+use berth_jobs::{checkout::ExpireCheckout, ids::OrderId};
 use jiff::Timestamp;
 
-use super::PaidBy;
+use super::{PaidBy, payment};
 use crate::{
     app::Parts,
     domain::{
@@ -15,7 +12,7 @@ use crate::{
         order::{Actor, OrderEvent},
         renewal::RenewalEvent,
     },
-    effects::{Alert, CreditKind, CreditMove, Effects, NewPayment},
+    effects::{Alert, CreditFor, CreditKind, Effects},
     mail::{Mail, RenewalReceipt},
     store::{Store, StoreError, accounts::Account, orders::Order, renewals::Renewal},
 };
@@ -83,7 +80,7 @@ pub fn returned(now: Timestamp, renewing: &Renewing, amount: Money, by: PaidBy) 
     let Renewing { order, renewal, .. } = renewing;
     let mut effects = Effects::none();
     if let Some(step) = renewal.state.apply(RenewalEvent::Paid).filter(|step| step.gives_back()) {
-        effects = withdrawn(now, order, effects.move_renewal(step));
+        effects = withdrawn(now, renewing, effects.move_renewal(step));
     }
     let subject = by.intent.clone().or_else(|| by.session.clone()).unwrap_or_else(|| order.state.id.to_string());
     let alert = Alert {
@@ -100,33 +97,16 @@ pub fn returned(now: Timestamp, renewing: &Renewing, amount: Money, by: PaidBy) 
 
 /// The renewal was called off: its order is withdrawn, unless that was done, and the credit that it had taken is given back.
 #[must_use]
-pub fn withdrawn(now: Timestamp, order: &Order, effects: Effects) -> Effects {
+pub fn withdrawn(now: Timestamp, renewing: &Renewing, effects: Effects) -> Effects {
+    let Renewing { order, account, .. } = renewing;
     let Some(step) = order.state.apply(OrderEvent::CalledOff) else { return effects };
-    let effects = effects.move_order(step);
-    if order.credit.is_zero() {
-        return effects;
-    }
-    effects.credit(CreditMove {
+    let of = CreditFor {
         customer_id: order.customer.id,
-        amount: order.credit,
-        kind: CreditKind::Restored,
         order_id: Some(order.state.id),
-        account_id: order.renews,
-        note: None,
+        account_id: account.state.id,
         at: now,
-    })
-}
-
-/// The money that came; none where nothing was due.
-fn payment(now: Timestamp, order: &Order, amount: Money, by: PaidBy) -> Option<NewPayment> {
-    (!amount.is_zero()).then(|| NewPayment {
-        id: PaymentId::new(),
-        order_id: order.state.id,
-        amount,
-        stripe_session_id: by.session,
-        stripe_payment_intent_id: by.intent,
-        created_at: now,
-    })
+    };
+    effects.move_order(step).credit_for(of, CreditKind::Restored, order.credit)
 }
 
 fn receipt(parts: &Parts, now: Timestamp, renewing: &Renewing, card: Option<String>) -> Mail {

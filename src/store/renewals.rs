@@ -302,26 +302,6 @@ impl Store {
         row.ok_or_else(|| StoreError::Missing(format!("renewal {order}")))?.read()
     }
 
-    /// An account's renewals that can still be paid, the earliest period first. There may be one; while a period that was
-    /// called off is charged, two.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn open_renewals(&self, account: AccountId) -> Result<Vec<Renewal>, StoreError> {
-        let rows = sqlx::query_as!(
-            RenewalRow,
-            "select order_id, account_id, customer_id, period_start, period_end, phase, version, attempts, called_off,
-                    stripe_payment_intent_id, invoice_mail_id, issued_at
-             from berth.renewals
-             where account_id = $1 and settled_at is null
-             order by period_start, order_id",
-            account.0,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(RenewalRow::read).collect()
-    }
-
     /// A renewal's charges, the first one first.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 mod decided;
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use berth_jobs::ids::{AccountId, CouponId, CustomerId};
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ use crate::{
     error::chain,
     store::{StoreError, agenda::AgendaEntry, renewal_terms::RenewalTerms, renewals::OpenRenewal, sweeps::Cursor},
 };
-use decided::Decided;
+use decided::{Decided, Deciding};
 
 /// An account whose step is on its way, or waits for a person, is looked at again so much later.
 const AGAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -63,7 +63,7 @@ async fn decide(shop: &Sources<'_>, looked_at: &[LookedAt<'_>], next: Option<Cur
 /// An account, its timetable and what is due.
 struct LookedAt<'a> {
     account: &'a AgendaEntry,
-    timetable: Result<std::borrow::Cow<'a, Timetable>, InvalidTimetable>,
+    timetable: Result<Cow<'a, Timetable>, InvalidTimetable>,
     due: Vec<Due>,
     as_of: Timestamp,
     /// Something is due that is not to be done now: it stays due.
@@ -111,9 +111,9 @@ impl<'a> LookedAt<'a> {
             Err(error) => return self.puzzled("timetable_invalid", &chain(error)),
         };
         let mut decided = Decided::default();
+        let deciding = Deciding { shop, account: self.account, table, facts, now: self.as_of };
         for due in &self.due {
-            let step = decided::Deciding { shop, account: self.account, table, facts, now: self.as_of };
-            match step.decide(*due, balances) {
+            match deciding.decide(*due, balances) {
                 Ok(one) => decided = decided.and(one),
                 Err(why) => return self.puzzled("account_stuck", &why),
             }

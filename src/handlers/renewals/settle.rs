@@ -110,7 +110,7 @@ async fn declined(
     let Some(step) = renewing.renewal.state.apply(event) else { return Ok(fact.into()) };
     let effects = Effects::from(fact).move_renewal(step);
     if step.to() == RenewalPhase::Void {
-        return Ok(fulfilment::withdrawn(ctx.now(), &renewing.order, effects));
+        return Ok(fulfilment::withdrawn(ctx.now(), renewing, effects));
     }
     let mail = notices::declined(ctx, renewing, charge, &decline).await?;
     Ok(effects.mail(renewing.order.customer.id, mail))
@@ -122,7 +122,7 @@ fn not_made(ctx: &Ctx, renewing: &Renewing, charge: &Charge) -> Effects {
     let Some(step) = renewing.renewal.state.apply(RenewalEvent::NotCharged) else { return fact.into() };
     let effects = Effects::from(fact).move_renewal(step);
     if step.to() == RenewalPhase::Void {
-        return fulfilment::withdrawn(ctx.now(), &renewing.order, effects);
+        return fulfilment::withdrawn(ctx.now(), renewing, effects);
     }
     effects
 }

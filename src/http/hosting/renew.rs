@@ -1,10 +1,7 @@
 //! `POST /v1/hosting/{id}/renew`: where the account's renewal is paid. Who asks before it was invoiced has it invoiced now.
 
 use axum::{Json, extract::State};
-use berth_jobs::{
-    ids::{AccountId, OrderId},
-    renewals::ChargeRenewal,
-};
+use berth_jobs::ids::{AccountId, OrderId};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,7 +20,7 @@ use crate::{
     error::chain,
     issuing::{Issuer, Links, Renewable},
     queue::committer::CommitError,
-    store::{agenda::AgendaEntry, renewals::Renewal},
+    store::{agenda::AgendaEntry, renewals::OpenRenewal},
 };
 
 /// How often something else may change the account before whoever asks is told to ask again.
@@ -90,9 +87,9 @@ pub async fn renew(
 }
 
 /// The account's renewal that can be paid: the one that was issued, or one that is issued now.
-async fn open_renewal(app: &App, account: AccountId) -> Result<Renewal, Problem> {
+async fn open_renewal(app: &App, account: AccountId) -> Result<OpenRenewal, Problem> {
     for _ in 0..MOST_TRIES {
-        let open = app.store.open_renewals(account).await.map_err(of_store)?;
+        let open = app.store.unsettled_renewals(&[account]).await.map_err(of_store)?;
         if let Some(renewal) = open.into_iter().find(|renewal| !renewal.state.called_off) {
             return Ok(renewal);
         }
@@ -155,12 +152,7 @@ async fn issue(app: &App, entry: &AgendaEntry) -> Result<(), Problem> {
         tracing::error!(%account, error = chain(&error), request, "a renewal cannot be issued");
         Problem::internal(request)
     })?;
-    let (order_id, covered) = (issued.order_id, issued.is_covered());
-    let mut effects = issued.effects.guard(Guard::Account(account, entry.state.version));
-    if covered {
-        effects = effects.enqueue(ChargeRenewal { order_id });
-    }
-    match app.committer.write(effects).await {
+    match app.committer.write(issued.effects.guard(Guard::Account(account, entry.state.version))).await {
         Ok(()) | Err(CommitError::Refused(_)) => Ok(()),
         Err(error) => {
             tracing::error!(%account, error = chain(&error), "a renewal could not be issued");
@@ -169,7 +161,7 @@ async fn issue(app: &App, entry: &AgendaEntry) -> Result<(), Problem> {
     }
 }
 
-async fn shown(app: &App, renewal: &Renewal) -> Result<RenewalJson, Problem> {
+async fn shown(app: &App, renewal: &OpenRenewal) -> Result<RenewalJson, Problem> {
     let order_id = renewal.state.order_id;
     let order = app.store.order(order_id).await.map_err(of_store)?;
     let (checkout_url, expires_at) = match renewal_page::of(app, order_id).await? {

@@ -88,12 +88,8 @@ impl Deciding<'_> {
         if let Some(left) = balances.get_mut(&customer) {
             *left = left.checked_sub(issued.credit).unwrap_or(*left);
         }
-        let mut effects = issued.effects.guard(self.as_read());
-        if issued.credit == issued.total {
-            effects = effects.enqueue(ChargeRenewal { order_id: issued.order_id });
-        }
         let step = Step { amount: Some(issued.total), ..step(self.account, Action::Issue, due) };
-        Ok(Decided { steps: vec![step], effects, waits: false })
+        Ok(Decided { steps: vec![step], effects: issued.effects.guard(self.as_read()), waits: false })
     }
 
     fn notify(&self, due: Due, notice: Notice) -> Result<Decided, String> {
