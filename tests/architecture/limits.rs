@@ -189,7 +189,18 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("apalis", &["src/worker.rs"]),
     ("apalis_core", &["src/queue/backend.rs"]),
     ("axum", &["src/http/", "src/dev/", "src/cli/"]),
-    ("reqwest", &["src/gateways/", "src/http/mod.rs", "src/http/auth.rs", "src/http/auth/", "src/dev/", "src/cli/"]),
+    (
+        "reqwest",
+        &[
+            "panels/src/",
+            "src/gateways/",
+            "src/http/mod.rs",
+            "src/http/auth.rs",
+            "src/http/auth/",
+            "src/dev/",
+            "src/cli/",
+        ],
+    ),
     ("stripe_checkout", &["src/gateways/stripe/"]),
     ("stripe_client_core", &["src/gateways/stripe/"]),
     ("stripe_core", &["src/gateways/stripe/"]),
@@ -202,8 +213,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("harfrust", &["src/papers/typeface.rs"]),
     ("chacha20poly1305", &["src/secrets"]),
     ("croner", &["src/schedule.rs"]),
-    ("tar", &["src/gateways/panels/site/archive"]),
-    ("flate2", &["src/gateways/panels/site/archive"]),
+    ("tar", &["panels/src/site/archive"]),
+    ("flate2", &["panels/src/site/archive"]),
     ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),
 ];
 

@@ -33,8 +33,8 @@ mod page;
 mod record;
 mod tree;
 
-pub(crate) use disk::{account_of, public_html};
-pub(crate) use record::{SiteName, State};
+pub use disk::{account_of, public_html};
+pub use record::{SiteName, State};
 
 use backups::Backups;
 use disk::{Disk, Found, PUBLIC_HTML};

@@ -18,18 +18,18 @@ pub(super) const BERTH: &str = "berth";
 
 /// A username that is safe in a path and in a host name: `[a-z][a-z0-9]{2,15}`. Only these ever become paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SiteName(String);
+pub struct SiteName(String);
 
 impl SiteName {
     /// `None` for anything else, upper case included.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let fits = (USERNAME_MIN..=USERNAME_MAX).contains(&text.len());
         let starts = text.starts_with(|first: char| first.is_ascii_lowercase());
         let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         (fits && starts && plain).then(|| Self(text.to_owned()))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -61,7 +61,7 @@ pub(crate) struct Record {
 /// Whether the site is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub(crate) enum State {
+pub enum State {
     Active,
     Suspended {
         #[serde(rename = "suspension_reason")]

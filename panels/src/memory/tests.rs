@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::gateways::panels::conformance::{Server, conformance, created, done, spec};
+use crate::conformance::{Server, conformance, created, done, spec};
 
 impl Server for MemoryPanel {
     fn creates_of(&self, account: AccountId) -> u64 {

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::{Server, created, done, present, spec};
-use crate::gateways::panels::{AccountRef, BackupRef, Observed, Panel, PanelError, RemoteState};
+use crate::{AccountRef, BackupRef, Observed, Panel, PanelError, RemoteState};
 
 pub(super) async fn conformance(panel: &dyn Panel, server: &dyn Server) {
     a_backup_is_made_once_and_stays_as_it_is(panel, server).await;

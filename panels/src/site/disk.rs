@@ -58,7 +58,7 @@ pub(super) enum Found {
 }
 
 /// The state of the account under a name, for whoever serves it; `None` when there is none. Blocks.
-pub(crate) fn account_of(sites_dir: &Path, name: &SiteName) -> io::Result<Option<State>> {
+pub fn account_of(sites_dir: &Path, name: &SiteName) -> io::Result<Option<State>> {
     match look(sites_dir, name)? {
         Found::Account { record, has_files: true } => Ok(Some(record.state)),
         Found::Account { has_files: false, .. } | Found::Stranger | Found::Nothing => Ok(None),
@@ -66,7 +66,7 @@ pub(crate) fn account_of(sites_dir: &Path, name: &SiteName) -> io::Result<Option
 }
 
 /// Where an account's public files are.
-pub(crate) fn public_html(sites_dir: &Path, name: &SiteName) -> PathBuf {
+pub fn public_html(sites_dir: &Path, name: &SiteName) -> PathBuf {
     sites_dir.join(name.as_str()).join(PUBLIC_HTML)
 }
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::gateways::panels::{
+use crate::{
     AccountRef, CreateSpec, Observed, Panel as _,
     conformance::{created, done, spec},
     site::{SiteConfig, SitePanel},
@@ -315,7 +315,7 @@ async fn an_account_or_its_whole_backup_is_there_whenever_the_process_is_killed(
         // The victim goes through all of them again, the backups that are there included.
         let begun = world.kept(&BackupRef::new(nth(checked + 1 + kill % 3).account.account_id, 7));
         let mut victim = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "gateways::panels::site::backups::tests::victim", "--ignored"])
+            .args(["--exact", "site::backups::tests::victim", "--ignored"])
             .env(VICTIM_DIR, world.dir.path())
             .stdout(Stdio::null())
             .spawn()

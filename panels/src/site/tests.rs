@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::gateways::panels::conformance::{Server, conformance, created, done, spec};
+use crate::conformance::{Server, conformance, created, done, spec};
 
 fn panel() -> (TempDir, SitePanel) {
     let dir = TempDir::new().unwrap();
@@ -378,7 +378,7 @@ async fn accounts_are_whole_whenever_the_process_is_killed() {
 
     for kill in 0..KILLS {
         let mut victim = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "gateways::panels::site::tests::victim", "--ignored"])
+            .args(["--exact", "site::tests::victim", "--ignored"])
             .env(VICTIM_DIR, dir.path())
             .stdout(Stdio::null())
             .spawn()
