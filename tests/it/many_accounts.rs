@@ -122,7 +122,9 @@ async fn of_eight_sweepers_one_freezes_past_its_lease_and_one_dies_and_each_peri
     fill(&stack, due, due).await;
     let sweeper =
         |failpoint| Process::start(&stack, &["work", "--queues", "sweeps"], &[("BERTH_FAILPOINTS", failpoint)]);
-    let run = async || drop(stack.insert_job("sweep_accounts", Queue::Sweeps, &json!({ "as_of": null }), None).await);
+    let run = async || {
+        stack.insert_job("sweep_accounts", Queue::Sweeps, &json!({ "as_of": null }), None).await;
+    };
     run().await;
     let frozen = sweeper("sweep.page=stop@1");
     frozen.until_frozen().await;
