@@ -132,7 +132,7 @@ fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Si
     ])];
     table.extend(ours.iter().enumerate().map(|(at, outcome)| cells("sweep", size, at, outcome)));
     table.extend(references.iter().enumerate().map(|(at, outcome)| cells("one statement each", size, at, outcome)));
-    for (size, ours, reference) in &many {
+    if let Some((size, ours, reference)) = &many {
         table.push(cells("sweep", *size, 0, ours));
         table.push(cells("one statement each", *size, 0, reference));
     }

@@ -40,3 +40,4 @@ mod storm;
 mod strangers;
 mod support;
 mod webhook;
+mod wrong_clocks;

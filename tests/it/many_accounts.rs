@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use uuid::Uuid;
 
-use super::support::{Running, Stack, StackOptions, process::Process};
+use super::support::{Running, Stack, StackOptions, process::Process, size};
 
 /// So many rows of each account may be read for a look at it: its own, and some of each that belongs to it.
 const ROWS_AN_ACCOUNT: u64 = 15;
@@ -82,7 +82,7 @@ async fn a_look_at_accounts_reads_their_rows_and_not_all_that_there_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_three_days_have_left_is_caught_up_each_account_once() {
-    let due: u64 = std::env::var("BERTH_TEST_DUE").map_or(2_000, |count| count.parse().unwrap());
+    let due = u64::from(size("DUE", 2_000));
     let stack = Stack::with(any_number_of_them()).await;
     let berth = with_accounts(&stack, due, due, "2030-06-13").await;
 
@@ -117,7 +117,7 @@ async fn until_no_runs_are_left(stack: &Stack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_eight_sweepers_one_freezes_past_its_lease_and_one_dies_and_each_period_is_invoiced_once() {
-    let due: u64 = std::env::var("BERTH_TEST_DUE").map_or(5_000, |count| count.parse().unwrap());
+    let due = u64::from(size("DUE", 5_000));
     let stack = Stack::with(any_number_of_them().quick().setting("database.max_connections", "5")).await;
     fill(&stack, due, due).await;
     let sweeper =

@@ -5,7 +5,7 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Running, Stack};
+use super::support::{Running, Stack, size};
 
 const TIMES: usize = 20;
 const AT_ONCE: usize = 50;
@@ -14,21 +14,29 @@ const DAYS: usize = 4;
 const UNFINISHED: &str = "select count(*) from berth.jobs where state in ('queued', 'running')";
 const A_DAY: f64 = 24.0 * 3600.0;
 
-/// How so many customers leave the page, what becomes of it later, and whether the money is given back at Stripe.
-const PURCHASES: [(&str, Option<&str>, bool, usize); 5] = [
-    ("paid", None, false, 12),
-    ("paid", None, true, 6),
-    ("unpaid", Some("succeed"), false, 8),
-    ("unpaid", Some("fail"), false, 8),
-    ("expired", None, false, 6),
+/// How customers leave the page, in so many tenths of all of them, what becomes of it later, and whether the money is given back at Stripe.
+const PURCHASES: [(&str, Option<&str>, bool, u32); 5] = [
+    ("paid", None, false, 3),
+    ("paid", None, true, 2),
+    ("unpaid", Some("succeed"), false, 2),
+    ("unpaid", Some("fail"), false, 2),
+    ("expired", None, false, 1),
 ];
-const LEAST_EVENTS: usize = 200;
+
+fn purchases() -> u32 {
+    size("PURCHASES", 40)
+}
+
+/// A purchase has five events and more.
+fn least_events() -> usize {
+    usize::try_from(purchases() * 5).unwrap()
+}
 
 /// The customers buy, and Stripe tells nobody.
 async fn buy(stack: &Stack) {
     stack.sim("webhooks", &json!({})).await;
-    for (way, ending, refunded, times) in PURCHASES {
-        for _ in 0..times {
+    for (way, ending, refunded, tenths) in PURCHASES {
+        for _ in 0..purchases() * tenths / 10 {
             let (_, session) = stack.checkout(Uuid::new_v4(), "shared-monthly", 1).await;
             let paid = stack.sim(&format!("checkout/sessions/{session}/complete"), &json!({ "as": way })).await;
             if let Some(result) = ending {
@@ -48,7 +56,7 @@ async fn events(stack: &Stack) -> Vec<Value> {
         .until("Stripe has told everything", async || {
             let before = events.len();
             events = stack.all_events().await;
-            events.len() == before && events.len() >= LEAST_EVENTS
+            events.len() == before && events.len() >= least_events()
         })
         .await;
     events
@@ -97,7 +105,7 @@ async fn every_event_twenty_times_in_any_order_for_three_days_ends_as_each_once_
     let (stack, berth, events) = bought().await;
     let mut posts: Vec<&Vec<u8>> = events.iter().flat_map(|event| [event; TIMES]).collect();
     posts.shuffle(&mut StdRng::seed_from_u64(20));
-    assert!(posts.len() >= LEAST_EVENTS * TIMES);
+    assert!(posts.len() >= least_events() * TIMES);
     for part in posts.chunks(posts.len().div_ceil(DAYS)) {
         let statuses: Vec<u16> =
             stream::iter(part).map(|event| stack.send_event(event)).buffer_unordered(AT_ONCE).collect().await;

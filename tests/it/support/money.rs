@@ -78,7 +78,7 @@ impl Stack {
             let url = format!("{}/v1/events?limit=100{}", self.stripe, after.unwrap_or_default());
             let mut page: Value =
                 self.client.get(url).bearer_auth(STRIPE_KEY).send().await.unwrap().json().await.unwrap();
-            events.extend(page["data"].as_array_mut().unwrap().drain(..));
+            events.append(page["data"].as_array_mut().unwrap());
             if page["has_more"] != true {
                 events.reverse();
                 return events;
@@ -117,7 +117,7 @@ impl Stack {
     pub(crate) async fn until_all_is_heard(&self) {
         let begun = std::time::Instant::now();
         while self.sim_get("healthz").await["undelivered"] != 0 {
-            assert!(begun.elapsed() < PATIENCE, "Stripe could not deliver its events");
+            assert!(begun.elapsed() < *PATIENCE, "Stripe could not deliver its events");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         self.until_idle().await;
