@@ -17,6 +17,7 @@ mod backup;
 #[cfg(test)]
 mod conformance;
 mod error;
+pub mod http;
 pub mod memory;
 pub mod site;
 
