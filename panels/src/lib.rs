@@ -20,6 +20,7 @@ mod error;
 pub mod http;
 pub mod memory;
 pub mod site;
+pub mod whm;
 
 pub use backup::{Backup, BackupRef, InvalidBackupRef};
 pub use error::{Cause, PanelError};
