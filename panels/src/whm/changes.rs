@@ -26,7 +26,7 @@ impl WhmPanel {
             return Ok(self.created(&summary, false));
         };
         // An earlier call of ours may have gone on at the server and ended just now.
-        if refusal.about() == About::NameTaken
+        if matches!(refusal.about(), About::NameTaken | About::NameRefused)
             && let Found::Ours(summary) = self.look(&spec.account, Some(spec.intended_at)).await?
         {
             return self.adopt(spec, summary).await;

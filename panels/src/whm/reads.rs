@@ -40,7 +40,7 @@ impl WhmPanel {
             Err(refusal) => match refusal.about() {
                 About::Absent => None,
                 About::NoAccess => return self.look_behind(name).await,
-                About::NameTaken | About::Full | About::Busy | About::Forbidden | About::Other => {
+                About::NameTaken | About::NameRefused | About::Full | About::Busy | About::Forbidden | About::Other => {
                     return Err(refusal.into());
                 }
             },
@@ -58,6 +58,7 @@ impl WhmPanel {
             Ok(_) => Ok(Found::Nothing),
             Err(refusal) => match refusal.about() {
                 About::NameTaken => Ok(Found::Foreign),
+                About::NameRefused => Ok(Found::Nothing),
                 About::Absent | About::NoAccess | About::Full | About::Busy | About::Forbidden | About::Other => {
                     Err(refusal.into())
                 }

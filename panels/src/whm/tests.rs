@@ -164,6 +164,9 @@ async fn names_that_the_server_cannot_give_are_taken() {
         assert!(matches!(refused, PanelError::NameTaken(_)), "{username}: {refused:?}");
         assert_eq!(world.double.world().accounts.len(), 1);
     }
+    let observed = async |username| world.panel.observe(&spec(username).account).await.unwrap();
+    assert_eq!(observed("samefirstx").await, Observed::Foreign);
+    assert_eq!(observed("samefirsty").await, Observed::Absent, "no account has the name, though it cannot be had");
 }
 
 #[tokio::test]

@@ -14,8 +14,10 @@ pub(super) enum About {
     Absent,
     /// There is none, or it is another reseller's: WHM does not say which.
     NoAccess,
-    /// The name cannot be had.
+    /// There is an account of that name.
     NameTaken,
+    /// The name cannot be had, though no account has it.
+    NameRefused,
     /// The server has no room for an account.
     Full,
     /// Somebody is at work on the account.
@@ -28,10 +30,10 @@ pub(super) enum About {
 
 const KNOWN: &[(About, &[&str])] = &[
     (About::NoAccess, &["do not have access to an account named", "do not have a user named"]),
+    (About::NameTaken, &["already has an account named"]),
     (
-        About::NameTaken,
+        About::NameRefused,
         &[
-            "already has an account named",
             "has the same initial",
             "is a reserved username",
             // Said of accounts too that an earlier, slow create has made meanwhile.
@@ -82,7 +84,7 @@ impl From<Refusal> for PanelError {
     fn from(refusal: Refusal) -> Self {
         let said = format!("WHM refused {}: {:?}", refusal.function, refusal.reason);
         match refusal.about() {
-            About::NameTaken => Self::name_taken(said),
+            About::NameTaken | About::NameRefused => Self::name_taken(said),
             About::Full => Self::capacity(said),
             About::Busy => Self::transient(said),
             About::Forbidden => Self::misconfigured(said),
@@ -119,10 +121,10 @@ mod tests {
             ("(XID abc123) This system already has an account named “x”.", About::NameTaken),
             (
                 "(XID 7vd) THE NAME OF ANOTHER ACCOUNT ON THIS SERVER HAS THE SAME INITIAL 8 characters",
-                About::NameTaken,
+                About::NameRefused,
             ),
-            ("“x” is a reserved username on this system. at /usr/local/cpanel/Create.pm line 9.", About::NameTaken),
-            ("Sorry, a group for that username already exists", About::NameTaken),
+            ("“x” is a reserved username on this system. at /usr/local/cpanel/Create.pm line 9.", About::NameRefused),
+            ("Sorry, a group for that username already exists", About::NameRefused),
             ("Account does not exist", About::Absent),
             ("Sorry the user notexists does not exist", About::Absent),
             ("Sorry, the user x does not exist.", About::Absent),
