@@ -1,8 +1,9 @@
 //! What is there: accounts, packages, the server.
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use super::{
     WhmPanel,
@@ -101,6 +102,10 @@ impl WhmPanel {
         let summary = self.owned(account).await?;
         let params = [("user", Param::Plain(summary.user.as_str())), ("service", Param::Plain("cpaneld"))];
         let session: Session = self.calls.read("create_user_session", &params).await??;
+        let is_link = |url: &str| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+        if !is_link(session.url.expose_secret()) {
+            return Err(PanelError::transient("WHM gave a session without a link to it"));
+        }
         Ok(OneTimeUrl(session.url))
     }
 
