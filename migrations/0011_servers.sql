@@ -36,6 +36,7 @@ create table berth.server_slots (
     slot integer not null check (slot > 0),
     job_id uuid,
     claim_id uuid,
+    taken_at timestamptz,
     primary key (server, slot)
 );
 alter table berth.server_slots enable row level security;

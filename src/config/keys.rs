@@ -110,6 +110,7 @@ pub(super) const KEYS: &[Key] = &[
     key("hosting.sites_domain", Kind::Text),
     key("hosting.base_domain", Kind::Domain),
     key("hosting.repair_packages", Kind::Flag),
+    key("hosting.probe_seconds", Kind::Number(1, 3_600)),
     key("hosting.username_prefix", Kind::UsernamePrefix),
     key("renewals.credit_on_cancel", Kind::Flag),
     key("catalogue.path", Kind::Text),

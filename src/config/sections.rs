@@ -168,6 +168,8 @@ pub struct Hosting {
     /// Lower-case labels.
     pub base_domain: String,
     pub repair_packages: bool,
+    /// 1 to 3,600.
+    pub probe_seconds: u32,
     pub username_prefix: String,
 }
 

@@ -135,16 +135,21 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let taken = sqlx::query_scalar!(
             r#"update berth.server_slots
-               set job_id = $3, claim_id = $4
+               set job_id = $3, claim_id = $4, taken_at = clock_timestamp()
                where (server, slot) = (
                    select s.server, s.slot
                    from berth.server_slots s
                    where s.server = $1 and s.slot <= $2
-                     and not exists (
-                         select from berth.jobs j
-                         where j.id = s.job_id and j.claim_id = s.claim_id and j.state = 'running' and j.claim_id <> $4
+                     and (
+                         s.job_id = $3
+                         -- Of who came while this statement began it cannot know whether they run.
+                         or coalesce(s.taken_at < clock_timestamp() - interval '200 ms', true)
+                             and not exists (
+                                 select from berth.jobs j
+                                 where j.id = s.job_id and j.claim_id = s.claim_id and j.state = 'running'
+                             )
                      )
-                   order by s.claim_id is distinct from $4, s.slot
+                   order by s.job_id is distinct from $3, s.slot
                    limit 1
                    for no key update skip locked
                )

@@ -35,6 +35,7 @@ mod refunds;
 mod renewals;
 mod rights;
 mod schedule;
+mod servers;
 mod shutdown;
 mod storm;
 mod strangers;

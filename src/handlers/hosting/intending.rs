@@ -47,7 +47,7 @@ pub(super) async fn another_name(ctx: &Ctx, state: &AccountState, intent: &Inten
     Ok(begun_anew(state, next))
 }
 
-/// The server has no room, and nothing was ever sent to it but this: the intent is made anew, on another one.
+/// The server has no room, and nothing of the account is on it: the intent is made anew, on another one.
 ///
 /// # Errors
 /// When no other server takes it; it waits.

@@ -8,11 +8,7 @@ use crate::{
     app::Ctx,
     effects::{Alert, Effects, Fact},
     error::{JobError, chain},
-    failpoint,
 };
-
-/// How long a server is left alone before it is asked for the first time, and between two times.
-const REST: Duration = Duration::from_secs(15);
 
 /// Runs the job.
 ///
@@ -22,7 +18,7 @@ pub async fn run(job: &ProbeServer, ctx: &Ctx) -> Result<Effects, JobError> {
     ctx.servers.forget().await;
     let Some(server) = ctx.servers.health(&ctx.store, &job.server).await? else { return Ok(Effects::none()) };
     let Some(broken_since) = server.broken_since else { return Ok(Effects::none()) };
-    let rest = failpoint::shortened("server.rest", REST);
+    let rest = Duration::from_secs(ctx.config.hosting.probe_seconds.into());
     let rested = ctx.store.real_now().await?.duration_since(broken_since);
     if Duration::try_from(rested).unwrap_or_default() < rest {
         return Err(JobError::parked_for(format!("the server {} rests", job.server), rest));

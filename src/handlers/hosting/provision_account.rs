@@ -3,14 +3,18 @@
 use berth_jobs::hosting::{ProvisionAccount, ReconcileAccount};
 use secrecy::SecretString;
 
-use super::{at_panel, at_server, intending};
+use super::{
+    at_panel,
+    at_server::{self, AtServer},
+    intending,
+};
 use crate::{
     app::Ctx,
     domain::account::{AccountPhase, AccountState, Intent},
     effects::{Alert, Effects, Fact},
     error::JobError,
     failpoint,
-    gateways::panels::{AccountRef, CreateSpec, Created, PanelError, Step},
+    gateways::panels::{AccountRef, CreateSpec, Created, Observed, PanelError, Step},
     mail::{Mail, Welcome},
     store::accounts::Account,
 };
@@ -35,8 +39,9 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
     let state = account.state.after(&begun);
     let server = at_server::enter(ctx, &intent.server).await?;
     intending::commit(ctx, begun).await?; // before anything is sent
+    let spec = spec(ctx, &account, &intent)?;
     failpoint::hit("panel.before_create");
-    let created = server.panel().ensure_created(&spec(ctx, &account, &intent)?).await;
+    let created = server.panel().ensure_created(&spec).await;
     failpoint::hit("panel.after_create");
     match server.heard(created).await {
         Ok(Step::Done(created)) => live(ctx, &account, &state, &intent, created),
@@ -44,8 +49,7 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
         Err(PanelError::NameTaken(_)) if intent.username_salt < intending::MOST_NAMES => {
             intending::another_name(ctx, &state, &intent).await
         }
-        // What an earlier attempt has sent may still come to be there.
-        Err(PanelError::Capacity(_)) if account.intent.is_none() => {
+        Err(PanelError::Capacity(_)) if is_absent(&server, &spec).await? => {
             intending::elsewhere(ctx, &account, &state, &intent).await
         }
         Err(error @ PanelError::Permanent(_)) => Ok(failed(&account, &state, &crate::error::chain(&error))),
@@ -54,6 +58,11 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
             error @ (JobError::Retry(_) | JobError::Snooze { .. } | JobError::Cancel(_)) => Err(error),
         },
     }
+}
+
+/// Whether nothing of the account is on its server, so that another one may have it.
+async fn is_absent(server: &AtServer<'_>, spec: &CreateSpec) -> Result<bool, JobError> {
+    Ok(server.heard(server.panel().observe(&spec.account).await).await? == Observed::Absent)
 }
 
 fn spec(ctx: &Ctx, account: &Account, intent: &Intent) -> Result<CreateSpec, JobError> {

@@ -1,7 +1,5 @@
 //! Places on servers, and what was learnt of them.
 
-#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     str::FromStr,

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use berth::{
@@ -26,6 +29,8 @@ pub(crate) struct WatchedPanel {
     held_changes: Mutex<VecDeque<Hold>>,
     running: Mutex<Running>,
     asked: Mutex<Vec<CreateSpec>>,
+    /// The accounts of which the panel has not lost an answer yet are to lose their first one.
+    loses_first: AtomicBool,
 }
 
 /// A create, or a change, that has happened on the panel and whose answer waits.
@@ -60,6 +65,11 @@ impl WatchedPanel {
     /// The next create, or change of a package, is answered with `error`, and nothing is done.
     pub(crate) fn refuse(&self, error: PanelError) {
         self.refusals.lock().unwrap().push_back(error);
+    }
+
+    /// Does the first create of every account, and loses the answer.
+    pub(crate) fn lose_first_answers(&self) {
+        self.loses_first.store(true, Ordering::Relaxed);
     }
 
     /// Holds the answer to the next create: tells when it has happened, and waits for the release.
@@ -167,12 +177,20 @@ impl Panel for WatchedPanel {
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {
         Box::pin(async {
             let _entered = self.enter(spec.account.account_id);
-            self.asked.lock().unwrap().push(spec.clone());
+            let is_first = {
+                let mut asked = self.asked.lock().unwrap();
+                let is_first = asked.iter().all(|earlier| earlier.account.account_id != spec.account.account_id);
+                asked.push(spec.clone());
+                is_first
+            };
             let refusal = self.refusals.lock().unwrap().pop_front();
             if let Some(refusal) = refusal {
                 return Err(refusal);
             }
             let created = self.memory.ensure_created(spec).await?;
+            if is_first && self.loses_first.load(Ordering::Relaxed) {
+                return Err(PanelError::ambiguous("the answer was lost"));
+            }
             let hold = self.holds.lock().unwrap().pop_front();
             if let Some(Hold { reached, released }) = hold {
                 reached.send(spec.account.account_id).unwrap();
