@@ -49,7 +49,7 @@ impl Program {
         let path = path.as_ref();
         let mut command = Command::new(path);
         // A group of its own, so that what a program starts ends with it.
-        command.env_clear().env("PATH", PATH).env("LC_ALL", "C.UTF-8").current_dir("/").process_group(0);
+        command.env_clear().env("LC_ALL", "C.UTF-8").env("PATH", PATH).current_dir("/").process_group(0);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Self { name, command, input: Vec::new(), input_from: None, secrets: Vec::new(), patience: SHORT }
     }
@@ -219,7 +219,7 @@ mod tests {
     fn a_program_gets_nothing_of_our_environment() {
         let printed = Program::new("/usr/bin/env").run().unwrap();
 
-        assert_eq!(printed, format!("PATH={PATH}\nLC_ALL=C.UTF-8\n"));
+        assert_eq!(printed, format!("LC_ALL=C.UTF-8\nPATH={PATH}\n"));
     }
 
     #[test]

@@ -108,6 +108,8 @@ impl<'a> Users<'a> {
             .arg(self.config.homes.join(name.as_str()))
             .args(["--key", &format!("UID_MIN={first}"), "--key", &format!("UID_MAX={last}")])
             .args(["--key", &format!("GID_MIN={first}"), "--key", &format!("GID_MAX={last}")])
+            // They are for containers, and soon run out.
+            .args(["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"])
             .args(["--", name.as_str()])
             .run()
             .map(drop)

@@ -17,6 +17,7 @@ mod backup;
 #[cfg(test)]
 mod conformance;
 mod error;
+pub mod linux;
 pub mod memory;
 pub mod site;
 
