@@ -142,12 +142,16 @@ impl<'a> Account<'a> {
     fn clear(&self) -> Result<(), Failure> {
         let under_way = UnderWay::begin(self.config)?;
         let web = Web::new(self.config);
-        web.ensure_then(&self.name, None, || drop(under_way))?;
+        let tickets = web.place(&self.name, None)?;
+        drop(under_way);
+        web.close(tickets, || match self.users().find(&self.name, self.id)? {
+            Found::Nothing | Found::Stranger => Ok(()),
+            Found::Ours(owner) => {
+                self.users().set_login(&self.name, Login::Shut)?;
+                self.users().end_processes(owner)
+            }
+        })?;
         failpoints::pass("web_gone");
-        if let Found::Ours(owner) = self.users().find(&self.name, self.id)? {
-            self.users().set_login(&self.name, Login::Shut)?;
-            self.users().end_processes(owner)?;
-        }
         Databases::new(self.config).delete(&self.name)?;
         failpoints::pass("database_gone");
         self.homes().delete(&self.name)?;
@@ -279,10 +283,12 @@ impl<'a> Account<'a> {
             self.furnish(record, owner, password)?;
         }
         self.users().set_login(&self.name, login)?;
-        Web::new(self.config).ensure_then(&self.name, Some(record), || drop(under_way))?;
+        let web = Web::new(self.config);
+        let tickets = web.place(&self.name, Some(record))?;
+        drop(under_way);
         match login {
-            Login::Open => Ok(()),
-            Login::Shut => self.users().end_processes(owner),
+            Login::Open => web.open(tickets),
+            Login::Shut => web.close(tickets, || self.users().end_processes(owner)),
         }
     }
 

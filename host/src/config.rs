@@ -61,7 +61,6 @@ pub(crate) struct Nginx {
     /// The program and its arguments that show whether the files pass, such as `["/usr/sbin/nginx", "-t", "-q"]`.
     pub(crate) test: Vec<String>,
     pub(crate) pid_file: PathBuf,
-    pub(crate) fastcgi_params: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,7 +165,7 @@ impl Config {
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         let (nginx, php, mariadb) = (&self.nginx, &self.php, &self.mariadb);
-        [&self.homes, &self.state, &self.backups, &nginx.vhosts, &nginx.pid_file, &nginx.fastcgi_params]
+        [&self.homes, &self.state, &self.backups, &nginx.vhosts, &nginx.pid_file]
             .into_iter()
             .chain([&php.pools, &php.sockets, &php.pid_file, &php.cli])
             .chain([&mariadb.socket, &mariadb.client, &mariadb.dump])
@@ -225,7 +224,6 @@ pub(crate) mod tests {
         listen = ["127.0.0.1:8080", "[::1]:8080"]
         test = ["/usr/sbin/nginx", "-t"]
         pid_file = "/run/nginx.pid"
-        fastcgi_params = "/etc/nginx/fastcgi_params"
         [php]
         pools = "/etc/php/8.2/fpm/pool.d"
         sockets = "/run/php"

@@ -28,8 +28,10 @@ use crate::{
 
 /// Others reload before us, and each may take its time.
 const TURN: Duration = Duration::from_secs(120);
-/// A daemon reads its files within a second.
-const RELOAD: Duration = Duration::from_secs(20);
+/// A daemon reads its files within a second, but php-fpm first waits for pages, as long as its `process_control_timeout`.
+const RELOAD: Duration = Duration::from_secs(60);
+/// While a daemon starts anew, its pid file is missing or empty for a moment.
+const STARTING: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
 /// How a worker of nginx calls itself that takes no more connections.
 const RETIRED: &str = "shutting down";
@@ -113,12 +115,25 @@ impl<'a> Daemon<'a> {
 
     /// The daemon's main process, if it runs.
     pub(crate) fn process(&self) -> Result<Pid, Failure> {
-        let path = self.pid_file();
-        let wrong = || Failure::misconfigured(format!("{} is not running: see {}", self.name(), path.display()));
-        let text = files::read(path).or_fail("a pid file could not be read")?.ok_or_else(wrong)?;
-        let pid: i32 = String::from_utf8_lossy(&text).trim().parse().map_err(|_| wrong())?;
-        let is_it = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with(self.name()));
-        if pid > 1 && is_it { Ok(Pid::from_raw(pid)) } else { Err(wrong()) }
+        let deadline = Instant::now() + STARTING;
+        loop {
+            if let Some(pid) = self.running().or_fail("a pid file could not be read")? {
+                return Ok(pid);
+            }
+            if Instant::now() >= deadline {
+                let path = self.pid_file().display();
+                return Err(Failure::misconfigured(format!("{} is not running: see {path}", self.name())));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn running(&self) -> io::Result<Option<Pid>> {
+        let text = files::read(self.pid_file())?.unwrap_or_default();
+        let pid = String::from_utf8_lossy(&text).trim().parse::<i32>().ok().filter(|pid| *pid > 1);
+        let is_it =
+            |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with(self.name()));
+        Ok(pid.filter(is_it).map(Pid::from_raw))
     }
 
     fn pid_file(&self) -> &Path {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use berth_host::protocol::Class;
 
 use crate::{
-    changes::{Change, Changes},
+    changes::{Change, Changes, Tickets},
     config::{Config, Package},
     daemons::Daemon,
     failure::{Failure, OrFail as _},
@@ -42,24 +42,22 @@ impl<'a> Web<'a> {
         Ok(missing)
     }
 
-    /// Puts the record's files in place, says so, and has the daemons read them.
-    pub(crate) fn ensure_then(
-        &self,
-        name: &Username,
-        record: Option<&Record>,
-        placed: impl FnOnce(),
-    ) -> Result<(), Failure> {
-        let tickets = Changes::new(self.config).put(&self.wanted(name, record)?)?;
-        placed();
-        let (nginx, php) = (Daemon::nginx(self.config), Daemon::php(self.config));
-        // A site opens when its pool is there, and closes before its pool goes.
-        if record.is_some_and(|record| record.suspension.is_none()) {
-            php.await_served(tickets.php)?;
-            nginx.await_served(tickets.nginx)
-        } else {
-            nginx.await_served(tickets.nginx)?;
-            php.await_served(tickets.php)
-        }
+    /// Puts the record's files in place. The daemons have not read them yet.
+    pub(crate) fn place(&self, name: &Username, record: Option<&Record>) -> Result<Tickets, Failure> {
+        Changes::new(self.config).put(&self.wanted(name, record)?)
+    }
+
+    /// Opens a site: its pool is there before anybody is led to it.
+    pub(crate) fn open(&self, tickets: Tickets) -> Result<(), Failure> {
+        Daemon::php(self.config).await_served(tickets.php)?;
+        Daemon::nginx(self.config).await_served(tickets.nginx)
+    }
+
+    /// Closes a site. What runs for it is ended in between: php-fpm would wait for that before it reads its files.
+    pub(crate) fn close(&self, tickets: Tickets, end: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        Daemon::nginx(self.config).await_served(tickets.nginx)?;
+        end()?;
+        Daemon::php(self.config).await_served(tickets.php)
     }
 
     fn wanted(&self, name: &Username, record: Option<&Record>) -> Result<[Change; 2], Failure> {
@@ -110,7 +108,9 @@ impl<'a> Web<'a> {
         let (home, root) = (homes.of(name), homes.public_html(name));
         let (home, root, socket) = (home.display(), root.display(), self.socket(name));
         let (server, socket) = (self.server(record), socket.display());
-        let params = self.config.nginx.fastcgi_params.display();
+        let port = self.config.authority("").unwrap_or_default();
+        let https = if self.config.url.starts_with("https:") { "on" } else { "" };
+        let params = include_str!("web/fastcgi.conf").replace("{{port}}", &port).replace("{{https}}", https);
         let seconds = REQUEST.as_secs();
         // nginx reads every customer's files: a link is followed only to what is its owner's. Names that begin with a dot
         // are nobody's business, save what proves a domain to a certificate authority.
@@ -124,11 +124,8 @@ impl<'a> Web<'a> {
              location ~ /\\.(?!well-known/) {{\n        return 404;\n    }}\n    \
              location ~ \\.php$ {{\n        \
              try_files $uri =404;\n        \
-             include {params};\n        \
-             fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;\n        \
-             fastcgi_param HTTP_PROXY \"\";\n        \
              fastcgi_read_timeout {seconds}s;\n        \
-             fastcgi_pass unix:{socket};\n    }}\n}}\n"
+             fastcgi_pass unix:{socket};\n{params}    }}\n}}\n"
         )
     }
 

@@ -7,7 +7,11 @@ use berth_jobs::ids::AccountId;
 use super::*;
 use crate::conformance::{Server, conformance, created, done, spec};
 
+mod kills;
 mod machine;
+mod refusals;
+mod sites;
+mod wordpress;
 
 use machine::Machine;
 

@@ -1,0 +1,155 @@
+//! What the command does not take, and what it does not touch.
+
+use std::fs;
+
+use super::{
+    machine::{Machine, host},
+    *,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_no_names_are_refused_by_every_verb() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+
+    for name in ["../x", "a;b", "a b", "", "ab", "Alice", "a\n", "-rf", "a/b", "averyveryverylongname"] {
+        let wanted = spec(name);
+        for refused in [
+            panel.observe(&wanted.account).await.map(drop).unwrap_err(),
+            panel.ensure_created(&wanted).await.map(drop).unwrap_err(),
+            panel.ensure_suspended(&wanted.account, "abuse").await.map(drop).unwrap_err(),
+            panel.ensure_absent(&wanted.account).await.map(drop).unwrap_err(),
+        ] {
+            assert!(matches!(refused, PanelError::Permanent(_)), "{name:?}: {refused:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_bears_the_name_already_is_somebody_elses() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    machine.sql("create database operatr_shop; create user monitor1@localhost");
+    fs::create_dir(machine.home("byhand")).unwrap();
+    fs::write(machine.path("vhosts/ownsite.conf"), "# by hand\n").unwrap();
+
+    for name in ["root", "daemon", "mysql", "operatr", "monitor1", "byhand", "ownsite"] {
+        let wanted = spec(name);
+        assert_eq!(panel.observe(&wanted.account).await.unwrap(), Observed::Foreign, "{name}");
+        let refused = panel.ensure_created(&wanted).await.unwrap_err();
+        assert!(matches!(refused, PanelError::NameTaken(_)), "{name}: {refused:?}");
+        let refused = panel.ensure_absent(&wanted.account).await.unwrap_err();
+        assert!(matches!(refused, PanelError::Permanent(_)), "{name}: {refused:?}");
+    }
+    assert_eq!(machine.sql("show databases like 'operatr_shop'"), "operatr_shop");
+    assert_eq!(fs::read_to_string(machine.path("vhosts/ownsite.conf")).unwrap(), "# by hand\n");
+    assert!(machine.home("byhand").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_made_is_refused_before_anything_is() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    let mut first = spec("hasname");
+    first.domain = Some("taken.example".to_owned());
+    done(panel.ensure_created(&first).await);
+    let with = |change: fn(&mut CreateSpec)| {
+        let mut wanted = spec("refused");
+        change(&mut wanted);
+        wanted
+    };
+
+    for wanted in [
+        with(|spec| spec.package = "gigantic".to_owned()),
+        with(|spec| spec.domain = Some("taken.example".to_owned())),
+        with(|spec| spec.domain = Some("www.taken.example".to_owned())),
+        with(|spec| spec.domain = Some("hasname.linux.test".to_owned())),
+        with(|spec| spec.domain = Some("a.example; root /".to_owned())),
+        with(|spec| spec.owner_email = "a'@example.org".to_owned()),
+        with(|spec| spec.password = "line\nroot:x".to_owned().into()),
+    ] {
+        let refused = panel.ensure_created(&wanted).await.unwrap_err();
+        assert!(matches!(refused, PanelError::Permanent(_)), "{refused:?}");
+        assert_eq!(panel.observe(&wanted.account).await.unwrap(), Observed::Absent);
+    }
+    assert_eq!(machine.traces("refused"), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_does_not_pass_is_taken_out_again_and_breaks_nobody() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    let (there, _) = created(&panel, "unbroken").await;
+    // The operator breaks what every test of nginx reads.
+    let file = machine.path("nginx.conf");
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replace("access_log off;", "access_log nonsense nonsense;")).unwrap();
+
+    let refused = panel.ensure_created(&spec("unlucky")).await.unwrap_err();
+    let suspended = panel.ensure_suspended(&there.account, "abuse").await.unwrap_err();
+
+    assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
+    assert!(matches!(suspended, PanelError::Misconfigured(_)), "{suspended:?}");
+    assert!(!machine.path("vhosts/unlucky.conf").exists());
+    assert!(!machine.path("pools/unlucky.conf").exists());
+    assert_eq!(machine.get(&host("unbroken"), "/").status, 200, "its file is the one that passed");
+    fs::write(&file, good).unwrap();
+    done(panel.ensure_suspended(&there.account, "abuse").await);
+    assert_eq!(machine.get(&host("unbroken"), "/").status, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_as_configured_is_said_to_be_so() {
+    let Some(machine) = Machine::start() else { return };
+    let settings = machine.path("host.toml");
+    let good = fs::read_to_string(&settings).unwrap();
+    let info = machine.panel().probe().await.unwrap();
+
+    for (from, to) in [
+        ("/homes\"", "/nowhere\""),
+        ("db/mysqld.sock", "db/nothing.sock"),
+        ("run/nginx.pid", "run/sshd.pid"),
+        ("berthtestsftp", "nosuchgroup"),
+        ("state =", "unknown ="),
+    ] {
+        fs::write(&settings, good.replace(from, to)).unwrap();
+        let refused = machine.panel().probe().await.unwrap_err();
+        assert!(matches!(refused, PanelError::Misconfigured(_)), "{to}: {refused:?}");
+        let refused = machine.panel().ensure_created(&spec("misplaced")).await.unwrap_err();
+        assert!(matches!(refused, PanelError::Misconfigured(_) | PanelError::Transient(_)), "{to}: {refused:?}");
+    }
+    fs::write(&settings, &good).unwrap();
+
+    assert!(info.version.starts_with("berth-host ") && info.hostname.is_some(), "{info:?}");
+    assert_eq!(machine.traces("misplaced"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_started_is_a_wrong_configuration() {
+    for command in [&["/nowhere/berth-host"][..], &["berth-host"], &[], &["/etc"]] {
+        let refused = panel_by(command).probe().await.unwrap_err();
+
+        assert!(matches!(refused, PanelError::Misconfigured(_)), "{command:?}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_an_answer_is_ambiguous_only_where_something_was_to_change() {
+    let wanted = spec("lost");
+    // None of them answers: the last does not come to its end in time.
+    for command in [&["/bin/true"][..], &["/bin/false"], &["/bin/cat", "/dev/zero"]] {
+        let panel = panel_by(command);
+
+        let read = panel.observe(&wanted.account).await.unwrap_err();
+        let changed = panel.ensure_created(&wanted).await.unwrap_err();
+
+        assert!(matches!(read, PanelError::Transient(_)), "{command:?}: {read:?}");
+        assert!(matches!(changed, PanelError::Ambiguous(_)), "{command:?}: {changed:?}");
+    }
+}
+
+fn panel_by(command: &[&str]) -> LinuxPanel {
+    let second = Duration::from_secs(1);
+    let command = command.iter().map(|&word| word.to_owned()).collect();
+    LinuxPanel::new(LinuxConfig { command, timeout: second, backup_timeout: second, enforces_quota: false })
+}
