@@ -148,9 +148,12 @@ impl<'a> Account<'a> {
             Found::Nothing | Found::Stranger => Ok(()),
             Found::Ours(owner) => {
                 self.users().set_login(&self.name, Login::Shut)?;
-                self.users().end_processes(owner)
+                self.users().kill_processes(owner)
             }
         })?;
+        if let Found::Ours(owner) = self.users().find(&self.name, self.id)? {
+            self.users().end_processes(owner)?;
+        }
         failpoints::pass("web_gone");
         Databases::new(self.config).delete(&self.name)?;
         failpoints::pass("database_gone");
@@ -288,7 +291,10 @@ impl<'a> Account<'a> {
         drop(under_way);
         match login {
             Login::Open => web.open(tickets),
-            Login::Shut => web.close(tickets, || self.users().end_processes(owner)),
+            Login::Shut => {
+                web.close(tickets, || self.users().kill_processes(owner))?;
+                self.users().end_processes(owner)
+            }
         }
     }
 

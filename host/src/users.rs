@@ -158,24 +158,29 @@ impl<'a> Users<'a> {
 
     /// Ends whatever runs as the customer, and looks again until nothing does.
     pub(crate) fn end_processes(&self, owner: Owner) -> Result<(), Failure> {
-        if owner.uid < self.config.uids.0 {
-            return Err(Failure::permanent("the login's uid is not a customer's"));
-        }
         let deadline = Instant::now() + ENDING;
         loop {
-            let running = processes_of(owner.uid).or_fail("the processes could not be listed")?;
-            if running.is_empty() {
+            if processes_of(owner.uid).or_fail("the processes could not be listed")?.is_empty() {
                 return Ok(());
             }
             if Instant::now() >= deadline {
                 return Err(Failure::transient("a process of the customer's does not end"));
             }
-            for pid in running {
-                // It may have ended by itself.
-                let _ = kill(pid, Signal::SIGKILL);
-            }
+            self.kill_processes(owner)?;
             thread::sleep(PAUSE);
         }
+    }
+
+    /// Kills whatever runs as the customer now. Whoever has started it may start it again.
+    pub(crate) fn kill_processes(&self, owner: Owner) -> Result<(), Failure> {
+        if owner.uid < self.config.uids.0 {
+            return Err(Failure::permanent("the login's uid is not a customer's"));
+        }
+        for pid in processes_of(owner.uid).or_fail("the processes could not be listed")? {
+            // It may have ended by itself.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        Ok(())
     }
 
     /// Deletes the user and its group.

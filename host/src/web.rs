@@ -53,10 +53,11 @@ impl<'a> Web<'a> {
         Daemon::nginx(self.config).await_served(tickets.nginx)
     }
 
-    /// Closes a site. What runs for it is ended in between: php-fpm would wait for that before it reads its files.
-    pub(crate) fn close(&self, tickets: Tickets, end: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    /// Closes a site. The pages that run for it are killed in between: php-fpm would wait for them before it reads its
+    /// files. Until then it puts an idle process in the place of a killed one.
+    pub(crate) fn close(&self, tickets: Tickets, kill: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         Daemon::nginx(self.config).await_served(tickets.nginx)?;
-        end()?;
+        kill()?;
         Daemon::php(self.config).await_served(tickets.php)
     }
 

@@ -203,3 +203,46 @@ async fn twenty_accounts_at_once_take_a_few_reloads() {
     eprintln!("20 accounts: {nginx} reloads of nginx, {php} of php-fpm");
     assert!((1..=5).contains(&nginx) && (1..=5).contains(&php), "{nginx} {php}");
 }
+
+/// Not a test: prints what an account takes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, and shows nothing else"]
+async fn what_an_account_takes() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    for package in ["small", "wordpress"] {
+        let mut wanted = spec(&format!("timed{}", package.len()));
+        wanted.package = package.to_owned();
+        let account = &wanted.account;
+        let backup = BackupRef::new(account.account_id, 1);
+        let mut lines = Vec::new();
+        let mut began = std::time::Instant::now();
+        let mut lap = |what: &str| {
+            lines.push(format!("{what} {:?}", began.elapsed()));
+            began = std::time::Instant::now();
+        };
+        done(panel.ensure_created(&wanted).await);
+        lap("create");
+        done(panel.ensure_created(&wanted).await);
+        lap("create again");
+        panel.observe(account).await.unwrap();
+        lap("observe");
+        done(panel.ensure_suspended(account, "non_payment").await);
+        lap("suspend");
+        done(panel.ensure_active(account).await);
+        lap("activate");
+        done(panel.ensure_package(account, "large").await);
+        lap("package");
+        done(panel.set_password(account, &wanted.password).await);
+        lap("password");
+        panel.usage(account).await.unwrap();
+        lap("usage");
+        done(panel.ensure_backup(account, &backup).await);
+        lap("backup");
+        done(panel.ensure_restored(account, &backup).await);
+        lap("restore");
+        done(panel.ensure_absent(account).await);
+        lap("remove");
+        eprintln!("{package}: {}", lines.join(", "));
+    }
+}
