@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    daemons::{Daemon, UnderWay},
+    daemons::UnderWay,
     databases::Databases,
     failpoints,
     failure::{Failure, OrFail as _},
@@ -18,7 +18,8 @@ use crate::{
     names::Username,
     programs::Owner,
     record::{Phase, Record, Records, Wordpress},
-    users::{self, Found, Login, Users},
+    server,
+    users::{Found, Login, Users},
     web::Web,
     wordpress,
 };
@@ -244,7 +245,8 @@ impl<'a> Account<'a> {
         if !self.is_free()? {
             return Err(self.taken());
         }
-        check_server(self.config)?;
+        server::check(self.config)?;
+        server::check_room(self.config)?;
         let hosts_lock = self.config.state.join("hosts.lock");
         let _hosts = locks::take(&hosts_lock, PATIENCE, "the names of other sites are being changed")?;
         if record.domain.is_some() {
@@ -336,7 +338,7 @@ impl<'a> Account<'a> {
         if record.wordpress == Wordpress::Wanted {
             missing.push("wordpress");
         }
-        missing.extend(Web::new(self.config).missing(&self.name, Some(record))?);
+        missing.extend(Web::new(self.config).missing(&self.name, record)?);
         match record.phase {
             Phase::Whole => {}
             Phase::Creating => missing.push("completion"),
@@ -371,20 +373,6 @@ impl<'a> Account<'a> {
 
     fn not_ours(&self) -> Failure {
         Failure::permanent(format!("{} is somebody else's", self.name))
-    }
-}
-
-/// Shows that everything is there that an account needs.
-pub(crate) fn check_server(config: &Config) -> Result<(), Failure> {
-    users::check_group(config)?;
-    users::web_gid(config)?;
-    Daemon::nginx(config).process()?;
-    Daemon::php(config).process()?;
-    Databases::new(config).check()?;
-    let directories = [&config.homes, &config.nginx.vhosts, &config.php.pools, &config.php.sockets];
-    match directories.into_iter().chain(&config.wordpress).find(|dir| !dir.is_dir()) {
-        Some(dir) => Err(Failure::misconfigured(format!("there is no directory {}", dir.display()))),
-        None => Ok(()),
     }
 }
 

@@ -47,6 +47,9 @@ pub(crate) struct Config {
     /// Where WordPress is copied from, as its archive unpacks.
     pub(crate) wordpress: Option<PathBuf>,
     pub(crate) packages: BTreeMap<String, Package>,
+    /// With less than that free for homes, no account is made.
+    #[serde(default = "min_free")]
+    pub(crate) min_free_mb: u64,
     /// How long a reload waits for changes that are under way, in milliseconds.
     #[serde(default = "patience")]
     pub(crate) reload_patience_ms: u64,
@@ -105,6 +108,10 @@ pub(crate) struct Package {
 
 fn patience() -> u64 {
     1_000
+}
+
+fn min_free() -> u64 {
+    1_024
 }
 
 fn client() -> PathBuf {

@@ -24,6 +24,7 @@ use crate::{
     files::{self, ROOT_ONLY},
     locks,
     programs::Program,
+    users,
 };
 
 /// Others reload before us, and each may take its time.
@@ -97,8 +98,11 @@ impl<'a> Daemon<'a> {
         let _held = Changes::new(self.config).hold()?;
         let drawn = self.drawn()?;
         failpoints::pass("before_reload");
-        // php-fpm ends when it reads files that do not pass.
+        // php-fpm ends when it reads files that do not pass, and when a pool's user is not there.
         self.test()?;
+        if self.kind == Kind::Php {
+            users::all_there(&pools(&self.config.php.pools).or_fail("the pools could not be listed")?)?;
+        }
         self.reload()?;
         failpoints::pass("after_reload");
         self.set("served", drawn)
@@ -221,6 +225,20 @@ impl Drop for UnderWay {
         // What stays is taken for a dead one's, and deleted by the next who looks.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The users of our pools.
+fn pools(dir: &Path) -> io::Result<Vec<String>> {
+    let mut users = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let text = files::read(&path)?.unwrap_or_default();
+        let name = path.file_stem().and_then(|name| name.to_str());
+        if path.extension().is_some_and(|extension| extension == "conf") && text.starts_with(b"; berth ") {
+            users.extend(name.map(str::to_owned));
+        }
+    }
+    Ok(users)
 }
 
 fn signal(pid: Pid, signal: Signal) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ use nix::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    accounts::{Account, Wanted, check_server},
+    accounts::{Account, Wanted},
     backups::{Backups, Name},
     config::Config,
     failure::{Failure, OrFail as _},
@@ -39,6 +39,7 @@ mod locks;
 mod names;
 mod programs;
 mod record;
+mod server;
 mod users;
 mod web;
 mod wordpress;
@@ -138,7 +139,7 @@ fn answer(config: &Config, verb: Verb, request: &[u8]) -> Result<String, Failure
 }
 
 fn probe(config: &Config) -> Result<Probed, Failure> {
-    check_server(config)?;
+    server::check(config)?;
     Backups::new(config).prepare()?;
     let hostname = gethostname().or_fail("the server's name could not be read")?.to_string_lossy().into_owned();
     let version = concat!("berth-host ", env!("CARGO_PKG_VERSION")).to_owned();

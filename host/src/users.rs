@@ -1,6 +1,7 @@
 //! The system's users: one an account, marked with the account's id, without a shell, let in by SFTP only.
 
 use std::{
+    collections::HashSet,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -28,6 +29,7 @@ const USERMOD: &str = "/usr/sbin/usermod";
 const USERDEL: &str = "/usr/sbin/userdel";
 const CHPASSWD: &str = "/usr/sbin/chpasswd";
 const NOLOGIN: &str = "/usr/sbin/nologin";
+const PASSWD: &str = "/etc/passwd";
 const SHADOW: &str = "/etc/shadow";
 
 /// The system's users are one for all configurations. The tools themselves wait for each other in whole seconds.
@@ -219,6 +221,19 @@ pub(crate) fn check_group(config: &Config) -> Result<(), Failure> {
         Some(_) => Ok(()),
         None => Err(Failure::misconfigured(format!("there is no group {}", config.sftp_group))),
     }
+}
+
+/// Shows that every one of these users is there.
+pub(crate) fn all_there(names: &[String]) -> Result<(), Failure> {
+    let passwd = fs::read_to_string(PASSWD).or_fail("the system's users could not be read")?;
+    let known: HashSet<_> = passwd.lines().filter_map(|line| line.split(':').next()).collect();
+    for name in names.iter().filter(|name| !known.contains(name.as_str())) {
+        // It may be known from elsewhere.
+        if User::from_name(name).or_fail("the system's users could not be read")?.is_none() {
+            return Err(Failure::misconfigured(format!("php-fpm has a pool for {name}, but there is no such user")));
+        }
+    }
+    Ok(())
 }
 
 fn modify<const N: usize>(name: &Username, how: [&str; N]) -> Result<(), Failure> {

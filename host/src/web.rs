@@ -31,11 +31,12 @@ impl<'a> Web<'a> {
         Self { config }
     }
 
-    /// Whether the files are there that a record asks for; none, where there is no record.
-    pub(crate) fn missing(&self, name: &Username, record: Option<&Record>) -> Result<Vec<&'static str>, Failure> {
+    /// Which files are not those that a record asks for, by their first lines: an older version of the rest will do.
+    pub(crate) fn missing(&self, name: &Username, record: &Record) -> Result<Vec<&'static str>, Failure> {
         let mut missing = Vec::new();
-        for (what, change) in ["vhost", "pool"].into_iter().zip(self.wanted(name, record)?) {
-            if files::read(&change.path).or_fail("the daemons' files could not be read")? != change.content {
+        for (what, change) in ["vhost", "pool"].into_iter().zip(self.wanted(name, Some(record))?) {
+            let found = files::read(&change.path).or_fail("the daemons' files could not be read")?;
+            if found.as_deref().map(first_line) != change.content.as_deref().map(first_line) {
                 missing.push(what);
             }
         }
@@ -88,15 +89,16 @@ impl<'a> Web<'a> {
     }
 
     /// What both kinds of servers begin with.
-    fn server(&self, record: &Record) -> String {
+    fn server(&self, record: &Record, state: &str) -> String {
         let listen: String =
             self.config.nginx.listen.iter().map(|address| format!("    listen {address};\n")).collect();
         let names = record.hosts(self.config).join(" ");
-        format!("# berth {}\nserver {{\n{listen}    server_name {names};\n    server_tokens off;\n", record.account_id)
+        let id = record.account_id;
+        format!("# berth {id} {state}\nserver {{\n{listen}    server_name {names};\n    server_tokens off;\n")
     }
 
     fn closed_vhost(&self, record: &Record) -> String {
-        let server = self.server(record);
+        let server = self.server(record, "closed");
         format!(
             "{server}    default_type text/html;\n    \
              add_header Retry-After 3600 always;\n    \
@@ -108,7 +110,7 @@ impl<'a> Web<'a> {
         let homes = Homes::new(self.config);
         let (home, root) = (homes.of(name), homes.public_html(name));
         let (home, root, socket) = (home.display(), root.display(), self.socket(name));
-        let (server, socket) = (self.server(record), socket.display());
+        let (server, socket) = (self.server(record, "open"), socket.display());
         let port = self.config.authority("").unwrap_or_default();
         let https = if self.config.url.starts_with("https:") { "on" } else { "" };
         let params = include_str!("web/fastcgi.conf").replace("{{port}}", &port).replace("{{https}}", https);
@@ -139,15 +141,21 @@ impl<'a> Web<'a> {
             .map(|(key, value)| format!("php_admin_value[{key}] = \"{value}\"\n"))
             .collect();
         format!(
-            "; berth {}\n[{name}]\nuser = {name}\ngroup = {name}\n\
+            // The prefix: a customer may be called `global`, as the daemon's own section is.
+            "; berth {} {}\n[berth-{name}]\nuser = {name}\ngroup = {name}\n\
              listen = {}\nlisten.owner = {web}\nlisten.group = {web}\nlisten.mode = 0600\n\
              pm = ondemand\npm.max_children = {children}\npm.process_idle_timeout = {idle}s\n\
              pm.max_requests = {REQUESTS_A_CHILD}\nrequest_terminate_timeout = {seconds}s\n\
              security.limit_extensions = .php\n{settings}",
             record.account_id,
+            record.package,
             socket.display()
         )
     }
+}
+
+fn first_line(content: &[u8]) -> &[u8] {
+    content.split(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 
 /// What PHP is told of a customer, by whomever it is started; the customer cannot change it.

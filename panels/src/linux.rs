@@ -82,7 +82,12 @@ impl LinuxPanel {
         if self.config.enforces_quota && probed.quota == Quota::Unenforced {
             return Err(PanelError::misconfigured("the server's file system does not enforce disk limits"));
         }
-        Ok(ServerInfo { version: probed.version, hostname: Some(probed.hostname), nameservers: Vec::new() })
+        let quota = match probed.quota {
+            Quota::Enforced => "enforced",
+            Quota::Unenforced => "unenforced",
+        };
+        let version = format!("{}, quota: {quota}", probed.version);
+        Ok(ServerInfo { version, hostname: Some(probed.hostname), nameservers: Vec::new() })
     }
 
     async fn create(&self, spec: &CreateSpec) -> Result<Step<Created>, PanelError> {

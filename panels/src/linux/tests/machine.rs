@@ -63,6 +63,33 @@ pub(super) struct Page {
 impl Machine {
     /// Starts it; `None`, and says so, where something is missing that no test may install.
     pub(super) fn start() -> Option<Self> {
+        Self::start_with(|_| true)
+    }
+
+    /// Starts it with homes on a small btrfs that counts; `None`, and says so, where none can be mounted.
+    pub(super) fn start_on_btrfs() -> Option<Self> {
+        if !Path::new("/usr/sbin/mkfs.btrfs").exists() {
+            eprintln!("SKIPPED: disk limits cannot be tested without btrfs; as root: apt-get install btrfs-progs");
+            return None;
+        }
+        let machine = Self::start_with(|dir| {
+            let (image, homes) = (dir.join("homes.img"), dir.join("homes"));
+            File::create(&image).unwrap().set_len(300 * 1024 * 1024).unwrap();
+            run(Command::new("/usr/sbin/mkfs.btrfs").arg("--quiet").arg(&image));
+            fs::create_dir(&homes).unwrap();
+            let mounted = Command::new("/bin/mount").args(["-o", "loop"]).arg(&image).arg(&homes).status().unwrap();
+            mounted.success() && {
+                run(Command::new("/usr/bin/btrfs").args(["quota", "enable"]).arg(&homes));
+                true
+            }
+        });
+        if machine.is_none() {
+            eprintln!("SKIPPED: disk limits cannot be tested where no btrfs can be mounted");
+        }
+        machine
+    }
+
+    fn start_with(prepare: impl FnOnce(&Path) -> bool) -> Option<Self> {
         let mut missing: Vec<_> = PROGRAMS.into_iter().filter(|path| !Path::new(path).exists()).collect();
         if !Uid::effective().is_root() {
             missing.push("root");
@@ -78,8 +105,12 @@ impl Machine {
         sweep();
         run(Command::new("/usr/sbin/groupadd").args(["--force", GROUP]));
         let dir = tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o755)).tempdir_in(BASE);
+        let dir = dir.unwrap();
+        if !prepare(dir.path()) {
+            return None;
+        }
         let [http, ssh] = free_ports();
-        let mut machine = Self { daemons: Vec::new(), dir: dir.unwrap(), http, ssh, host: build_host(), _turn: turn };
+        let mut machine = Self { daemons: Vec::new(), dir, http, ssh, host: build_host(), _turn: turn };
         machine.write_files();
         machine.start_daemons();
         Some(machine)
@@ -87,7 +118,7 @@ impl Machine {
 
     fn write_files(&self) {
         for part in ["homes", "state", "vhosts", "pools", "run", "db", "mysql", "log"] {
-            fs::create_dir(self.path(part)).unwrap();
+            fs::create_dir_all(self.path(part)).unwrap();
         }
         let texts = [
             ("nginx.conf", include_str!("machine/nginx.conf")),
@@ -165,23 +196,24 @@ impl Machine {
     }
 
     pub(super) fn panel(&self) -> LinuxPanel {
-        self.panel_by(&[])
+        LinuxPanel::new(self.config(&[]))
     }
 
     /// A panel whose command dies, as by `kill -9`, when it comes by that place.
     pub(super) fn panel_that_dies_at(&self, place: &str) -> LinuxPanel {
-        self.panel_by(&["/usr/bin/env", &format!("BERTH_HOST_DIES_AT={place}")])
+        LinuxPanel::new(self.config(&["/usr/bin/env", &format!("BERTH_HOST_DIES_AT={place}")]))
     }
 
-    fn panel_by(&self, before: &[&str]) -> LinuxPanel {
+    /// How a panel reaches it, with something before the command.
+    pub(super) fn config(&self, before: &[&str]) -> LinuxConfig {
         let settings = self.path("host.toml");
         let command = [self.host.to_str().unwrap(), "--config", settings.to_str().unwrap()];
-        LinuxPanel::new(LinuxConfig {
+        LinuxConfig {
             command: before.iter().chain(&command).map(|&word| word.to_owned()).collect(),
             timeout: Duration::from_secs(120),
             backup_timeout: Duration::from_secs(300),
             enforces_quota: false,
-        })
+        }
     }
 
     /// The command itself, for a test that kills it.
@@ -321,6 +353,7 @@ impl Drop for Machine {
             }
         }
         remove_users();
+        unmount(&self.path("homes"));
     }
 }
 
@@ -388,8 +421,17 @@ fn sweep() {
     remove_users();
     for entry in fs::read_dir(BASE).unwrap().filter_map(Result::ok) {
         if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            unmount(&entry.path().join("homes"));
             fs::remove_dir_all(entry.path()).unwrap();
         }
+    }
+}
+
+/// Unmounts a directory, if something is mounted there.
+fn unmount(dir: &Path) {
+    let is_mounted = fs::read_to_string("/proc/mounts").unwrap().contains(dir.to_str().unwrap());
+    if is_mounted {
+        run(Command::new("/bin/umount").arg(dir));
     }
 }
 

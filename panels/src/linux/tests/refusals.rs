@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{
-    machine::{Machine, host},
+    machine::{Machine, await_that, host},
     *,
 };
 
@@ -122,6 +122,90 @@ async fn a_server_that_is_not_as_configured_is_said_to_be_so() {
 
     assert!(info.version.starts_with("berth-host ") && info.hostname.is_some(), "{info:?}");
     assert_eq!(machine.traces("misplaced"), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_room_is_left_for_another_before_anything_is_made() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    let (there, _) = created(&panel, "roomy").await;
+    let settings = machine.path("host.toml");
+    let good = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, good.replace("min_free_mb = 50", "min_free_mb = 9000000000")).unwrap();
+
+    let refused = panel.ensure_created(&spec("homeless")).await.unwrap_err();
+
+    assert!(matches!(refused, PanelError::Capacity(_)), "{refused:?}");
+    assert_eq!(machine.traces("homeless"), Vec::<String>::new());
+    assert!(done(panel.ensure_created(&there).await).adopted, "those that are there stay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn php_outlives_a_user_that_was_deleted_by_hand_and_the_next_create_brings_it_back() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    let (victim, _) = created(&panel, "deleted").await;
+    created(&panel, "neighbour").await;
+    let deleted = std::process::Command::new("/usr/sbin/userdel").arg("deleted").status().unwrap();
+
+    let seen = panel.observe(&victim.account).await.unwrap();
+    let refused = panel.ensure_created(&spec("newcomer")).await.unwrap_err();
+    let neighbour = machine.php("neighbour", "echo 'runs';");
+
+    assert!(deleted.success());
+    assert_eq!(seen, Observed::Partial { missing: ["user"].map(str::to_owned).to_vec() });
+    assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
+    assert_eq!(neighbour, "runs");
+    done(panel.ensure_created(&victim).await);
+    assert!(matches!(panel.observe(&victim.account).await.unwrap(), Observed::Present { .. }));
+    assert_eq!(machine.php("deleted", "echo 'runs';"), "runs");
+    done(panel.ensure_created(&spec("another")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_gives_up_stops_no_work() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    let wanted = spec("unawaited");
+    let hasty = LinuxPanel::new(LinuxConfig { timeout: Duration::from_millis(100), ..machine.config(&[]) });
+
+    let given_up = hasty.ensure_created(&wanted).await.unwrap_err();
+
+    assert!(matches!(given_up, PanelError::Ambiguous(_)), "{given_up:?}");
+    await_that("the create comes to its end", || {
+        let record = fs::read_to_string(machine.path("state/accounts/unawaited.json")).unwrap_or_default();
+        record.contains("\"whole\"")
+    });
+    assert!(matches!(panel.observe(&wanted.account).await.unwrap(), Observed::Present { .. }));
+    assert_eq!(machine.creates_of(wanted.account.account_id.0), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disk_limits_hold_where_the_file_system_enforces_them_and_are_said_not_to_elsewhere() {
+    let Some(machine) = Machine::start_on_btrfs() else { return };
+    let panel = LinuxPanel::new(LinuxConfig { enforces_quota: true, ..machine.config(&[]) });
+    let mut wanted = spec("limited");
+    wanted.package = "tiny".to_owned();
+    done(panel.ensure_created(&wanted).await);
+    let fill = "$file = fopen('big', 'w'); $written = 0; \
+                for ($n = 0; $n < 40; $n++) { $written += (int) @fwrite($file, random_bytes(1048576)); fsync($file); } \
+                echo intdiv($written, 1048576);";
+
+    let tiny: u32 = machine.php("limited", fill).parse().unwrap();
+    done(panel.ensure_package(&wanted.account, "small").await);
+    let small: u32 = machine.php("limited", fill).parse().unwrap();
+    let info = panel.probe().await.unwrap();
+    done(panel.ensure_absent(&wanted.account).await);
+
+    assert!((10..=24).contains(&tiny), "{tiny} MB");
+    assert_eq!(small, 40);
+    assert!(panel.caps().enforces_packages && info.version.ends_with("quota: enforced"), "{info:?}");
+    assert_eq!(machine.traces("limited"), Vec::<String>::new());
+    drop(machine);
+    let Some(machine) = Machine::start() else { return };
+    let hopeful = LinuxPanel::new(LinuxConfig { enforces_quota: true, ..machine.config(&[]) });
+    assert!(matches!(hopeful.probe().await.unwrap_err(), PanelError::Misconfigured(_)));
+    assert!(machine.panel().probe().await.unwrap().version.ends_with("quota: unenforced"));
 }
 
 #[tokio::test]

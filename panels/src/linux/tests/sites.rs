@@ -183,6 +183,16 @@ async fn a_removed_customer_leaves_nothing_and_a_package_sets_the_pool() {
     assert_eq!(machine.get("leaver-shop.example", "/").status, 0);
 }
 
+/// php-fpm calls its own section `global`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_may_be_called_as_a_section_of_a_daemons_file() {
+    let Some(machine) = Machine::start() else { return };
+
+    created(&machine.panel(), "global").await;
+
+    assert_eq!(machine.php("global", "echo 'runs';"), "runs");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_accounts_at_once_take_a_few_reloads() {
     let Some(machine) = Machine::start() else { return };
