@@ -272,6 +272,27 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_settings_that_the_readme_shows_are_taken() {
+        let readme = include_str!("../README.md");
+        let text = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+
+        let config: Config = toml::from_str(text).unwrap();
+
+        assert!(config.check().is_ok());
+    }
+
+    #[test]
+    fn the_sudoers_line_of_the_readme_allows_every_verb_and_nothing_else() {
+        let readme = include_str!("../README.md").replace("\\\n", "");
+        let alias = readme.lines().find_map(|line| line.trim().strip_prefix("Cmnd_Alias BERTH_HOST = ")).unwrap();
+
+        let allowed: Vec<_> = alias.split(',').map(str::trim).collect();
+
+        let verbs = berth_host::protocol::Verb::ALL.map(|verb| format!("/usr/sbin/berth-host {}", verb.as_str()));
+        assert_eq!(allowed, verbs);
+    }
+
+    #[test]
     fn settings_that_others_can_write_are_refused() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("host.toml");

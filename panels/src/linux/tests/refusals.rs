@@ -218,6 +218,17 @@ async fn a_command_that_cannot_be_started_is_a_wrong_configuration() {
 }
 
 #[tokio::test]
+async fn a_sudo_that_does_not_let_us_is_a_wrong_configuration_and_began_nothing() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let sudo = dir.path().join("sudo");
+    fs::write(&sudo, "echo 'sudo: a password is required' >&2; exit 1\n").unwrap();
+
+    let refused = panel_by(&["/bin/sh", sudo.to_str().unwrap()]).ensure_created(&spec("unlet")).await.unwrap_err();
+
+    assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn an_end_without_an_answer_is_ambiguous_only_where_something_was_to_change() {
     let wanted = spec("lost");
     // None of them answers: the last does not come to its end in time.
