@@ -26,6 +26,7 @@ use crate::{
     accounts::Account,
     config::Config,
     databases::{self, Databases},
+    failpoints,
     failure::{Failure, OrFail as _},
     files::{self, ROOT_ONLY},
     homes::{DATABASE_INI, Homes, PUBLIC_HTML},
@@ -137,6 +138,7 @@ impl<'a> Backups<'a> {
             return Err(Failure::permanent(format!("the backup's databases belong to {:?}", manifest.username)));
         }
         self.put_back(account, name, &record).map_err(Failure::after_changes)?;
+        failpoints::pass("restore_done");
         record.restored = Some(version);
         account.records().save(&account.name, &record).map_err(Failure::after_changes)
     }
@@ -168,7 +170,9 @@ impl<'a> Backups<'a> {
         let login = if record.suspension.is_some() { Login::Shut } else { Login::Open };
         databases.set(&account.name, owner, &password, login)?;
         let statements = GzDecoder::new(opened(DATABASE)?);
+        failpoints::pass("restore_emptied");
         account.with_database_open(record, || databases.load(&account.name, owner, statements))?;
+        failpoints::pass("restore_loaded");
         homes.put_back(&account.name, &staged)
     }
 
@@ -196,7 +200,8 @@ impl<'a> Backups<'a> {
             .arg(account.homes().of(&account.name))
             .args(["--", PUBLIC_HTML])
             .patience(LONG)
-            .stream(|from| keep(from, &to_files))?;
+            .stream(|from| keep(from, &to_files))
+            .map_err(unreadable)?;
         let databases = Databases::new(self.config);
         let database = databases.dump(&account.name, |from| keep(from, &to_database))?;
         let ini = files::read(&account.homes().of(&account.name).join(DATABASE_INI));
@@ -264,6 +269,12 @@ impl From<Manifest> for BackedUp {
     fn from(manifest: Manifest) -> Self {
         Self { bytes: manifest.files.bytes.saturating_add(manifest.database.bytes), made_at_ms: manifest.made_at_ms }
     }
+}
+
+/// What the customers themselves cannot read is not the server's fault, and stays so.
+fn unreadable(failed: Failure) -> Failure {
+    let message = failed.refusal().message;
+    if message.contains("Permission denied") { Failure::permanent(message) } else { failed }
 }
 
 fn owner_of(account: &Account<'_>) -> Result<Owner, Failure> {

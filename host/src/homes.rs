@@ -24,6 +24,7 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, statfs};
 
 use crate::{
     config::Config,
+    failpoints,
     failure::{Failure, OrFail as _},
     files,
     names::Username,
@@ -112,6 +113,7 @@ impl<'a> Homes<'a> {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
+            failpoints::pass("restore_moved");
             fs::rename(staged, &public)
         };
         moved().or_fail("the files could not be put in place")?;

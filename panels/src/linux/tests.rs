@@ -7,9 +7,11 @@ use berth_jobs::ids::AccountId;
 use super::*;
 use crate::conformance::{Server, conformance, created, done, spec};
 
+mod backups;
 mod kills;
 mod machine;
 mod refusals;
+mod secrets;
 mod sites;
 mod wordpress;
 

@@ -233,6 +233,7 @@ impl Drop for Machine {
             }
         }
         remove_users();
+        run(Command::new("/usr/sbin/groupdel").arg(GROUP));
         unmount(&self.path("homes"));
     }
 }

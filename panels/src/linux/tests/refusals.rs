@@ -76,6 +76,33 @@ async fn what_cannot_be_made_is_refused_before_anything_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_wrote_into_a_record_stays() {
+    let Some(machine) = Machine::start() else { return };
+    let panel = machine.panel();
+    let (spec, _) = created(&panel, "recorded").await;
+    done(panel.ensure_suspended(&spec.account, "non_payment").await);
+    let file = machine.path("state/accounts/recorded.json");
+    let ours = fs::read_to_string(&file).unwrap();
+    fs::write(&file, ours.replace("\"berth\"", "\"operator\"")).unwrap();
+
+    let lifted = panel.ensure_active(&spec.account).await.unwrap_err();
+    done(panel.ensure_suspended(&spec.account, "abuse").await);
+    let seen = panel.observe(&spec.account).await.unwrap();
+    let unknown = panel.ensure_package(&spec.account, "gigantic").await.unwrap_err();
+    fs::write(&file, "{").unwrap();
+    let damaged = panel.ensure_created(&spec).await.unwrap_err();
+
+    assert!(matches!(lifted, PanelError::Permanent(_)), "{lifted:?}");
+    assert!(matches!(unknown, PanelError::Permanent(_)), "{unknown:?}");
+    assert!(matches!(damaged, PanelError::Permanent(_)), "{damaged:?}");
+    let Observed::Present { state, .. } = seen else { panic!("{seen:?}") };
+    assert_eq!(state, RemoteState::Suspended { reason: Some("non_payment".to_owned()), ours: false });
+    fs::write(&file, ours).unwrap();
+    done(panel.ensure_active(&spec.account).await);
+    assert_eq!(machine.get(&host("recorded"), "/").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_does_not_pass_is_taken_out_again_and_breaks_nobody() {
     let Some(machine) = Machine::start() else { return };
     let panel = machine.panel();

@@ -97,26 +97,3 @@ async fn a_restored_wordpress_works_in_an_account_that_was_made_anew() {
     is_ready(&machine, &wanted);
     assert!(matches!(panel.observe(&wanted.account).await.unwrap(), Observed::Present { .. }));
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_backup_is_made_anew_and_not_restored() {
-    let Some(machine) = Machine::start() else { return };
-    let panel = machine.panel();
-    let (spec, _) = created(&panel, "damaged").await;
-    machine.write("damaged", "page.html", "text");
-    let backup = BackupRef::new(spec.account.account_id, 1);
-    for file in ["files.tar.gz", "database.sql.gz", "backup.json"] {
-        done(panel.ensure_backup(&spec.account, &backup).await);
-        let path = machine.path("backups").join(format!("{}-1", spec.account.account_id.0)).join(file);
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
-
-        let refused = panel.ensure_restored(&spec.account, &backup).await.unwrap_err();
-        done(panel.ensure_backup(&spec.account, &backup).await);
-
-        assert!(matches!(refused, PanelError::Permanent(_)), "{file}: {refused:?}");
-        assert!(std::fs::read(&path).unwrap().len() > whole.len() - 9, "{file}");
-    }
-    done(panel.ensure_restored(&spec.account, &backup).await);
-    assert_eq!(machine.files("damaged")["page.html"], "text");
-}
