@@ -1,20 +1,13 @@
 //! `checkout`: how soon a customer is sent to the page to pay on, with all well and with SMTP and the panel away.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use ::berth::{
-    clock::Clock,
-    config::Config,
-    gateways::http_client::{self, Timeouts},
-    http::auth::development_token,
-};
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Mutex, time::Instant};
-use uuid::Uuid;
+use anyhow::Result;
+use tokio::net::TcpListener;
 
 use crate::{
     child::Child,
+    customers::Customers,
     report::{Report, median, percentile, row},
     roles::{
         berth::{self, Ready},
@@ -24,14 +17,13 @@ use crate::{
 };
 
 /// How many customers check out at once.
-const CLIENTS: usize = 4;
+const AT_ONCE: usize = 4;
 /// One order of so many is paid at once: its account and mails are on their way meanwhile.
 const PAID_ONE_OF: usize = 4;
 /// How long Stripe takes to answer.
 const STRIPE_MILLIS: u64 = 5;
 /// How long a panel that is away keeps its callers waiting.
 const AWAY: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The goal: the p99 with SMTP and the panel away, in milliseconds, from the p99 with all well.
 fn goal(well: f64) -> f64 {
@@ -63,7 +55,7 @@ pub(crate) async fn measure(rounds: usize, requests: usize) -> Result<Report> {
     report.field("ratio_to_reference", p99_away / p99);
     let met = p99_away <= goal(p99);
     report.note(format!(
-        "{}: with both away, at most 1.2 times as long and 5 ms, here {:.1} ms. {CLIENTS} customers at a time, each of \
+        "{}: with both away, at most 1.2 times as long and 5 ms, here {:.1} ms. {AT_ONCE} customers at a time, each of \
          them new to Stripe, which answers each of two calls after {STRIPE_MILLIS} ms; one order of {PAID_ONE_OF} is \
          paid at once.",
         if met { "Goal met" } else { "The goal is missed" },
@@ -93,9 +85,9 @@ async fn round(stack: &Stack, database: &str, well: bool, requests: usize) -> Re
     let panel_latency = if well { Duration::ZERO } else { AWAY };
     let spec = berth::Spec { panel_latency, ..berth::Spec::working(settings.clone()) };
     let (berth, at): (Child, Ready) = Child::start(berth::ROLE, &spec).await?;
-    let clients = Clients::new(&settings, format!("http://{}", at.address), format!("http://{}", sim_at.address))?;
-    clients.set_up_stripe().await?;
-    let mut millis = clients.check_out(requests).await?;
+    let customers = Customers::new(&settings, format!("http://{}", at.address), format!("http://{}", sim_at.address))?;
+    customers.set_up_stripe(STRIPE_MILLIS).await?;
+    let mut millis = customers.check_out_all(requests, AT_ONCE, PAID_ONE_OF).await?;
     // What waits for a panel that is away is not waited for.
     if well {
         berth.end().await?;
@@ -110,79 +102,4 @@ async fn round(stack: &Stack, database: &str, well: bool, requests: usize) -> Re
         p99: percentile(&mut millis, 0.99),
         most: percentile(&mut millis, 1.0),
     })
-}
-
-struct Clients {
-    config: Config,
-    berth: String,
-    stripe: String,
-    http: reqwest::Client,
-}
-
-impl Clients {
-    fn new(settings: &[(String, String)], berth: String, stripe: String) -> Result<Arc<Self>> {
-        let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let http = http_client::build(Timeouts { connect: PATIENCE, total: PATIENCE })?;
-        Ok(Arc::new(Self { config: Config::from_settings(&settings)?, berth, stripe, http }))
-    }
-
-    async fn set_up_stripe(&self) -> Result<()> {
-        let slow = json!({
-            "on": "response", "path_prefix": "/v1/", "times": u32::MAX,
-            "fault": { "kind": "slow", "delay_milliseconds": STRIPE_MILLIS },
-        });
-        self.steer("/_sim/faults", &json!({ "faults": [slow] })).await?;
-        self.steer("/_sim/webhooks", &json!({ "url": format!("{}/webhooks/stripe", self.berth) })).await
-    }
-
-    async fn steer(&self, path: &str, body: &Value) -> Result<()> {
-        self.http.post(format!("{}{path}", self.stripe)).json(body).send().await?.error_for_status()?;
-        Ok(())
-    }
-
-    /// Milliseconds of each checkout.
-    async fn check_out(self: &Arc<Self>, requests: usize) -> Result<Vec<f64>> {
-        let left = Arc::new(Mutex::new(0..requests));
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| {
-                let (clients, left) = (Arc::clone(self), Arc::clone(&left));
-                tokio::spawn(async move {
-                    let mut millis = Vec::new();
-                    loop {
-                        let Some(number) = left.lock().await.next() else { return anyhow::Ok(millis) };
-                        millis.push(clients.one(number).await?);
-                    }
-                })
-            })
-            .collect();
-        let mut millis = Vec::new();
-        for client in clients {
-            millis.extend(client.await??);
-        }
-        Ok(millis)
-    }
-
-    async fn one(&self, number: usize) -> Result<f64> {
-        let user = Uuid::new_v4();
-        let (now, ttl) = (Clock::machine(), Duration::from_secs(600));
-        let token = development_token(&self.config.auth, user, Some("ada@example.com"), false, now, ttl)?;
-        let begun = Instant::now();
-        let answer = self
-            .http
-            .post(format!("{}/v1/checkout", self.berth))
-            .bearer_auth(token)
-            .json(&json!({ "items": [{ "service_id": "shared-monthly" }] }))
-            .send()
-            .await?;
-        let status = answer.status();
-        let order: Value = answer.json().await?;
-        let millis = begun.elapsed().as_secs_f64() * 1e3;
-        ensure!(status.as_u16() == 201, "a checkout was answered {status}: {order}");
-        if number.is_multiple_of(PAID_ONE_OF) {
-            let url = order.get("checkout_url").and_then(Value::as_str).context("a page to pay on")?;
-            let session = url.rsplit('/').next().unwrap_or_default();
-            self.steer(&format!("/_sim/checkout/sessions/{session}/complete"), &json!({ "as": "paid" })).await?;
-        }
-        Ok(millis)
-    }
 }

@@ -7,10 +7,12 @@
 #![expect(clippy::float_arithmetic, clippy::as_conversions, reason = "rates and percentiles of a measurement")]
 #![expect(clippy::disallowed_methods, reason = "its tasks end with the round that they measure")]
 
+mod busy;
 mod checkout;
 mod checkout_event;
 mod child;
 mod cpu;
+mod customers;
 mod e2e;
 mod idle;
 mod ingest;
@@ -40,6 +42,8 @@ enum Name {
     Latency,
     /// How soon a customer is sent to the payment page, with all well and with SMTP and the panel away.
     Checkout,
+    /// How soon a paid checkout is a live account, on an idle system and while thousands of renewals are charged.
+    Busy,
     /// How soon `berth up` is ready, and the memory that it holds while idle.
     Idle,
     /// How soon many accounts that are due are invoiced, and then handed over to be charged, against one statement each.
@@ -80,7 +84,7 @@ struct Options {
     /// How many accounts `sweep` has.
     #[arg(long, default_value_t = 200_000)]
     accounts: u64,
-    /// How many of them are due.
+    /// How many of them are due, and how many renewals `busy` charges.
     #[arg(long, default_value_t = 20_000)]
     due: u64,
     /// `sweep` leaves out ten times as many accounts, of which as many are due.
@@ -117,6 +121,7 @@ async fn measure(name: Name, options: &Options) -> Result<Report> {
         Name::E2e => e2e::measure(options.rounds.unwrap_or(3), options.events, options.slots).await,
         Name::Latency => latency::measure().await,
         Name::Checkout => checkout::measure(options.rounds.unwrap_or(3), options.checkouts).await,
+        Name::Busy => busy::measure(options.due).await,
         Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
         Name::Sweep => {
             let size = sweep::Size { accounts: options.accounts, due: options.due };

@@ -31,7 +31,7 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    fn database(self) -> String {
+    pub(crate) fn database(self) -> String {
         format!("accounts_{}", self.accounts)
     }
 }
@@ -53,8 +53,8 @@ pub(crate) async fn measure(rounds: usize, size: Size, quick: bool) -> Result<Re
     } else {
         let size = Size { accounts: size.accounts * MANY, ..size };
         seed(&stack, size).await?;
-        let pool = PgPool::connect(&stack.postgres.url(&size.database())).await?;
-        Some((size, contenders::berth(&stack, &size.database(), &pool).await?))
+        let ours = round(&stack, size, Contender::Berth).await?;
+        Some((size, ours, round(&stack, size, Contender::Statements).await?))
     };
     Ok(report(size, &ours, &references, many))
 }
@@ -78,7 +78,7 @@ async fn round(stack: &Stack, size: Size, contender: Contender) -> Result<Outcom
     Ok(outcome)
 }
 
-async fn seed(stack: &Stack, size: Size) -> Result<()> {
+pub(crate) async fn seed(stack: &Stack, size: Size) -> Result<()> {
     let pool = stack.database(&size.database()).await?;
     let mut db = pool.acquire().await?;
     for (name, value) in [("accounts", size.accounts), ("due", size.due)] {
@@ -115,7 +115,7 @@ fn check(ours: &Outcome, reference: &Outcome, size: Size) -> Result<()> {
 /// three jobs, and twice when it is looked at.
 const ROWS: u64 = 14;
 
-fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Size, Outcome)>) -> Report {
+fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Size, Outcome, Outcome)>) -> Report {
     let mut report = Report::new("sweep");
     let mut table = vec![row([
         "",
@@ -132,7 +132,10 @@ fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Si
     ])];
     table.extend(ours.iter().enumerate().map(|(at, outcome)| cells("sweep", size, at, outcome)));
     table.extend(references.iter().enumerate().map(|(at, outcome)| cells("one statement each", size, at, outcome)));
-    table.extend(many.iter().map(|(size, outcome)| cells("sweep", *size, 0, outcome)));
+    if let Some((size, ours, reference)) = &many {
+        table.push(cells("sweep", *size, 0, ours));
+        table.push(cells("one statement each", *size, 0, reference));
+    }
     report.table(table);
 
     let seconds = median(ours.iter().map(Outcome::seconds));
@@ -150,16 +153,20 @@ fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Si
         size.due,
         verdict(ratio <= GOAL)
     ));
-    if let Some((size, outcome)) = many {
+    if let Some((size, outcome, many)) = many {
         let times = outcome.seconds() / seconds;
         report.field("seconds_of_many", outcome.seconds());
+        report.field("ratio_to_reference_of_many", outcome.seconds() / many.seconds());
         report.field("times_of_many", times);
         report.note(format!(
-            "{} accounts, {} of them due: {:.1} s, {times:.2} times as long (goal: {GOAL_OF_MANY}): {}.",
+            "{} accounts, {} of them due: {:.1} s, {times:.2} times as long (goal: {GOAL_OF_MANY}): {}. The statements take \
+             {:.1} s, {:.2} times as long as before.",
             size.accounts,
             size.due,
             outcome.seconds(),
-            verdict(times <= GOAL_OF_MANY)
+            verdict(times <= GOAL_OF_MANY),
+            many.seconds(),
+            many.seconds() / reference,
         ));
     }
     report.note(
@@ -192,7 +199,7 @@ fn verdict(met: bool) -> &'static str {
 }
 
 /// The clock of a round begins at the hour that the accounts were made for.
-async fn set_clock(pool: &PgPool, days: i32) -> Result<()> {
+pub(crate) async fn set_clock(pool: &PgPool, days: i32) -> Result<()> {
     sqlx::query(
         "update berth.clock set clock_offset = timestamptz '2030-06-10 12:00:00Z' - now() + make_interval(days => $1)",
     )

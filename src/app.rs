@@ -39,6 +39,7 @@ use crate::{
         redis::RedisQueues,
     },
     secrets::{SecretError, SecretKeys},
+    servers::Servers,
     store::{Store, StoreError},
     supervise::{Supervisor, spawn},
 };
@@ -77,6 +78,8 @@ pub struct Parts {
     pub seller: Seller,
     /// The panels.
     pub panels: Panels,
+    /// How the servers fare.
+    pub servers: Servers,
     /// What is sold.
     pub catalogue: Catalogue,
     /// In which currency.
@@ -188,6 +191,7 @@ impl App {
             shop: shop_of(&config),
             seller: seller_of(&config),
             panels,
+            servers: Servers::default(),
             timetables: timetables_of(&config, &catalogue)?,
             fuse: fuse_of(&config)?,
             catalogue,
@@ -331,6 +335,14 @@ impl Ctx {
     /// As [`stripe`](Self::stripe).
     pub fn mailer(&self) -> Result<&Mailer, JobError> {
         self.app.mailer.as_ref().ok_or_else(|| JobError::not_set_up("mail.smtp_url"))
+    }
+
+    /// Takes a place among the jobs that may talk to a server at once, until the run has ended. Answers whether there was one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn take_server_slot(&self, server: &str, at_once: u32) -> Result<bool, JobError> {
+        Ok(self.app.store.take_server_slot(server, at_once, self.claim.job_id, self.claim.claim_id).await?)
     }
 
     /// The keys that secrets are sealed with.

@@ -9,7 +9,7 @@ use crate::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
-        ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
+        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
         UnsuspendAccount,
     },
     mail::SendMail,
@@ -178,6 +178,7 @@ any_job! {
     PurgeAccount,
     ChangePackage,
     ReconcileAccount,
+    ProbeServer,
     SendMail,
     SweepUnpaidOrders,
     SweepCheckoutPages,

@@ -96,7 +96,7 @@ impl LinuxPanel {
             password: secret(&spec.password),
             package: spec.package.clone(),
             email: spec.owner_email.clone(),
-            domain: spec.domain.clone(),
+            domain: spec.account.domain.clone(),
             intended_at_ms: spec.intended_at.as_millisecond(),
         };
         let protocol::Created { site_url, control_panel_url, adopted } = self.ask(Verb::Create, &request).await?;

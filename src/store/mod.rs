@@ -33,6 +33,7 @@ mod pool;
 pub mod refunds;
 pub mod renewal_terms;
 pub mod renewals;
+pub mod servers;
 pub mod stream_tickets;
 pub mod sweeps;
 

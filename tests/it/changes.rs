@@ -107,7 +107,7 @@ impl World {
     async fn package(&self) -> String {
         let id: AccountId = self.account.parse().unwrap();
         let username = self.shown().await["account_username"].as_str().unwrap().to_owned();
-        let on_panel = AccountRef { account_id: id, username, remote_id: None };
+        let on_panel = AccountRef { account_id: id, username, remote_id: None, domain: None };
         match self.panel.memory.observe(&on_panel).await.unwrap() {
             Observed::Present { package, .. } => package,
             other @ (Observed::Absent | Observed::Partial { .. } | Observed::Foreign) => panic!("not there: {other:?}"),
@@ -228,6 +228,34 @@ async fn what_a_change_has_paid_for_is_what_the_next_one_counts_and_credit_is_us
     world.stack.until_count(MADE, 3).await;
     assert_eq!(sums(&again), ["2.41", "9.67", "pay", "7.26", "7.26", "0.00", "USD"], "{again}");
     assert_eq!(world.credit().await, "0.00");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_back_after_a_change_is_not_credited_by_the_next_one() {
+    let world = World::new("shared-professional-monthly").await;
+    let bought: String = sqlx::query_scalar("select berth.show_id('ord_', id) from berth.orders")
+        .fetch_one(&world.stack.pool)
+        .await
+        .unwrap();
+    world.pass(10.0 * DAY + 3600.0).await;
+    let up = world.to_pay("shared-enterprise-monthly").await;
+    world.pay(&up).await;
+    world.until_order(&up, "completed").await;
+    world.pass(5.0 * DAY).await;
+    let credit_of_a_downgrade = async || world.preview("shared-monthly").await["credit"].as_str().unwrap().to_owned();
+
+    let whole = credit_of_a_downgrade().await;
+    world.stack.refund(&bought, json!({ "amount": "5.00" })).await;
+    world.stack.until_count("select count(*) from berth.refunds where state = 'succeeded'", 1).await;
+    let without_a_part = credit_of_a_downgrade().await;
+    world.stack.refund(&bought, json!({ "amount": "4.99" })).await;
+    world.stack.refund(up["order_id"].as_str().unwrap(), json!({})).await;
+    world.stack.until_count("select count(*) from berth.refunds where state = 'succeeded'", 3).await;
+    let without_all = credit_of_a_downgrade().await;
+
+    // 15 of 20 days of 12.90, of 12.90 − 5.00, and of nothing.
+    assert_eq!([whole, without_a_part, without_all], ["9.67", "5.92", "0.00"]);
     world.end().await;
 }
 

@@ -19,7 +19,7 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::support::{Stack, StackOptions, WatchedPanel, cutter::Cutter, shop};
+use super::support::{Stack, StackOptions, WatchedPanel, cutter::Cutter, shop, size};
 
 const COMPLETED: &str = "select count(*) from berth.orders where phase = 'completed'";
 const UNITS: [(&str, u32); 2] = [("shared-monthly", 10), ("wordpress-monthly", 10)];
@@ -304,7 +304,7 @@ async fn race(stack: &Stack, orders: usize, cutter: Option<&Cutter>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_twenty_accounts_finish_at_once_in_two_processes_completes_exactly_once() {
-    let orders = std::env::var("BERTH_TEST_ORDERS").map_or(100, |count| count.parse().unwrap());
+    let orders = usize::try_from(size("ORDERS", 100)).unwrap();
     let stack = Stack::new().await;
 
     race(&stack, orders, None).await;

@@ -1,19 +1,21 @@
 //! Many accounts: what a sweep costs follows what is due, and what an outage has left is caught up by one run.
 
 use berth::sweeps::Sweep;
-use serde_json::Value;
+use berth_jobs::Queue;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use uuid::Uuid;
 
-use super::support::{Running, Stack, StackOptions};
+use super::support::{Running, Stack, StackOptions, process::Process, size};
 
 /// So many rows of each account may be read for a look at it: its own, and some of each that belongs to it.
 const ROWS_AN_ACCOUNT: u64 = 15;
 /// What reads accounts whose turn has come, as the program plans it.
 const BY_INDEX: &str = "set local enable_seqscan = off; set local jit = off";
 
-/// Live accounts, of which some are to be invoiced at noon of 10 June 2030, and Berth on some day of that month.
-async fn with_accounts(stack: &Stack, accounts: u64, due: u64, noon_of: &str) -> Running {
+/// Live accounts, of which some are to be invoiced at noon of 10 June 2030: the time that it is then.
+async fn fill(stack: &Stack, accounts: u64, due: u64) {
     let mut db = stack.pool.acquire().await.unwrap().detach();
     for (name, value) in [("accounts", accounts), ("due", due)] {
         db.execute(AssertSqlSafe(format!("set bench.{name} = {value}"))).await.unwrap();
@@ -22,6 +24,11 @@ async fn with_accounts(stack: &Stack, accounts: u64, due: u64, noon_of: &str) ->
     // What was set is this connection's alone.
     db.close().await.unwrap();
     stack.pool.execute("analyze").await.unwrap();
+}
+
+/// Such accounts, and Berth on some day of that month.
+async fn with_accounts(stack: &Stack, accounts: u64, due: u64, noon_of: &str) -> Running {
+    fill(stack, accounts, due).await;
     let berth = stack.start().await;
     stack.set_time(&berth.app, format!("{noon_of}T12:00:00Z").parse().unwrap()).await;
     berth
@@ -75,7 +82,7 @@ async fn a_look_at_accounts_reads_their_rows_and_not_all_that_there_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_three_days_have_left_is_caught_up_each_account_once() {
-    let due: u64 = std::env::var("BERTH_TEST_DUE").map_or(2_000, |count| count.parse().unwrap());
+    let due = u64::from(size("DUE", 2_000));
     let stack = Stack::with(any_number_of_them()).await;
     let berth = with_accounts(&stack, due, due, "2030-06-13").await;
 
@@ -91,4 +98,65 @@ async fn what_three_days_have_left_is_caught_up_each_account_once() {
     assert_eq!(count("select count(*) from berth.notices").await, 0, "who was invoiced today is not reminded today");
     assert_eq!(count("select count(*) from berth.jobs where state in ('queued', 'running', 'dead')").await, 0);
     berth.stop().await;
+}
+
+/// So many processes sweep at once.
+const SWEEPERS: usize = 8;
+
+/// Who was overtaken tries again in a while, which need not be waited for.
+async fn until_no_runs_are_left(stack: &Stack) {
+    let again = "update berth.jobs set run_at = berth.now()
+                 where kind = 'sweep_accounts' and state = 'queued' and run_at > berth.now()";
+    stack
+        .until("the runs have ended", async || {
+            sqlx::query(again).execute(&stack.pool).await.unwrap();
+            stack.count("select count(*) from berth.jobs where kind = 'sweep_accounts' and state <> 'done'").await == 0
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_eight_sweepers_one_freezes_past_its_lease_and_one_dies_and_each_period_is_invoiced_once() {
+    let due = u64::from(size("DUE", 5_000));
+    let stack = Stack::with(any_number_of_them().quick().setting("database.max_connections", "5")).await;
+    fill(&stack, due, due).await;
+    let sweeper =
+        |failpoint| Process::start(&stack, &["work", "--queues", "sweeps"], &[("BERTH_FAILPOINTS", failpoint)]);
+    let run = async || {
+        stack.insert_job("sweep_accounts", Queue::Sweeps, &json!({ "as_of": null }), None).await;
+    };
+    run().await;
+    let frozen = sweeper("sweep.page=stop@1");
+    frozen.until_frozen().await;
+    run().await;
+    sweeper("sweep.page=kill@1").wait().await;
+    let mut sweepers: Vec<Process> = (2..SWEEPERS).map(|_| sweeper("")).collect();
+    for _ in &sweepers {
+        run().await;
+    }
+
+    let invoiced = "select count(*) from berth.renewals";
+    stack.until_count(invoiced, i64::try_from(due).unwrap()).await;
+    until_no_runs_are_left(&stack).await;
+    frozen.signal(Signal::SIGCONT);
+    // It says that it lives, and has read what is there by then.
+    stack.until_count("select count(*) from berth.workers where lease_until > now()", 7).await;
+    run().await;
+    until_no_runs_are_left(&stack).await;
+    sweepers.push(frozen);
+    for sweeper in &mut sweepers {
+        assert_eq!(sweeper.terminate().await, Some(0));
+    }
+
+    let due = i64::try_from(due).unwrap();
+    for (what, sql) in [
+        ("periods", invoiced),
+        ("accounts", "select count(distinct account_id) from berth.renewals"),
+        ("orders", "select count(*) from berth.orders where is_renewal"),
+        ("invoices", "select count(*) from berth.invoices"),
+        ("mails", "select count(*) from berth.mails where kind = 'renewal_invoice'"),
+        ("jobs that send them", "select count(*) from berth.jobs where kind = 'send_mail'"),
+    ] {
+        assert_eq!(stack.count(sql).await, due, "{what}");
+    }
 }

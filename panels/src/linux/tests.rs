@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use berth_jobs::ids::AccountId;
+use futures::future::{BoxFuture, ready};
 
 use super::*;
-use crate::conformance::{Server, conformance, created, done, spec};
+use crate::conformance::{Server, at_once, cases::Skip, conformance, created, spec};
 
 mod backups;
 mod kills;
@@ -18,8 +18,12 @@ mod wordpress;
 use machine::Machine;
 
 impl Server for Machine {
-    fn creates_of(&self, account: AccountId) -> u64 {
-        Machine::creates_of(self, account.0)
+    fn driver(&self) -> &'static str {
+        "linux"
+    }
+
+    fn creates_of(&self, account: &AccountRef) -> u64 {
+        Machine::creates_of(self, account.account_id)
     }
 
     fn write(&self, username: &str, path: &str, text: &str) {
@@ -28,6 +32,20 @@ impl Server for Machine {
 
     fn files(&self, username: &str) -> BTreeMap<String, String> {
         Machine::files(self, username)
+    }
+
+    fn opens<'a>(&'a self, username: &'a str, password: &'a str) -> BoxFuture<'a, Result<bool, Skip>> {
+        let opens = tokio::task::block_in_place(|| self.sftp(username, password, "ls\n").status.success());
+        Box::pin(ready(Ok(opens)))
+    }
+
+    fn image(&self, username: &str) -> String {
+        self.traces(username).join("\n")
+    }
+
+    fn suspend_foreign(&self, username: &str) -> Result<(), Skip> {
+        self.suspend_as("operator", username);
+        Ok(())
     }
 }
 

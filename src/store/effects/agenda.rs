@@ -63,12 +63,16 @@ async fn put_off(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(),
     looked.sort_by_key(|(_, it)| it.account_id);
     sqlx::query!(
         "with held as materialized (
-             select account_id from berth.agenda where account_id = any ($1) order by account_id for no key update
+             select a.account_id, n.next
+             from unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) n (account_id, turn, next)
+             join berth.agenda a on a.account_id = n.account_id and a.turn = n.turn
+             order by a.account_id
+             for no key update of a
          )
          update berth.agenda a
-         set look_at = n.next
-         from held, unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) n (account_id, turn, next)
-         where a.account_id = held.account_id and a.account_id = n.account_id and a.turn = n.turn",
+         set look_at = held.next
+         from held
+         where a.account_id = held.account_id",
         &looked.iter().map(|(_, it)| it.account_id.0).collect::<Vec<_>>(),
         &looked.iter().map(|(_, it)| it.turn).collect::<Vec<_>>(),
         &looked.iter().map(|(_, it)| it.next.to_sqlx()).collect::<Vec<_>>(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
 use super::{Life, World, world::day_of};
-use crate::support::{STRIPE_KEY, Stack, StackOptions, WatchedPanel};
+use crate::support::{STRIPE_KEY, Stack, StackOptions, WatchedPanel, size};
 
 const START: &str = "2030-05-10T12:00:00Z";
 /// No fuse is to trip.
@@ -230,7 +230,7 @@ async fn a_hundred_runs_of_every_sweep_do_nothing_that_one_has_not_done() {
 
 /// How many accounts the sweepers have to do; the number is a matter of minutes.
 fn crowd() -> u32 {
-    std::env::var("BERTH_TEST_ACCOUNTS").ok().and_then(|number| number.parse().ok()).unwrap_or(300)
+    size("ACCOUNTS", 300)
 }
 
 /// As many as one order can have.

@@ -23,4 +23,4 @@ pub(crate) mod sse;
 mod stack;
 
 pub(crate) use panel::WatchedPanel;
-pub(crate) use stack::{Running, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET};
+pub(crate) use stack::{Running, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET, size};

@@ -70,6 +70,22 @@ impl Stack {
         .unwrap()
     }
 
+    /// The events that Stripe has raised, the oldest first.
+    pub(crate) async fn all_events(&self) -> Vec<Value> {
+        let mut events: Vec<Value> = Vec::new();
+        loop {
+            let after = events.last().map(|last| format!("&starting_after={}", last["id"].as_str().unwrap()));
+            let url = format!("{}/v1/events?limit=100{}", self.stripe, after.unwrap_or_default());
+            let mut page: Value =
+                self.client.get(url).bearer_auth(STRIPE_KEY).send().await.unwrap().json().await.unwrap();
+            events.append(page["data"].as_array_mut().unwrap());
+            if page["has_more"] != true {
+                events.reverse();
+                return events;
+            }
+        }
+    }
+
     /// The ids of the events that Stripe has raised whose type begins so, the oldest first.
     pub(crate) async fn events_at_stripe(&self, kinds: &[&str]) -> Vec<String> {
         let url = format!("{}/v1/events?limit=100", self.stripe);
@@ -101,7 +117,7 @@ impl Stack {
     pub(crate) async fn until_all_is_heard(&self) {
         let begun = std::time::Instant::now();
         while self.sim_get("healthz").await["undelivered"] != 0 {
-            assert!(begun.elapsed() < PATIENCE, "Stripe could not deliver its events");
+            assert!(begun.elapsed() < *PATIENCE, "Stripe could not deliver its events");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         self.until_idle().await;

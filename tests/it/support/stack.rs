@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -29,7 +30,12 @@ pub(crate) const WEBHOOK_SECRET: &str = "whsec_testsecret0123456789";
 pub(crate) const STRIPE_KEY: &str = "sk_test_berth";
 const JWT_SECRET: &str = "a secret of at least thirty-two characters";
 /// The longest that any test waits for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) static PATIENCE: LazyLock<Duration> = LazyLock::new(|| Duration::from_secs(60) * size("PATIENCE", 1));
+
+/// A number that `BERTH_TEST_<name>` says, or else the one of every run.
+pub(crate) fn size(name: &str, usual: u32) -> u32 {
+    std::env::var(format!("BERTH_TEST_{name}")).map_or(usual, |number| number.parse().expect("a size is a number"))
+}
 
 /// What differs between tests.
 #[derive(Default)]
@@ -259,7 +265,7 @@ impl Stack {
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let begun = Instant::now();
         while !holds().await {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > *PATIENCE {
                 let jobs: Vec<String> = sqlx::query_scalar(
                     "select concat_ws(' ', kind, state, attempt, unsettled, dispatched_at, run_at, last_error)
                      from berth.jobs where state <> 'done' order by id limit 20",

@@ -15,18 +15,18 @@ async fn a_damaged_backup_is_made_anew_and_not_restored() {
     machine.write("damaged", "page.html", "text");
     let backup = BackupRef::new(spec.account.account_id, 1);
     for file in ["files.tar.gz", "database.sql.gz", "backup.json"] {
-        done(panel.ensure_backup(&spec.account, &backup).await);
+        at_once(panel.ensure_backup(&spec.account, &backup).await);
         let path = machine.path("backups").join(format!("{}-1", spec.account.account_id.0)).join(file);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
 
         let refused = panel.ensure_restored(&spec.account, &backup).await.unwrap_err();
-        done(panel.ensure_backup(&spec.account, &backup).await);
+        at_once(panel.ensure_backup(&spec.account, &backup).await);
 
         assert!(matches!(refused, PanelError::Permanent(_)), "{file}: {refused:?}");
         assert!(std::fs::read(&path).unwrap().len() > whole.len() - 9, "{file}");
     }
-    done(panel.ensure_restored(&spec.account, &backup).await);
+    at_once(panel.ensure_restored(&spec.account, &backup).await);
     assert_eq!(machine.files("damaged")["page.html"], "text");
 }
 
@@ -44,7 +44,7 @@ async fn a_file_that_its_owner_cannot_read_is_for_staff_to_look_at() {
 
     assert!(matches!(refused, PanelError::Permanent(_)), "{refused:?}");
     assert!(Command::new("/bin/chmod").arg("644").arg(&shut).status().unwrap().success());
-    done(panel.ensure_backup(&spec.account, &backup).await);
+    at_once(panel.ensure_backup(&spec.account, &backup).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,13 +58,13 @@ async fn a_restore_killed_at_any_step_is_finished_by_the_next() {
         machine.write(&name, "deep/page.html", "old");
         machine.sql(&format!("create table {name}_main.t (n int); insert into {name}_main.t values (1)"));
         let backup = BackupRef::new(spec.account.account_id, 1);
-        done(panel.ensure_backup(&spec.account, &backup).await);
+        at_once(panel.ensure_backup(&spec.account, &backup).await);
         machine.write(&name, "deep/page.html", "new");
         machine.sql(&format!("insert into {name}_main.t values (2); create database {name}_later"));
         let killed = machine.panel_that_dies_at(place).ensure_restored(&spec.account, &backup).await.unwrap_err();
         assert!(matches!(killed, PanelError::Ambiguous(_)), "{place}: {killed:?}");
 
-        done(panel.ensure_restored(&spec.account, &backup).await);
+        at_once(panel.ensure_restored(&spec.account, &backup).await);
 
         assert_eq!(machine.get(&host(&name), "/deep/page.html").body, "old", "{place}");
         assert_eq!(machine.sql(&format!("select count(*) from {name}_main.t")), "1", "{place}");

@@ -32,7 +32,7 @@ async fn is_whole(machine: &Machine, panel: &LinuxPanel, spec: &CreateSpec) {
     let name = &spec.account.username;
     let seen = panel.observe(&spec.account).await.unwrap();
     assert!(matches!(seen, Observed::Present { .. }), "{name}: {seen:?}");
-    assert_eq!(machine.creates_of(spec.account.account_id.0), 1, "{name}");
+    assert_eq!(machine.creates_of(spec.account.account_id), 1, "{name}");
     assert_eq!(machine.get(&host(name), "/").status, 200, "{name}");
     let database = "$ini = parse_ini_file('../database.ini'); \
                     echo (new mysqli('localhost', $ini['user'], $ini['password'], $ini['database']))->ping() ? 'in' : 'out';";
@@ -52,7 +52,7 @@ async fn a_create_killed_at_any_step_is_finished_by_the_next() {
         let seen = panel.observe(&wanted.account).await.unwrap();
         assert!(matches!(seen, Observed::Partial { .. }), "{place}: {seen:?}");
 
-        assert!(done(panel.ensure_created(&wanted).await).adopted, "{place}");
+        assert!(at_once(panel.ensure_created(&wanted).await).adopted, "{place}");
 
         is_whole(&machine, &panel, &wanted).await;
     }
@@ -73,7 +73,7 @@ async fn a_removal_killed_at_any_step_is_finished_by_the_next() {
         let late = panel.ensure_created(&spec).await.unwrap_err();
         assert!(matches!(late, PanelError::Permanent(_)), "{place}: {late:?}");
 
-        done(panel.ensure_absent(&spec.account).await);
+        at_once(panel.ensure_absent(&spec.account).await);
 
         assert_eq!(machine.traces(&name), Vec::<String>::new(), "{place}");
         assert_eq!(panel.observe(&spec.account).await.unwrap(), Observed::Absent, "{place}");
@@ -88,7 +88,7 @@ async fn a_suspension_killed_before_it_holds_is_seen_and_repeated() {
 
     let killed = machine.panel_that_dies_at("written").ensure_suspended(&spec.account, "abuse").await.unwrap_err();
     let seen = panel.observe(&spec.account).await.unwrap();
-    done(panel.ensure_suspended(&spec.account, "abuse").await);
+    at_once(panel.ensure_suspended(&spec.account, "abuse").await);
 
     assert!(matches!(killed, PanelError::Ambiguous(_)), "{killed:?}");
     let Observed::Partial { missing } = seen else { panic!("{seen:?}") };
@@ -121,7 +121,7 @@ async fn creates_killed_at_random_moments_make_whole_accounts() {
         child.kill().unwrap();
         child.wait().unwrap();
         // At once, while the programs that it started may still run.
-        done(panel.ensure_created(&wanted).await);
+        at_once(panel.ensure_created(&wanted).await);
         specs.push(wanted);
     }
 

@@ -51,8 +51,8 @@ async fn what_cannot_be_made_is_refused_before_anything_is() {
     let Some(machine) = Machine::start() else { return };
     let panel = machine.panel();
     let mut first = spec("hasname");
-    first.domain = Some("taken.example".to_owned());
-    done(panel.ensure_created(&first).await);
+    first.account.domain = Some("taken.example".to_owned());
+    at_once(panel.ensure_created(&first).await);
     let with = |change: fn(&mut CreateSpec)| {
         let mut wanted = spec("refused");
         change(&mut wanted);
@@ -61,10 +61,10 @@ async fn what_cannot_be_made_is_refused_before_anything_is() {
 
     for wanted in [
         with(|spec| spec.package = "gigantic".to_owned()),
-        with(|spec| spec.domain = Some("taken.example".to_owned())),
-        with(|spec| spec.domain = Some("www.taken.example".to_owned())),
-        with(|spec| spec.domain = Some("hasname.linux.test".to_owned())),
-        with(|spec| spec.domain = Some("a.example; root /".to_owned())),
+        with(|spec| spec.account.domain = Some("taken.example".to_owned())),
+        with(|spec| spec.account.domain = Some("www.taken.example".to_owned())),
+        with(|spec| spec.account.domain = Some("hasname.linux.test".to_owned())),
+        with(|spec| spec.account.domain = Some("a.example; root /".to_owned())),
         with(|spec| spec.owner_email = "a'@example.org".to_owned()),
         with(|spec| spec.password = "line\nroot:x".to_owned().into()),
     ] {
@@ -80,13 +80,13 @@ async fn what_somebody_else_wrote_into_a_record_stays() {
     let Some(machine) = Machine::start() else { return };
     let panel = machine.panel();
     let (spec, _) = created(&panel, "recorded").await;
-    done(panel.ensure_suspended(&spec.account, "non_payment").await);
+    at_once(panel.ensure_suspended(&spec.account, "non_payment").await);
     let file = machine.path("state/accounts/recorded.json");
     let ours = fs::read_to_string(&file).unwrap();
     fs::write(&file, ours.replace("\"berth\"", "\"operator\"")).unwrap();
 
     let lifted = panel.ensure_active(&spec.account).await.unwrap_err();
-    done(panel.ensure_suspended(&spec.account, "abuse").await);
+    at_once(panel.ensure_suspended(&spec.account, "abuse").await);
     let seen = panel.observe(&spec.account).await.unwrap();
     let unknown = panel.ensure_package(&spec.account, "gigantic").await.unwrap_err();
     fs::write(&file, "{").unwrap();
@@ -98,7 +98,7 @@ async fn what_somebody_else_wrote_into_a_record_stays() {
     let Observed::Present { state, .. } = seen else { panic!("{seen:?}") };
     assert_eq!(state, RemoteState::Suspended { reason: Some("non_payment".to_owned()), ours: false });
     fs::write(&file, ours).unwrap();
-    done(panel.ensure_active(&spec.account).await);
+    at_once(panel.ensure_active(&spec.account).await);
     assert_eq!(machine.get(&host("recorded"), "/").status, 200);
 }
 
@@ -121,7 +121,7 @@ async fn a_file_that_does_not_pass_is_taken_out_again_and_breaks_nobody() {
     assert!(!machine.path("pools/unlucky.conf").exists());
     assert_eq!(machine.get(&host("unbroken"), "/").status, 200, "its file is the one that passed");
     fs::write(&file, good).unwrap();
-    done(panel.ensure_suspended(&there.account, "abuse").await);
+    at_once(panel.ensure_suspended(&there.account, "abuse").await);
     assert_eq!(machine.get(&host("unbroken"), "/").status, 503);
 }
 
@@ -164,7 +164,7 @@ async fn a_server_without_room_is_left_for_another_before_anything_is_made() {
 
     assert!(matches!(refused, PanelError::Capacity(_)), "{refused:?}");
     assert_eq!(machine.traces("homeless"), Vec::<String>::new());
-    assert!(done(panel.ensure_created(&there).await).adopted, "those that are there stay");
+    assert!(at_once(panel.ensure_created(&there).await).adopted, "those that are there stay");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,10 +183,10 @@ async fn php_outlives_a_user_that_was_deleted_by_hand_and_the_next_create_brings
     assert_eq!(seen, Observed::Partial { missing: ["user"].map(str::to_owned).to_vec() });
     assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
     assert_eq!(neighbour, "runs");
-    done(panel.ensure_created(&victim).await);
+    at_once(panel.ensure_created(&victim).await);
     assert!(matches!(panel.observe(&victim.account).await.unwrap(), Observed::Present { .. }));
     assert_eq!(machine.php("deleted", "echo 'runs';"), "runs");
-    done(panel.ensure_created(&spec("another")).await);
+    at_once(panel.ensure_created(&spec("another")).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +204,7 @@ async fn a_caller_that_gives_up_stops_no_work() {
         record.contains("\"whole\"")
     });
     assert!(matches!(panel.observe(&wanted.account).await.unwrap(), Observed::Present { .. }));
-    assert_eq!(machine.creates_of(wanted.account.account_id.0), 1);
+    assert_eq!(machine.creates_of(wanted.account.account_id), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,16 +213,16 @@ async fn disk_limits_hold_where_the_file_system_enforces_them_and_are_said_not_t
     let panel = LinuxPanel::new(LinuxConfig { enforces_quota: true, ..machine.config(&[]) });
     let mut wanted = spec("limited");
     wanted.package = "tiny".to_owned();
-    done(panel.ensure_created(&wanted).await);
+    at_once(panel.ensure_created(&wanted).await);
     let fill = "$file = fopen('big', 'w'); $written = 0; \
                 for ($n = 0; $n < 40; $n++) { $written += (int) @fwrite($file, random_bytes(1048576)); fsync($file); } \
                 echo intdiv($written, 1048576);";
 
     let tiny: u32 = machine.php("limited", fill).parse().unwrap();
-    done(panel.ensure_package(&wanted.account, "small").await);
+    at_once(panel.ensure_package(&wanted.account, "small").await);
     let small: u32 = machine.php("limited", fill).parse().unwrap();
     let info = panel.probe().await.unwrap();
-    done(panel.ensure_absent(&wanted.account).await);
+    at_once(panel.ensure_absent(&wanted.account).await);
 
     assert!((10..=24).contains(&tiny), "{tiny} MB");
     assert_eq!(small, 40);

@@ -57,8 +57,8 @@ async fn a_password_is_kept_in_no_file_and_told_to_no_process_list() {
         });
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                done(panel.ensure_created(&wanted).await);
-                done(panel.set_password(&wanted.account, &wanted.password).await);
+                at_once(panel.ensure_created(&wanted).await);
+                at_once(panel.set_password(&wanted.account, &wanted.password).await);
                 panel.ensure_backup(&wanted.account, &BackupRef::new(wanted.account.account_id, 1)).await.unwrap();
             });
         });
@@ -66,6 +66,12 @@ async fn a_password_is_kept_in_no_file_and_told_to_no_process_list() {
         watch.join().unwrap()
     });
 
+    let mut teller = std::process::Command::new("/bin/sleep").arg("60").env("TOLD", "a planted text").spawn().unwrap();
+    let planted = tellers("a planted text");
+    teller.kill().unwrap();
+    teller.wait().unwrap();
+
+    assert_eq!(planted.len(), 1, "what is told is found");
     assert_eq!(told, Vec::<String>::new());
     assert_eq!(holders(&machine.path(""), password), Vec::<String>::new());
     let ini = fs::read_to_string(machine.home("secretive").join("database.ini")).unwrap();

@@ -62,7 +62,7 @@ async fn a_customer_by_sftp_is_in_a_jail_and_another_password_opens_nothing() {
     let write_home = machine.sftp("jailed", password, "put /etc/hostname /up.txt\n");
     let wrong = machine.sftp("jailed", "not-the-password", "ls\n");
     let served = machine.get(&host("jailed"), "/up.txt");
-    done(panel.set_password(&spec.account, &"another-Pass-word1".to_owned().into()).await);
+    at_once(panel.set_password(&spec.account, &"another-Pass-word1".to_owned().into()).await);
     let old = machine.sftp("jailed", password, "ls\n");
     let new = machine.sftp("jailed", "another-Pass-word1", "ls\n");
 
@@ -122,7 +122,7 @@ async fn a_suspended_customer_is_shut_out_everywhere_and_back_as_before() {
 
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                done(panel.ensure_suspended(&spec.account, "non_payment").await);
+                at_once(panel.ensure_suspended(&spec.account, "non_payment").await);
             });
         });
         page.join().unwrap()
@@ -138,10 +138,10 @@ async fn a_suspended_customer_is_shut_out_everywhere_and_back_as_before() {
         machine.sql("select json_value(Priv, '$.account_locked') from mysql.global_priv where User = 'lapsed'"),
         "1"
     );
-    done(panel.set_password(&spec.account, &"another-Pass-word1".to_owned().into()).await);
+    at_once(panel.set_password(&spec.account, &"another-Pass-word1".to_owned().into()).await);
     assert!(!machine.sftp("lapsed", "another-Pass-word1", "ls\n").status.success(), "a new password lifts nothing");
 
-    done(panel.ensure_active(&spec.account).await);
+    at_once(panel.ensure_active(&spec.account).await);
 
     assert_eq!(machine.get(&host("lapsed"), "/").status, 200);
     assert!(machine.sftp("lapsed", "another-Pass-word1", "ls\n").status.success());
@@ -153,11 +153,11 @@ async fn a_removed_customer_leaves_nothing_and_a_package_sets_the_pool() {
     let Some(machine) = Machine::start() else { return };
     let panel = machine.panel();
     let mut wanted = spec("leaver");
-    wanted.domain = Some("leaver-shop.example".to_owned());
-    done(panel.ensure_created(&wanted).await);
+    wanted.account.domain = Some("leaver-shop.example".to_owned());
+    at_once(panel.ensure_created(&wanted).await);
     let uid = uid_of("leaver");
     assert_eq!(machine.get("www.leaver-shop.example", "/").status, 200);
-    done(panel.ensure_package(&wanted.account, "large").await);
+    at_once(panel.ensure_package(&wanted.account, "large").await);
     assert_eq!(machine.php("leaver", "echo ini_get('memory_limit');"), "256M");
     machine.php("leaver", "$ini = parse_ini_file('../database.ini'); $db = new mysqli('localhost', $ini['user'], $ini['password']); $db->query('create database leaver_more');");
     machine.write(
@@ -172,7 +172,7 @@ async fn a_removed_customer_leaves_nothing_and_a_package_sets_the_pool() {
 
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                done(panel.ensure_absent(&wanted.account).await);
+                at_once(panel.ensure_absent(&wanted.account).await);
             });
         });
     });
@@ -205,7 +205,7 @@ async fn twenty_accounts_at_once_take_a_few_reloads() {
     let answers = futures::future::join_all(creates).await;
 
     let after = machine.reloads();
-    assert!(answers.into_iter().map(done).all(|created| !created.adopted));
+    assert!(answers.into_iter().map(at_once).all(|created| !created.adopted));
     for n in 0..20 {
         assert_eq!(machine.get(&host(&format!("crowd{n}")), "/").status, 200, "{n}");
     }
@@ -231,27 +231,27 @@ async fn what_an_account_takes() {
             lines.push(format!("{what} {:?}", began.elapsed()));
             began = std::time::Instant::now();
         };
-        done(panel.ensure_created(&wanted).await);
+        at_once(panel.ensure_created(&wanted).await);
         lap("create");
-        done(panel.ensure_created(&wanted).await);
+        at_once(panel.ensure_created(&wanted).await);
         lap("create again");
         panel.observe(account).await.unwrap();
         lap("observe");
-        done(panel.ensure_suspended(account, "non_payment").await);
+        at_once(panel.ensure_suspended(account, "non_payment").await);
         lap("suspend");
-        done(panel.ensure_active(account).await);
+        at_once(panel.ensure_active(account).await);
         lap("activate");
-        done(panel.ensure_package(account, "large").await);
+        at_once(panel.ensure_package(account, "large").await);
         lap("package");
-        done(panel.set_password(account, &wanted.password).await);
+        at_once(panel.set_password(account, &wanted.password).await);
         lap("password");
         panel.usage(account).await.unwrap();
         lap("usage");
-        done(panel.ensure_backup(account, &backup).await);
+        at_once(panel.ensure_backup(account, &backup).await);
         lap("backup");
-        done(panel.ensure_restored(account, &backup).await);
+        at_once(panel.ensure_restored(account, &backup).await);
         lap("restore");
-        done(panel.ensure_absent(account).await);
+        at_once(panel.ensure_absent(account).await);
         lap("remove");
         eprintln!("{package}: {}", lines.join(", "));
     }

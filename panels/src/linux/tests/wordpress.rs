@@ -34,9 +34,9 @@ async fn a_wordpress_is_ready_to_sign_in() {
     let Some(machine) = Machine::start() else { return };
     let panel = machine.panel();
     let mut wanted = wordpress("blogger");
-    wanted.domain = Some("blog.example".to_owned());
+    wanted.account.domain = Some("blog.example".to_owned());
 
-    let made = done(panel.ensure_created(&wanted).await);
+    let made = at_once(panel.ensure_created(&wanted).await);
 
     is_ready(&machine, &wanted);
     assert!(made.control_panel_url.is_some_and(|url| url.ends_with("/wp-admin/")));
@@ -45,11 +45,11 @@ async fn a_wordpress_is_ready_to_sign_in() {
     assert!(by_domain.status == 200 && by_domain.body.contains("http://blog.example:"), "{}", by_domain.headers);
     assert_eq!(machine.get(&host("blogger"), "/hello-world/").status, 200);
     assert!(!machine.get(&host("blogger"), "/wp-config.php").body.contains("DB_PASSWORD"));
-    assert!(done(panel.ensure_created(&wanted).await).adopted);
-    done(panel.ensure_suspended(&wanted.account, "non_payment").await);
+    assert!(at_once(panel.ensure_created(&wanted).await).adopted);
+    at_once(panel.ensure_suspended(&wanted.account, "non_payment").await);
     assert_eq!(machine.get(&host("blogger"), "/").status, 503);
-    done(panel.set_password(&wanted.account, &"another-Pass-word1".to_owned().into()).await);
-    done(panel.ensure_active(&wanted.account).await);
+    at_once(panel.set_password(&wanted.account, &"another-Pass-word1".to_owned().into()).await);
+    at_once(panel.ensure_active(&wanted.account).await);
     assert_eq!(machine.get(&host("blogger"), "/").status, 200);
     assert!(sign_in(&machine, "blogger", "another-Pass-word1").is_some(), "the password was set all the same");
     assert_eq!(sign_in(&machine, "blogger", wanted.password.expose_secret()), None);
@@ -67,7 +67,7 @@ async fn a_wordpress_killed_at_any_step_is_finished_by_the_next() {
         let Observed::Partial { missing } = panel.observe(&wanted.account).await.unwrap() else { panic!("{place}") };
         assert!(missing.contains(&"wordpress".to_owned()), "{place}: {missing:?}");
 
-        done(panel.ensure_created(&wanted).await);
+        at_once(panel.ensure_created(&wanted).await);
 
         is_ready(&machine, &wanted);
     }
@@ -78,19 +78,19 @@ async fn a_restored_wordpress_works_in_an_account_that_was_made_anew() {
     let Some(machine) = Machine::start() else { return };
     let panel = machine.panel();
     let wanted = wordpress("phoenix");
-    done(panel.ensure_created(&wanted).await);
+    at_once(panel.ensure_created(&wanted).await);
     machine.sql("update phoenix_main.wp_posts set post_title = 'Kept for ever' where post_name = 'hello-world'");
     let backup = BackupRef::new(wanted.account.account_id, 3);
-    done(panel.ensure_suspended(&wanted.account, "non_payment").await);
-    let kept = done(panel.ensure_backup(&wanted.account, &backup).await);
-    done(panel.ensure_absent(&wanted.account).await);
+    at_once(panel.ensure_suspended(&wanted.account, "non_payment").await);
+    let kept = at_once(panel.ensure_backup(&wanted.account, &backup).await);
+    at_once(panel.ensure_absent(&wanted.account).await);
     let mut again = wordpress("phoenix");
     again.account = wanted.account.clone();
     again.password = "another-Pass-word1".to_owned().into();
-    done(panel.ensure_created(&again).await);
+    at_once(panel.ensure_created(&again).await);
     assert!(!machine.get(&host("phoenix"), "/").body.contains("Kept for ever"));
 
-    done(panel.ensure_restored(&wanted.account, &backup).await);
+    at_once(panel.ensure_restored(&wanted.account, &backup).await);
 
     assert!(kept.bytes > 1_000_000, "{kept:?}");
     assert!(machine.get(&host("phoenix"), "/").body.contains("Kept for ever"));

@@ -9,8 +9,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use berth_jobs::ids::AccountId;
 use nix::unistd::User;
-use uuid::Uuid;
 
 use super::{DOMAIN, Machine, run};
 
@@ -21,9 +21,9 @@ pub(in crate::linux::tests) struct Page {
 }
 
 impl Machine {
-    pub(in crate::linux::tests) fn creates_of(&self, account: Uuid) -> u64 {
+    pub(in crate::linux::tests) fn creates_of(&self, account: AccountId) -> u64 {
         let log = fs::read_to_string(self.path("state/creates.jsonl")).unwrap_or_default();
-        let lines = log.lines().filter(|line| line.contains(&account.to_string())).count();
+        let lines = log.lines().filter(|line| line.contains(&account.0.to_string())).count();
         lines.try_into().unwrap()
     }
 
@@ -48,6 +48,20 @@ impl Machine {
         let mut files = texts(&self.home(username).join("public_html"));
         files.remove("index.html");
         files
+    }
+
+    /// Suspends an account, as somebody else than Berth: through the command, and then by the hand that writes its record.
+    pub(in crate::linux::tests) fn suspend_as(&self, who: &str, username: &str) {
+        let file = self.path("state/accounts").join(format!("{username}.json"));
+        let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let request = serde_json::json!({
+            "account": { "account_id": record["account_id"], "username": username }, "reason": "abuse",
+        });
+        let mut child = self.command("suspend").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(request.to_string().as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        let record = fs::read_to_string(&file).unwrap();
+        fs::write(&file, record.replace("\"berth\"", &format!("\"{who}\""))).unwrap();
     }
 
     /// A page as a browser gets it.
