@@ -64,7 +64,9 @@ impl Machine {
     /// Starts it with homes on a small btrfs that counts; `None`, and says so, where none can be mounted.
     pub(super) fn start_on_btrfs() -> Option<Self> {
         if !Path::new("/usr/sbin/mkfs.btrfs").exists() {
-            eprintln!("SKIPPED: disk limits cannot be tested without btrfs; as root: apt-get install btrfs-progs");
+            println!(
+                "conformance: linux: disk_limits: skip: disk limits cannot be tested without btrfs; as root: apt-get install btrfs-progs"
+            );
             return None;
         }
         let machine = Self::start_with(|dir| {
@@ -79,7 +81,9 @@ impl Machine {
             }
         });
         if machine.is_none() {
-            eprintln!("SKIPPED: disk limits cannot be tested where no btrfs can be mounted");
+            println!(
+                "conformance: linux: disk_limits: skip: disk limits cannot be tested where no btrfs can be mounted"
+            );
         }
         machine
     }
@@ -92,7 +96,7 @@ impl Machine {
         if !missing.is_empty() {
             let message = format!("the linux panel cannot be tested without {missing:?}; as root: {INSTALL}");
             assert!(env::var_os("BERTH_TEST_LINUX").is_none_or(|how| how != "required"), "{message}");
-            eprintln!("SKIPPED: {message}");
+            println!("conformance: linux: machine: skip: {message}");
             return None;
         }
         let turn = File::create("/run/berth-test-linux.lock").unwrap();
