@@ -18,6 +18,7 @@ mod backup;
 mod conformance;
 mod error;
 pub mod http;
+pub mod linux;
 pub mod memory;
 mod servers;
 pub mod site;
