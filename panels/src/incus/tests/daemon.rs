@@ -14,6 +14,10 @@ use std::{
 };
 
 use berth_jobs::ids::AccountId;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -80,6 +84,7 @@ impl Daemon {
         };
         let image = build_image(&daemon.dir.path().join("image"));
         daemon.cli(&["image", "import", image.to_str().unwrap(), "--alias", IMAGE]);
+        daemon.cli(&["profile", "create", "marker"]);
         daemon.watch();
         Some(daemon)
     }
@@ -191,7 +196,7 @@ impl Daemon {
                             seen.events.lock().unwrap().created.push(account);
                         }
                     }
-                    Some("config-updated") => seen.events.lock().unwrap().markers += 1,
+                    Some("profile-updated") => seen.events.lock().unwrap().markers += 1,
                     _ => continue,
                 }
                 seen.more.notify_all();
@@ -199,6 +204,22 @@ impl Daemon {
         });
         // Only what comes after the monitor has begun is seen.
         while self.mark(Duration::from_millis(300)).is_err() {}
+    }
+
+    /// Ends what the daemon could not: each container has a process that watches over it, and says whose it is.
+    fn kill_containers(&self) {
+        let ours = format!("[lxc monitor] {}", self.incus_dir().display());
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_str().unwrap_or_default().parse::<i32>() else { continue };
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if !command.starts_with(ours.as_bytes()) {
+                continue;
+            }
+            let children = fs::read_to_string(entry.path().join(format!("task/{pid}/children"))).unwrap_or_default();
+            for child in children.split_whitespace().filter_map(|child| child.parse().ok()).chain([pid]) {
+                drop(kill(Pid::from_raw(child), Signal::SIGKILL));
+            }
+        }
     }
 
     fn asker(&self) -> impl Fn(&str) -> String + Send + 'static {
@@ -215,7 +236,7 @@ impl Daemon {
     /// Makes an event and waits for it: all that happened before has been seen then.
     fn mark(&self, patience: Duration) -> Result<(), ()> {
         let before = self.seen.events.lock().unwrap().markers;
-        self.cli(&["query", "-X", "PATCH", "-d", "{\"config\": {\"user.marker\": \"x\"}}", "/1.0"]);
+        self.cli(&["profile", "set", "marker", "user.marker=x"]);
         let events = self.seen.events.lock().unwrap();
         let waited = self.seen.more.wait_timeout_while(events, patience, |events| events.markers == before).unwrap();
         if waited.1.timed_out() { Err(()) } else { Ok(()) }
@@ -267,8 +288,10 @@ impl Drop for Daemon {
         }
         drop(self.command(&["admin", "shutdown", "--force", "--timeout", "30"]).output());
         if let Some(mut process) = self.process.lock().unwrap().take() {
+            drop(process.kill());
             drop(process.wait());
         }
+        self.kill_containers();
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let ours = mounts.lines().filter_map(|line| line.split(' ').nth(1));
         let below: Vec<_> = ours.filter(|path| Path::new(path).starts_with(self.dir.path())).collect();
