@@ -125,6 +125,8 @@ pub struct AccountRef {
     pub username: String,
     /// The panel's own id, once [`Created`] has told it.
     pub remote_id: Option<String>,
+    /// The customer's own domain, if any: part of the proof where a panel cannot carry our id.
+    pub domain: Option<String>,
 }
 
 /// What is to be created. Equal on every retry: it is committed before the first call.
@@ -138,8 +140,6 @@ pub struct CreateSpec {
     pub package: String,
     /// Where the panel sends the owner's notices.
     pub owner_email: String,
-    /// The customer's own domain, if any.
-    pub domain: Option<String>,
     /// What was chosen of the service's options, by their ids: an object, such as `{"ram_gb": 8}`, or null.
     pub configuration: Value,
     /// What was bought besides: an array of objects with an `id`, or null.

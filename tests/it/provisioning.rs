@@ -143,11 +143,10 @@ async fn a_name_that_is_taken_on_the_panel_is_replaced_by_the_next_one() {
         (0..3).map(|salt| username::username(&berth.app.username_prefix, &key, id, salt).to_string()).collect();
     for name in &names[..2] {
         let foreign = CreateSpec {
-            account: AccountRef { account_id: AccountId::new(), username: name.clone(), remote_id: None },
+            account: AccountRef { account_id: AccountId::new(), username: name.clone(), remote_id: None, domain: None },
             password: "theirs".to_owned().into(),
             package: "theirs".to_owned(),
             owner_email: "them@customer.test".to_owned(),
-            domain: None,
             configuration: Value::Null,
             addons: Value::Null,
             intended_at: Timestamp::UNIX_EPOCH,

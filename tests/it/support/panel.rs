@@ -85,7 +85,7 @@ impl WatchedPanel {
 
     /// Whether an account is there, and serves its site.
     pub(crate) async fn state_of(&self, account: AccountId, username: &str) -> Option<RemoteState> {
-        let on_panel = AccountRef { account_id: account, username: username.to_owned(), remote_id: None };
+        let on_panel = AccountRef { account_id: account, username: username.to_owned(), remote_id: None, domain: None };
         match self.memory.observe(&on_panel).await.unwrap() {
             Observed::Present { state, .. } => Some(state),
             Observed::Absent | Observed::Partial { .. } | Observed::Foreign => None,
