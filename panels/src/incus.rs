@@ -198,7 +198,7 @@ impl Panel for IncusPanel {
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         Box::pin(async move {
             let name = InstanceName::of(account)?;
-            Ok(lives::observed(work::find(&self.api, account, &name).await?, &name))
+            Ok(lives::observed(work::find_settled(&self.api, account, &name).await?, &name))
         })
     }
 

@@ -23,6 +23,9 @@ use crate::{
 /// What the daemon may need beyond the time that it was told to wait.
 const WAIT_MARGIN: Duration = Duration::from_secs(10);
 
+/// The longest that one request waits: connections that are silent for longer are ended on some ways.
+const SLICE: Duration = Duration::from_secs(30);
+
 /// What a request has brought about.
 pub(super) enum Reply {
     /// It is done.
@@ -40,16 +43,23 @@ pub(super) enum Waited {
     Lost,
 }
 
-/// One call's way to the server. It remembers whether something was sent that may have been applied.
+impl From<Operation> for Waited {
+    fn from(operation: Operation) -> Self {
+        if operation.is_running() { Self::Running } else { Self::Ended(operation) }
+    }
+}
+
+/// One call's way to the server. It remembers whether it has sent something of which the end is not known.
 pub(super) struct Api {
     http: Http,
     project: String,
-    sent: AtomicBool,
+    /// Something may still be applied that this call has sent, or an instance is there that it has created.
+    open: AtomicBool,
 }
 
 impl Api {
     pub(super) fn new(http: Http, project: String) -> Self {
-        Self { http, project, sent: AtomicBool::new(false) }
+        Self { http, project, open: AtomicBool::new(false) }
     }
 
     /// The same server for another call.
@@ -61,7 +71,7 @@ impl Api {
     /// what the mutation did.
     pub(super) fn verdict(&self, error: PanelError) -> PanelError {
         match error {
-            PanelError::Transient(cause) if self.sent.load(Ordering::Relaxed) => PanelError::Ambiguous(cause),
+            PanelError::Transient(cause) if self.open.load(Ordering::Relaxed) => PanelError::Ambiguous(cause),
             PanelError::Transient(_)
             | PanelError::Ambiguous(_)
             | PanelError::NameTaken(_)
@@ -113,21 +123,33 @@ impl Api {
 
     /// Waits for an operation's end, up to a time.
     pub(super) async fn wait(&self, id: Uuid, patience: Duration) -> Result<Waited, PanelError> {
-        let seconds = patience.as_secs().max(1).to_string();
+        let mut left = patience;
+        loop {
+            let slice = left.min(SLICE);
+            let waited = self.wait_once(id, slice).await?;
+            left = left.saturating_sub(slice);
+            if !matches!(waited, Waited::Running) || left.is_zero() {
+                return Ok(waited);
+            }
+        }
+    }
+
+    async fn wait_once(&self, id: Uuid, slice: Duration) -> Result<Waited, PanelError> {
+        let seconds = slice.as_secs().to_string();
         let request = self.get(&["operations", &id.to_string(), "wait"]).query(&[("timeout", seconds)]);
         // Its failure leaves open what the operation does, as that of a mutation would.
-        let answer = self.http.send_within(patience + WAIT_MARGIN, Effect::Mutation, request).await?;
+        let answer = self.http.send_within(slice + WAIT_MARGIN, Effect::Mutation, request).await?;
         if let Reply::Done(operation) = reply(&answer)? {
-            let operation: Operation = parsed(operation, Effect::Mutation)?;
-            return Ok(if operation.is_running() { Waited::Running } else { Waited::Ended(operation) });
+            return parsed::<Operation>(operation, Effect::Mutation).map(Waited::from);
         }
         // An operation that has failed, a time that is up and an operation that is not there are all answered as errors,
         // and told apart by nothing but their words. The operation itself says which it was, for five seconds.
-        Ok(match self.operation(id).await? {
-            None => Waited::Lost,
-            Some(operation) if operation.is_running() => Waited::Running,
-            Some(operation) => Waited::Ended(operation),
-        })
+        Ok(self.operation(id).await?.map_or(Waited::Lost, Waited::from))
+    }
+
+    /// That the end of what was sent is known.
+    pub(super) fn close(&self) {
+        self.open.store(false, Ordering::Relaxed);
     }
 
     pub(super) async fn create(&self, body: &Value) -> Result<Reply, PanelError> {
@@ -192,10 +214,10 @@ impl Api {
     }
 
     async fn change(&self, request: RequestBuilder) -> Result<Reply, PanelError> {
-        let answer = self.http.send(Effect::Mutation, request).await;
-        let unsent = matches!(answer, Err(PanelError::Transient(_)));
-        self.sent.fetch_or(!unsent, Ordering::Relaxed);
-        reply(&answer?)
+        let replied = self.http.send(Effect::Mutation, request).await.and_then(|answer| reply(&answer));
+        let known = matches!(replied, Ok(Reply::Done(_) | Reply::Refused(_)) | Err(PanelError::Transient(_)));
+        self.open.fetch_or(!known, Ordering::Relaxed);
+        replied
     }
 
     /// What a path says; `None` where there is nothing.

@@ -2,6 +2,8 @@
 //! and an export would have to be carried through Berth; a copy is made, kept and given back by the server itself, on a pool of
 //! its own if one is named, and takes no more than what differs where the pool shares blocks.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{
@@ -12,6 +14,8 @@ use super::{
 };
 use crate::{AccountRef, Backup, BackupRef, PanelError};
 
+/// A restore is followed to its end by the call that began it, as afterwards nothing would say whether it had succeeded.
+const RESTORE_MAX: Duration = Duration::from_secs(30 * 60);
 /// What [`RESTORING`] says of an instance that runs again afterwards, and of one that does not.
 const RUNNING: &str = "running";
 const STOPPED: &str = "stopped";
@@ -121,7 +125,7 @@ impl Work<'_> {
             "source": { "type": "copy", "source": copy.as_str(), "instance_only": true, "refresh": true },
         });
         let reply = self.api.create(&body).await?;
-        self.reach(Goal::Refreshed, name, reply, "the backup could not be restored").await?;
+        self.end_here(RESTORE_MAX, name, reply, "the backup could not be restored").await?;
         // Before it runs: what is written then must not be lost to a repetition.
         self.set(name, json!({ RESTORED: backup.to_string() }), "the restore could not be recorded").await
     }

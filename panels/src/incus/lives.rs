@@ -154,7 +154,8 @@ impl Work<'_> {
 
     async fn is_to_be_removed(&self, account: &AccountRef, name: &InstanceName, goal: Goal) -> Result<bool, Halt> {
         match self.find(account, name).await? {
-            Found::Nothing => Ok(false),
+            // A create that is on its way would make it after all.
+            Found::Nothing => self.idle(name, goal).await.map(|()| false),
             Found::Ours(_) => self.idle(name, goal).await.map(|()| true),
             Found::Foreign => Err(PanelError::permanent(format!("{name} is somebody else's instance")).into()),
         }

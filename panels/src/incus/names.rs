@@ -60,6 +60,7 @@ mod tests {
             account_id: AccountId::new(),
             username: username.to_owned(),
             remote_id: None,
+            domain: None,
         };
 
         for username in ["", "1a", "A", "a_b", "a-b", "../a", "a?x=1", "a b", &"a".repeat(64)] {

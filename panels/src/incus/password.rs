@@ -1,5 +1,7 @@
 //! The password of an instance's login, by the image's own `chpasswd`.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
@@ -7,10 +9,12 @@ use super::{
     api::Reply,
     names::InstanceName,
     tasks::Goal,
-    work::{Ended, Halt, Work},
+    work::{Halt, Work},
 };
 use crate::{AccountRef, PanelError, http::Effect};
 
+/// The command takes a moment; a machine with much to do may need longer.
+const COMMAND_MAX: Duration = Duration::from_secs(30);
 /// A shell's answer where a command is not there.
 const NOT_THERE: u64 = 127;
 
@@ -49,13 +53,11 @@ impl Work<'_> {
     async fn read_in(&self, name: &InstanceName, file: &str) -> Result<(), Halt> {
         let script = r#"chpasswd < "$1"; code=$?; rm -f "$1"; exit "$code""#;
         let reply = self.api.run(name, &["/bin/sh", "-c", script, "sh", file]).await?;
-        match self.end_of(Goal::Refreshed, name, reply).await? {
-            Ended::Well(metadata) => match metadata.get("return").and_then(serde_json::Value::as_u64) {
-                Some(0) => Ok(()),
-                Some(NOT_THERE) => Err(PanelError::permanent("the instance's image has no chpasswd").into()),
-                code => Err(PanelError::permanent(format!("the instance's chpasswd has failed ({code:?})")).into()),
-            },
-            ended => Err(ended.error("the password could not be set").into()),
+        let ended = self.end_here(COMMAND_MAX, name, reply, "the password could not be set").await?;
+        match ended.get("return").and_then(serde_json::Value::as_u64) {
+            Some(0) => Ok(()),
+            Some(NOT_THERE) => Err(PanelError::permanent("the instance's image has no chpasswd").into()),
+            code => Err(PanelError::permanent(format!("the instance's chpasswd has failed ({code:?})")).into()),
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) enum Goal {
     Gone,
     Running,
     Stopped,
-    /// The instance's disk has other content, which does not show.
+    /// Something inside of the instance is changed, which does not show.
     Refreshed,
 }
 

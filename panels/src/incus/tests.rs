@@ -3,12 +3,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use behind::Behind;
 use daemon::{Daemon, IMAGE, Pool};
 use url::Url;
 
 use super::*;
-use crate::conformance::{conformance, created, done, spec};
+use crate::conformance::{conformance, created, done, http, spec};
 
+mod behind;
 mod daemon;
 
 fn packages() -> BTreeMap<String, Package> {
@@ -17,11 +19,7 @@ fn packages() -> BTreeMap<String, Package> {
 }
 
 fn config(http: HttpConfig) -> IncusConfig {
-    IncusConfig {
-        packages: packages(),
-        grace: Duration::from_secs(5),
-        ..IncusConfig::new(http, IMAGE)
-    }
+    IncusConfig { packages: packages(), grace: Duration::from_secs(5), ..IncusConfig::new(http, IMAGE) }
 }
 
 /// What is spoken over a unix socket.
@@ -38,4 +36,14 @@ async fn the_incus_panel_conforms_over_a_unix_socket() {
     let Some(daemon) = Daemon::start(Pool::Btrfs) else { return };
 
     conformance(&panel(&daemon), &daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_incus_panel_conforms_while_what_it_sends_and_hears_is_lost() {
+    let Some(daemon) = Daemon::start(Pool::Btrfs) else { return };
+    let behind = Behind::new(&daemon);
+    let (read_timeout, mutation_timeout) = (Duration::from_secs(2), Duration::from_secs(2));
+    let http = HttpConfig { read_timeout, mutation_timeout, ..by_socket(daemon.scratch("proxy.socket")) };
+
+    http::conformance(&IncusPanel::new(config(http)).unwrap(), &behind).await;
 }

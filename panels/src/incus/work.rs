@@ -11,9 +11,12 @@ use super::{
     failures::Refusal,
     names::InstanceName,
     tasks::{Goal, PAUSE, Task},
-    wire::Instance,
+    wire::{Instance, Operation},
 };
 use crate::{AccountRef, PanelError, Step, TaskOutcome, TaskRef, http::Effect};
+
+/// How long an instance that is being made may take to be there, as a part.
+const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a call ends before it has done all: it failed, or the daemon is still at work.
 pub(super) enum Halt {
@@ -42,6 +45,13 @@ pub(super) enum Ended {
 }
 
 impl Ended {
+    fn of(operation: Operation) -> Self {
+        if operation.has_succeeded() {
+            return Self::Well(operation.metadata);
+        }
+        Self::Badly(Refusal { status: operation.status_code, error: operation.err })
+    }
+
     pub(super) fn error(self, what: &str) -> PanelError {
         match self {
             Self::Well(_) => PanelError::ambiguous(format!("{what}, although the server said that it had worked")),
@@ -109,10 +119,29 @@ impl Work<'_> {
         match self.api.wait(task.operation, patience).await? {
             Waited::Running => Err(Halt::Waiting(task)),
             Waited::Lost => Ok(Ended::Lost),
-            Waited::Ended(operation) if operation.has_succeeded() => Ok(Ended::Well(operation.metadata)),
             Waited::Ended(operation) => {
-                Ok(Ended::Badly(Refusal { status: operation.status_code, error: operation.err }))
+                // What was created stays open: until the account is finished, the caller must look.
+                if goal != Goal::There || !operation.has_succeeded() {
+                    self.api.close();
+                }
+                Ok(Ended::of(operation))
             }
+        }
+    }
+
+    /// As [`Work::end_within`], for what does not show afterwards: nobody could go on where this call has ended.
+    pub(super) async fn end_here(
+        &self,
+        patience: Duration,
+        name: &InstanceName,
+        reply: Reply,
+        what: &str,
+    ) -> Result<Value, Halt> {
+        match self.end_within(patience, Goal::Refreshed, name, reply).await {
+            Ok(Ended::Well(value)) => Ok(value),
+            Ok(ended) => Err(ended.error(what).into()),
+            Err(Halt::Waiting(_)) => Err(PanelError::ambiguous(format!("{what} within {} s", patience.as_secs())).into()),
+            Err(failed @ Halt::Failed(_)) => Err(failed),
         }
     }
 
@@ -120,8 +149,12 @@ impl Work<'_> {
     pub(super) async fn reach(&self, goal: Goal, name: &InstanceName, reply: Reply, what: &str) -> Result<(), Halt> {
         match self.end_of(goal, name, reply).await? {
             Ended::Well(_) => Ok(()),
-            ended if self.has_reached(goal, name, &ended).await? => Ok(()),
-            ended => Err(ended.error(what).into()),
+            _ if holds(&self.api, goal, name).await? => Ok(()),
+            ended => {
+                // Somebody else may have been faster, and be at work still.
+                self.idle(name, goal).await?;
+                Err(ended.error(what).into())
+            }
         }
     }
 
@@ -160,13 +193,6 @@ impl Work<'_> {
         let reply = self.api.delete(name).await?;
         self.reach(Goal::Gone, name, reply, "the instance could not be deleted").await
     }
-
-    async fn has_reached(&self, goal: Goal, name: &InstanceName, ended: &Ended) -> Result<bool, PanelError> {
-        match ended {
-            Ended::Well(_) => Ok(true),
-            Ended::Badly(_) | Ended::Lost => holds(&self.api, goal, name).await,
-        }
-    }
 }
 
 /// What is under an account's name.
@@ -176,6 +202,23 @@ pub(super) async fn find(api: &Api, account: &AccountRef, name: &InstanceName) -
         Some(instance) if instance.is_of(account.account_id) => Found::Ours(instance),
         Some(_) => Found::Foreign,
     })
+}
+
+/// As [`find`], where a create may be on its way: what the daemon has begun to make is not there at once.
+pub(super) async fn find_settled(api: &Api, account: &AccountRef, name: &InstanceName) -> Result<Found, PanelError> {
+    let found = find(api, account, name).await?;
+    if !matches!(found, Found::Nothing) {
+        return Ok(found);
+    }
+    let Some(operation) = api.running_on(name).await? else { return find(api, account, name).await };
+    let task = Task::new(Goal::There, name, &operation.id)?;
+    let waited = api.wait(task.operation, SETTLED_WITHIN).await?;
+    match (find(api, account, name).await?, waited) {
+        (Found::Nothing, Waited::Running) => {
+            Err(PanelError::transient(format!("the server is at work on {name}, and it is not there yet")))
+        }
+        (found, Waited::Running | Waited::Ended(_) | Waited::Lost) => Ok(found),
+    }
 }
 
 /// The account's instance, once it is proved to be ours.

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use berth_jobs::ids::AccountId;
+use futures::future::{BoxFuture, ready};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -21,7 +21,10 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::conformance::Server;
+use crate::{
+    AccountRef,
+    conformance::{Server, cases::Skip},
+};
 
 const INSTALL: &str = "apt-get install -t bookworm-backports incus-base && apt-get install btrfs-progs busybox-static";
 const DAEMONS: [&str; 3] = ["/usr/libexec/incus/incusd", "/usr/lib/incus/incusd", "/opt/incus/bin/incusd"];
@@ -244,11 +247,15 @@ impl Daemon {
 }
 
 impl Server for Daemon {
-    fn creates_of(&self, account: AccountId) -> u64 {
+    fn driver(&self) -> &'static str {
+        "incus"
+    }
+
+    fn creates_of(&self, account: &AccountRef) -> u64 {
         self.mark(Duration::from_secs(10)).expect("the daemon tells its events");
         let events = self.seen.events.lock().unwrap();
-        let creates = events.created.iter().filter(|created| **created == account.to_string()).count();
-        creates.try_into().unwrap()
+        let id = account.account_id.to_string();
+        events.created.iter().filter(|created| **created == id).count().try_into().unwrap()
     }
 
     fn write(&self, username: &str, path: &str, text: &str) {
@@ -273,6 +280,32 @@ impl Server for Daemon {
             }
         }
         texts
+    }
+
+    fn opens<'a>(&'a self, username: &'a str, password: &'a str) -> BoxFuture<'a, Result<bool, Skip>> {
+        let shadow = fs::read_to_string(self.rootfs(username).join("etc/shadow")).unwrap();
+        let hash = shadow.split(':').nth(1).unwrap();
+        // As `$6$salt$hash`; anything else opens to nothing.
+        let salt = hash.strip_prefix("$6$").and_then(|rest| rest.split('$').next());
+        let opens = salt.is_some_and(|salt| {
+            let hashed = Command::new(BUSYBOX).args(["mkpasswd", "-m", "sha512", "-S", salt, password]).output().unwrap();
+            String::from_utf8(hashed.stdout).unwrap().trim() == hash
+        });
+        Box::pin(ready(Ok(opens)))
+    }
+
+    fn make_foreign(&self, username: &str) -> Result<(), Skip> {
+        self.cli(&["launch", IMAGE, username, "-s", "default"]);
+        Ok(())
+    }
+
+    fn image(&self, username: &str) -> String {
+        self.cli(&["query", &format!("/1.0/instances/{username}")])
+    }
+
+    fn suspend_foreign(&self, username: &str) -> Result<(), Skip> {
+        self.cli(&["stop", "--force", username]);
+        Ok(())
     }
 }
 
