@@ -125,6 +125,22 @@ impl Daemon {
         }
     }
 
+    /// Ends the process as the machine's own end would.
+    pub(super) fn shut_down(&self) {
+        self.cli(&["admin", "shutdown", "--timeout", "30"]);
+        if let Some(mut process) = self.process.lock().unwrap().take() {
+            process.wait().unwrap();
+        }
+    }
+
+    /// An image like the usual one, with a file of that size.
+    pub(super) fn import_heavy(&self, alias: &str, mib: u64) {
+        let dir = self.dir.path().join("image");
+        File::create(dir.join("rootfs/heavy")).unwrap().set_len(mib * 1024 * 1024).unwrap();
+        let image = pack(&dir, &self.dir.path().join("heavy.tar"), "-cf");
+        self.cli(&["image", "import", image.to_str().unwrap(), "--alias", alias]);
+    }
+
     pub(super) fn incus_dir(&self) -> PathBuf {
         self.dir.path().join("incus")
     }
@@ -353,7 +369,7 @@ fn build_image(dir: &Path) -> PathBuf {
         fs::create_dir_all(root.join(below)).unwrap();
     }
     fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
-    for applet in ["sh", "cat", "rm", "sleep", "passwd", "hostname", "poweroff", "true", "id", "dd", "chmod"] {
+    for applet in ["sh", "ls", "cat", "rm", "sleep", "passwd", "hostname", "poweroff", "true", "id", "dd", "chmod"] {
         symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
     symlink("../bin/busybox", root.join("sbin/init")).unwrap();
@@ -374,8 +390,11 @@ fn build_image(dir: &Path) -> PathBuf {
     mode("etc/shadow", 0o600);
     let metadata = format!("architecture: {}\ncreation_date: 1700000000\n", env::consts::ARCH);
     fs::write(dir.join("metadata.yaml"), metadata).unwrap();
-    let image = dir.with_extension("tar.gz");
-    let packed = Command::new("tar").arg("-C").arg(dir).arg("-czf").arg(&image).args(["metadata.yaml", "rootfs"]).status();
+    pack(dir, &dir.with_extension("tar.gz"), "-czf")
+}
+
+fn pack(dir: &Path, image: &Path, how: &str) -> PathBuf {
+    let packed = Command::new("tar").arg("-C").arg(dir).arg(how).arg(image).args(["metadata.yaml", "rootfs"]).status();
     assert!(packed.unwrap().success());
-    image
+    image.to_owned()
 }
