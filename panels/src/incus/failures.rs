@@ -5,9 +5,16 @@ use crate::{Cause, PanelError, http::Effect};
 /// An error that the daemon has put into words: of a request, or of an operation at its end.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// As of HTTP. Operations carry one too, but nearly always 400 or 500.
+    /// As of HTTP.
     pub(super) status: u16,
     pub(super) error: String,
+}
+
+impl Refusal {
+    /// What an operation says at its end. Its own status is 400 whatever went wrong.
+    pub(super) fn of_operation(error: String) -> Self {
+        Self { status: 500, error }
+    }
 }
 
 /// What the daemon says when a disk is full, in the words of the file systems beneath it.
@@ -17,9 +24,9 @@ const BUSY: [&str; 5] =
     ["is busy running", "daemon is starting up", "daemon is shutting down", "database is locked", "already in progress"];
 /// What the configuration names and the server does not have.
 const MISSING: [&str; 5] =
-    ["failed getting image", "image not found", "doesn't exist", "storage pool not found", "alias not found"];
+    ["failed getting image", "image not provided", "doesn't exist", "storage pool not found", "alias not found"];
 /// The request itself is at fault, although the daemon calls it an error of its own.
-const REFUSED: [&str; 3] = ["is protected", "invalid ", "exceeds maximum"];
+const REFUSED: [&str; 4] = ["is protected", "invalid ", "exceeds maximum", "command not found"];
 
 impl Refusal {
     /// The class of a refusal, after which nothing of this request holds, or of which that is not sure.

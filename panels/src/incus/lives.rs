@@ -23,7 +23,11 @@ impl Work<'_> {
         let made = match self.find(&spec.account, &name).await? {
             Found::Foreign => return Err(name_taken(&name).into()),
             Found::Ours(instance) if instance.is_ready() => return Ok(created(true)),
-            Found::Nothing => self.make(spec, &name).await?,
+            Found::Nothing => {
+                // What an earlier call has begun to make is not there at once.
+                self.idle(&name, Goal::There).await?;
+                self.make(spec, &name).await?
+            }
             Found::Ours(instance) => {
                 self.idle(&name, Goal::There).await?;
                 self.is_torn(&instance).await? && self.make_anew(spec, &name).await?

@@ -49,7 +49,7 @@ impl Ended {
         if operation.has_succeeded() {
             return Self::Well(operation.metadata);
         }
-        Self::Badly(Refusal { status: operation.status_code, error: operation.err })
+        Self::Badly(Refusal::of_operation(operation.err))
     }
 
     pub(super) fn error(self, what: &str) -> PanelError {
@@ -248,8 +248,9 @@ pub(super) async fn poll(api: &Api, reference: &TaskRef) -> Result<Step<TaskOutc
     Ok(match api.operation(task.operation).await? {
         Some(operation) if operation.is_running() => Step::Pending(reference.clone(), PAUSE),
         Some(operation) if operation.has_succeeded() => Step::Done(TaskOutcome::Succeeded),
+        // By another operation, or by this one before anybody asked.
+        Some(_) | None if holds(api, task.goal, &task.name).await? => Step::Done(TaskOutcome::Succeeded),
         Some(operation) => Step::Done(TaskOutcome::Failed(operation.err)),
-        None if holds(api, task.goal, &task.name).await? => Step::Done(TaskOutcome::Succeeded),
         None => Step::Done(TaskOutcome::Failed(
             "the server has forgotten the operation, and its work does not show: it was restarted, or the work failed"
                 .to_owned(),
