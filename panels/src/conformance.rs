@@ -18,6 +18,7 @@ pub(crate) mod cases;
 pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod logs;
+pub(crate) mod oracle;
 
 use cases::{Skip, Verdict, case};
 

@@ -135,7 +135,7 @@ impl Http {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(POOL_MAX_IDLE)
             .dns_resolver(Guarded::new(rule))
-            .tls_backend_preconfigured(tls::client_config(&config.trust, config.identity.as_ref())?);
+            .tls_backend_preconfigured(tls::client_config(&config)?);
         if let Some(socket) = &config.unix_socket {
             // A pool opens connections that it may not need after all, and a daemon that waits for the first byte of one (as
             // Incus does, before it takes the next) hears nobody until the pool lets go. A socket's connections cost nothing.

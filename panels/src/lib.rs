@@ -21,6 +21,7 @@ pub mod http;
 pub mod incus;
 pub mod memory;
 pub mod site;
+pub mod whm;
 
 pub use backup::{Backup, BackupRef, InvalidBackupRef};
 pub use error::{Cause, PanelError};

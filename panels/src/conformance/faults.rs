@@ -351,3 +351,6 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
+
+#[cfg(test)]
+mod tests;

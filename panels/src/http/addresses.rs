@@ -41,6 +41,14 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// The addresses of a name, if not one of them is forbidden.
+    fn check_all(self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+        addresses.iter().try_for_each(|address| self.check(address.ip()))?;
+        Ok(addresses)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     Never,
@@ -119,18 +127,17 @@ impl Resolve for Guarded {
         let rule = self.rule;
         Box::pin(async move {
             // The port is the URL's; the connector puts it in.
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            for address in &found {
-                rule.check(address.ip())?;
-            }
-            let found: Addrs = Box::new(found.into_iter());
-            Ok(found)
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let allowed: Addrs = Box::new(rule.check_all(found)?.into_iter());
+            Ok(allowed)
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prop_assert_eq, proptest};
+
     use super::*;
 
     const PUBLIC_ONLY: Rule = Rule { private: false, clear: false };
@@ -208,5 +215,36 @@ mod tests {
             assert_eq!(in_clear.check(ip(address)), Err(Forbidden::Clear(ip(address))), "{address}");
         }
         assert_eq!(in_clear.check(ip("127.0.0.1")), Ok(()));
+    }
+
+    #[test]
+    fn one_forbidden_address_forbids_a_name() {
+        let at = |text: &str| SocketAddr::new(ip(text), 0);
+
+        let mixed = PUBLIC_ONLY.check_all(vec![at("8.8.8.8"), at("10.0.0.5"), at("1.1.1.1")]);
+        let public = PUBLIC_ONLY.check_all(vec![at("8.8.8.8"), at("2606:4700::1")]);
+
+        assert_eq!(mixed, Err(Forbidden::Private(ip("10.0.0.5"))));
+        assert_eq!(public.map(|found| found.len()), Ok(2));
+    }
+
+    proptest! {
+        #[test]
+        fn an_ipv4_address_is_judged_alike_in_every_dress(bits: u32) {
+            let plain = Ipv4Addr::from_bits(bits);
+            let [a, b, c, d] = plain.octets();
+            let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+            let dresses = [
+                plain.to_ipv6_mapped(),
+                Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 1, 2, 3, 4, high, low),
+                Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
+            ];
+
+            for dress in dresses {
+                prop_assert_eq!(reach(dress.into()), reach(plain.into()));
+            }
+        }
     }
 }

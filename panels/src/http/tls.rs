@@ -14,6 +14,7 @@ use rustls::{
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use super::HttpConfig;
 use crate::{Cause, PanelError};
 
 /// Whom a server's certificate must come from. There is no way to trust any.
@@ -78,17 +79,19 @@ pub struct ClientIdentity {
     pub key: SecretString,
 }
 
-/// What the client's TLS is made of.
-pub(super) fn client_config(trust: &Trust, identity: Option<&ClientIdentity>) -> Result<ClientConfig, PanelError> {
+/// What the client's TLS is made of. One that never speaks it needs no authorities, which a small system may not have.
+pub(super) fn client_config(config: &HttpConfig) -> Result<ClientConfig, PanelError> {
+    let nobody = Trust::Certificate(Fingerprint([0; 32]));
+    let trust = if config.endpoint.scheme() == "https" { &config.trust } else { &nobody };
     let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| misconfigured("TLS could not be set up", error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier(trust, provider)?);
-    match identity {
-        None => Ok(config.with_no_client_auth()),
-        Some(identity) => config
+    match &config.identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some(identity) => builder
             .with_client_auth_cert(certificates(&identity.certificates)?, key(&identity.key)?)
             .map_err(|error| misconfigured("the client's certificate and key cannot be used", error)),
     }
