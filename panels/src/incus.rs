@@ -8,7 +8,11 @@
 //! What is not in limits comes from profiles of the operator's: networks and their filters, nesting, cloud-init's
 //! `cloud-init.user-data` for images that read it (such as `ssh_pwauth: true`, without which most of them take no password).
 
-use std::{collections::{BTreeMap, BTreeSet}, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use berth_jobs::ids::AccountId;
 use secrecy::SecretString;
@@ -136,7 +140,8 @@ impl IncusPanel {
 
     /// The paths of what the configuration names.
     fn named(&self) -> BTreeSet<Vec<String>> {
-        let path = |kind: &[&str], name: &String| kind.iter().copied().chain([name.as_str()]).map(str::to_owned).collect();
+        let path =
+            |kind: &[&str], name: &String| kind.iter().copied().chain([name.as_str()]).map(str::to_owned).collect();
         let pools = [&self.config.pool].into_iter().chain(&self.config.backup_pool);
         let mut named: BTreeSet<_> = pools.map(|pool| path(&["storage-pools"], pool)).collect();
         for package in self.config.packages.values() {

@@ -181,7 +181,8 @@ impl Api {
 
     /// Runs a command inside as root. What it writes is not kept.
     pub(super) async fn run(&self, name: &InstanceName, command: &[&str]) -> Result<Reply, PanelError> {
-        let body = json!({ "command": command, "interactive": false, "wait-for-websocket": false, "record-output": false });
+        let body =
+            json!({ "command": command, "interactive": false, "wait-for-websocket": false, "record-output": false });
         self.change(self.at(Method::POST, &["instances", name.as_str(), "exec"]).json(&body)).await
     }
 
@@ -189,7 +190,9 @@ impl Api {
     pub(super) async fn write(&self, name: &InstanceName, path: &str, text: String) -> Result<Reply, PanelError> {
         let mut request = self.at(Method::POST, &["instances", name.as_str(), "files"]).query(&[("path", path)]);
         for product in ["X-Incus", "X-LXD"] {
-            for (header, value) in [("type", "file"), ("write", "overwrite"), ("uid", "0"), ("gid", "0"), ("mode", "0600")] {
+            for (header, value) in
+                [("type", "file"), ("write", "overwrite"), ("uid", "0"), ("gid", "0"), ("mode", "0600")]
+            {
                 request = request.header(format!("{product}-{header}"), value);
             }
         }

@@ -69,7 +69,7 @@ impl Work<'_> {
         let reply = self.api.create(&body).await?;
         match self.end_of(Goal::There, copy, reply).await? {
             Ended::Well(_) => Ok(()),
-            ended => Err(ended.error("the instance could not be copied").into()),
+            ended @ (Ended::Badly(_) | Ended::Lost) => Err(ended.error("the instance could not be copied").into()),
         }
     }
 

@@ -20,8 +20,13 @@ impl Refusal {
 /// What the daemon says when a disk is full, in the words of the file systems beneath it.
 const FULL: [&str; 4] = ["no space left", "disk quota exceeded", "not enough space", "insufficient free space"];
 /// Somebody else is at work on the instance, or the daemon is starting or stopping.
-const BUSY: [&str; 5] =
-    ["is busy running", "daemon is starting up", "daemon is shutting down", "database is locked", "already in progress"];
+const BUSY: [&str; 5] = [
+    "is busy running",
+    "daemon is starting up",
+    "daemon is shutting down",
+    "database is locked",
+    "already in progress",
+];
 /// What the configuration names and the server does not have.
 const MISSING: [&str; 5] =
     ["failed getting image", "image not provided", "doesn't exist", "storage pool not found", "alias not found"];

@@ -14,12 +14,8 @@ use crate::{AccountRef, CreateSpec, Created, Observed, PanelError, RemoteState};
 impl Work<'_> {
     pub(super) async fn create(&self, spec: &CreateSpec) -> Result<Created, Halt> {
         let name = InstanceName::of(&spec.account)?;
-        let created = |adopted| Created {
-            remote_id: name.as_str().to_owned(),
-            site_url: None,
-            control_panel_url: None,
-            adopted,
-        };
+        let created =
+            |adopted| Created { remote_id: name.as_str().to_owned(), site_url: None, control_panel_url: None, adopted };
         let made = match self.find(&spec.account, &name).await? {
             Found::Foreign => return Err(name_taken(&name).into()),
             Found::Ours(instance) if instance.is_ready() => return Ok(created(true)),
@@ -138,7 +134,8 @@ impl Work<'_> {
         if limits.hold_for(&instance) {
             return Ok(());
         }
-        let reply = self.api.patch(&name, &json!({ "config": limits.config, "devices": { "root": limits.root } })).await?;
+        let reply =
+            self.api.patch(&name, &json!({ "config": limits.config, "devices": { "root": limits.root } })).await?;
         let ended = self.end_of(Goal::There, &name, reply).await?;
         match self.api.instance(&name).await? {
             Some(instance) if limits.hold_for(&instance) => Ok(()),

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn nothing_else_is_a_task() {
-        for text in ["", "there", "there alice", "there ../x 5eb7667c-5409-48d5-b5be-7cb3be71860c", "there alice 7", "a b c d"]
+        for text in
+            ["", "there", "there alice", "there ../x 5eb7667c-5409-48d5-b5be-7cb3be71860c", "there alice 7", "a b c d"]
         {
             let refused = Task::read(&TaskRef(text.to_owned())).unwrap_err();
 

@@ -21,7 +21,8 @@ mod kept;
 mod lives;
 
 fn packages() -> BTreeMap<String, Package> {
-    let package = |cpu_cores, memory_mib, disk_mib| Package { cpu_cores, memory_mib, disk_mib, image: None, profiles: None };
+    let package =
+        |cpu_cores, memory_mib, disk_mib| Package { cpu_cores, memory_mib, disk_mib, image: None, profiles: None };
     BTreeMap::from([("small".to_owned(), package(1, 64, 100)), ("large".to_owned(), package(2, 128, 200))])
 }
 
@@ -131,6 +132,6 @@ async fn a_probe_says_what_the_server_is_and_what_it_lacks() {
     }
     let nobody = probe(config(by_socket(daemon.scratch("no.socket")))).await.unwrap_err();
 
-    assert!(info.version.starts_with("incus 6."), "{info:?}");
+    assert!(info.version.starts_with("incus "), "{info:?}");
     assert!(matches!(nobody, PanelError::Transient(_)), "{nobody:?}");
 }

@@ -140,7 +140,9 @@ impl Work<'_> {
         match self.end_within(patience, Goal::Refreshed, name, reply).await {
             Ok(Ended::Well(value)) => Ok(value),
             Ok(ended) => Err(ended.error(what).into()),
-            Err(Halt::Waiting(_)) => Err(PanelError::ambiguous(format!("{what} within {} s", patience.as_secs())).into()),
+            Err(Halt::Waiting(_)) => {
+                Err(PanelError::ambiguous(format!("{what} within {} s", patience.as_secs())).into())
+            }
             Err(failed @ Halt::Failed(_)) => Err(failed),
         }
     }
@@ -150,7 +152,7 @@ impl Work<'_> {
         match self.end_of(goal, name, reply).await? {
             Ended::Well(_) => Ok(()),
             _ if holds(&self.api, goal, name).await? => Ok(()),
-            ended => {
+            ended @ (Ended::Badly(_) | Ended::Lost) => {
                 // Somebody else may have been faster, and be at work still.
                 self.idle(name, goal).await?;
                 Err(ended.error(what).into())
@@ -163,7 +165,7 @@ impl Work<'_> {
         let reply = self.api.patch(name, &json!({ "config": config })).await?;
         match self.end_of(Goal::There, name, reply).await? {
             Ended::Well(_) => Ok(()),
-            ended => Err(ended.error(what).into()),
+            ended @ (Ended::Badly(_) | Ended::Lost) => Err(ended.error(what).into()),
         }
     }
 

@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// What the daemon says when somebody else is at work on an instance.
-const BUSY: &str = r#"{"type": "error", "error_code": 400, "error": "Instance is busy running a \"restart\" operation"}"#;
+const BUSY: &str =
+    r#"{"type": "error", "error_code": 400, "error": "Instance is busy running a \"restart\" operation"}"#;
 /// An operation that the daemon has begun.
 const BEGUN: &str = r#"{"type": "async", "status_code": 100, "operation": "/1.0/operations/5eb7667c-5409-48d5-b5be-7cb3be71860c",
     "metadata": {"id": "5eb7667c-5409-48d5-b5be-7cb3be71860c", "class": "task", "status_code": 103, "err": ""}}"#;

@@ -1,6 +1,6 @@
 //! What a daemon leaves that is killed, and what becomes of work that takes long.
 
-use std::{fs, sync::Arc};
+use std::fs;
 
 use secrecy::ExposeSecret as _;
 
@@ -38,20 +38,19 @@ async fn a_daemon_killed_while_it_creates_leaves_one_whole_container_in_the_end(
     // Plain directories: elsewhere the pool unpacks an image once, and a daemon that is killed meanwhile cannot use it again.
     let Some(daemon) = Daemon::start(Pool::Dir) else { return };
     daemon.import_heavy("heavy", HEAVY_MIB);
-    let panel = Arc::new(patient_for(Duration::from_secs(20), &daemon));
+    let panel = patient_for(Duration::from_secs(20), &daemon);
     let mut wanted = spec("alice");
     "heavy".clone_into(&mut wanted.package);
-    let creating = tokio::spawn({
-        let (panel, wanted) = (Arc::clone(&panel), wanted.clone());
-        async move { panel.ensure_created(&wanted).await }
-    });
-    until(|| daemon.cli_succeeds(&["config", "get", "alice", "user.berth.account"])).await;
+    let crash = async {
+        until(|| daemon.cli_succeeds(&["config", "get", "alice", "user.berth.account"])).await;
+        daemon.crash();
+    };
 
-    daemon.crash();
-    let lost = creating.await.unwrap().unwrap_err();
+    let (lost, ()) = futures::join!(panel.ensure_created(&wanted), crash);
+    let lost = lost.unwrap_err();
     daemon.run();
     let half = panel.observe(&wanted.account).await.unwrap();
-    settled(&*panel, || panel.ensure_created(&wanted)).await;
+    settled(&panel, || panel.ensure_created(&wanted)).await;
 
     assert!(matches!(lost, PanelError::Ambiguous(_)), "{lost:?}");
     assert!(matches!(half, Observed::Partial { .. } | Observed::Absent), "{half:?}");

@@ -69,12 +69,9 @@ impl Daemon {
     /// A fresh one; `None`, said aloud, where the machine cannot have one and the test is not required.
     pub(super) fn start(pool: Pool) -> Option<Self> {
         if let Some(missing) = missing() {
-            let required = env::var("BERTH_TEST_INCUS").is_ok_and(|value| value == "required");
+            let required = env::var_os("BERTH_TEST_INCUS").is_some_and(|value| value == "required");
             assert!(!required, "{missing}");
-            #[expect(clippy::print_stderr, reason = "whoever runs the tests should know what was not shown")]
-            {
-                eprintln!("skipped: {missing}");
-            }
+            eprintln!("skipped: {missing}");
             return None;
         }
         let dir = tempfile::Builder::new().prefix("incus").tempdir().unwrap();
@@ -107,12 +104,9 @@ impl Daemon {
             .spawn()
             .unwrap();
         *self.process.lock().unwrap() = Some(child);
-        #[expect(clippy::disallowed_methods, reason = "a process takes real time to start")]
         let end = Instant::now() + UP_WITHIN;
         while !self.command(&["admin", "waitready", "--timeout", "10"]).output().unwrap().status.success() {
-            #[expect(clippy::disallowed_methods, reason = "a process takes real time to start")]
-            let now = Instant::now();
-            assert!(now < end, "the daemon is not up: {}", self.log());
+            assert!(Instant::now() < end, "the daemon is not up: {}", self.log());
             thread::sleep(Duration::from_millis(100));
         }
     }
@@ -236,7 +230,7 @@ impl Daemon {
             }
             let children = fs::read_to_string(entry.path().join(format!("task/{pid}/children"))).unwrap_or_default();
             for child in children.split_whitespace().filter_map(|child| child.parse().ok()).chain([pid]) {
-                drop(kill(Pid::from_raw(child), Signal::SIGKILL));
+                kill(Pid::from_raw(child), Signal::SIGKILL).ok();
             }
         }
     }
@@ -304,7 +298,8 @@ impl Server for Daemon {
         // As `$6$salt$hash`; anything else opens to nothing.
         let salt = hash.strip_prefix("$6$").and_then(|rest| rest.split('$').next());
         let opens = salt.is_some_and(|salt| {
-            let hashed = Command::new(BUSYBOX).args(["mkpasswd", "-m", "sha512", "-S", salt, password]).output().unwrap();
+            let hashed =
+                Command::new(BUSYBOX).args(["mkpasswd", "-m", "sha512", "-S", salt, password]).output().unwrap();
             String::from_utf8(hashed.stdout).unwrap().trim() == hash
         });
         Box::pin(ready(Ok(opens)))
@@ -379,7 +374,10 @@ fn build_image(dir: &Path) -> PathBuf {
         ("etc/group", "root:x:0:\n"),
         ("etc/inittab", "::respawn:/bin/sleep 86400\n"),
         // Debian builds busybox without chpasswd; this one takes what chpasswd does, for one line.
-        ("bin/chpasswd", "#!/bin/sh\nIFS=: read -r user new\nprintf '%s\\n%s\\n' \"$new\" \"$new\" | passwd -a sha512 \"$user\"\n"),
+        (
+            "bin/chpasswd",
+            "#!/bin/sh\nIFS=: read -r user new\nprintf '%s\\n%s\\n' \"$new\" \"$new\" | passwd -a sha512 \"$user\"\n",
+        ),
     ] {
         fs::write(root.join(path), text).unwrap();
     }

@@ -181,9 +181,10 @@ async fn a_suspended_container_stays_so_when_the_server_begins_anew_and_an_activ
     daemon.shut_down();
     daemon.run();
 
-    let state = async |spec: &CreateSpec| match panel.observe(&spec.account).await.unwrap() {
-        Observed::Present { state, .. } => state,
-        other => panic!("{other:?}"),
+    let state = async |spec: &CreateSpec| {
+        let observed = panel.observe(&spec.account).await.unwrap();
+        let Observed::Present { state, .. } = observed else { panic!("{observed:?}") };
+        state
     };
     assert_eq!(state(&alice).await, RemoteState::Active);
     let ours = RemoteState::Suspended { reason: Some("non_payment".to_owned()), ours: true };
