@@ -1,6 +1,7 @@
 //! The parts of the program, built once: in `main` and in tests alike.
 
 mod configured;
+mod servers;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
@@ -24,10 +25,7 @@ use crate::{
     effects::Effects,
     error::JobError,
     gateways::{
-        panels::{
-            Panels,
-            site::{SiteConfig, SitePanel},
-        },
+        panels::{Panels, site::SiteConfig},
         smtp::{Mailer, MailerError},
         stripe::{Stripe, StripeConfig},
     },
@@ -45,6 +43,7 @@ use crate::{
 };
 
 pub use configured::{catalogue_of, fuse_of, seller_of, shop_of, tax_of, time_zone_of, timetables_of};
+pub use servers::panels_of;
 
 /// How long one call to Stripe may take.
 const STRIPE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -166,7 +165,7 @@ impl App {
     /// # Errors
     /// When a setting is missing or wrong. Nothing is asked of any server yet.
     pub fn new(config: Config, role: Role, tasks: &Supervisor) -> Result<Self, StartError> {
-        let panels = Panels::new().with(SITE_SERVER, "site", Arc::new(SitePanel::new(site_config(&config))));
+        let panels = panels_of(&config)?;
         Self::with_panels(config, role, tasks, panels)
     }
 

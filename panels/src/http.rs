@@ -137,7 +137,9 @@ impl Http {
             .dns_resolver(Guarded::new(rule))
             .tls_backend_preconfigured(tls::client_config(&config)?);
         if let Some(socket) = &config.unix_socket {
-            builder = builder.unix_socket(socket.clone());
+            // A pool opens connections that it may not need after all, and a daemon that waits for the first byte of one (as
+            // Incus does, before it takes the next) hears nobody until the pool lets go. A socket's connections cost nothing.
+            builder = builder.unix_socket(socket.clone()).pool_max_idle_per_host(0);
         }
         let client = builder.build().map_err(|error| {
             PanelError::Misconfigured(Cause::new("the panel's client could not be made").because(error))

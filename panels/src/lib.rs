@@ -18,6 +18,7 @@ mod backup;
 mod conformance;
 mod error;
 pub mod http;
+pub mod incus;
 pub mod linux;
 pub mod memory;
 mod servers;
@@ -213,8 +214,8 @@ pub enum RemoteState {
 pub struct Usage {
     /// Bytes of the customer's files.
     pub disk_bytes: u64,
-    /// Files and directories.
-    pub inodes: u64,
+    /// Files and directories, where the panel counts them.
+    pub inodes: Option<u64>,
     /// Bytes sent this calendar month, where the panel counts them.
     pub traffic_bytes: Option<u64>,
 }

@@ -246,7 +246,7 @@ impl Panel for LinuxPanel {
     fn usage<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Usage> {
         Box::pin(async move {
             let protocol::Usage { disk_bytes, inodes } = self.ask(Verb::Usage, &of(account)).await?;
-            Ok(Usage { disk_bytes, inodes, traffic_bytes: None })
+            Ok(Usage { disk_bytes, inodes: Some(inodes), traffic_bytes: None })
         })
     }
 

@@ -370,7 +370,7 @@ impl Panel for MemoryPanel {
         Box::pin(async {
             self.reached().await?;
             self.inner().owned(account)?;
-            Ok(Usage { disk_bytes: 0, inodes: 0, traffic_bytes: None })
+            Ok(Usage { disk_bytes: 0, inodes: None, traffic_bytes: None })
         })
     }
 

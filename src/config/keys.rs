@@ -105,6 +105,7 @@ pub(super) const KEYS: &[Key] = &[
     key("auth.issuer", Kind::Text),
     key("secrets.key", Kind::Secret(MIN_SECRET_CHARACTERS)),
     key("hosting.nameservers", Kind::Texts),
+    key("hosting.servers", Kind::Text),
     key("hosting.sites_dir", Kind::Text),
     key("hosting.backups_dir", Kind::Text),
     key("hosting.sites_domain", Kind::Text),

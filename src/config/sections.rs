@@ -161,6 +161,7 @@ pub struct Secrets {
 #[serde(deny_unknown_fields)]
 pub struct Hosting {
     pub nameservers: Vec<String>,
+    pub servers: Option<PathBuf>,
     pub sites_dir: PathBuf,
     /// Read by [`Hosting::backups_dir`].
     pub backups_dir: Option<PathBuf>,

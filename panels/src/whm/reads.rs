@@ -118,11 +118,7 @@ impl WhmPanel {
         let params = [("searchtype", Param::Plain("user")), ("search", Param::Plain(&search))];
         let traffic: Traffic = self.calls.read("showbw", &params).await??;
         let of_account = traffic.acct.into_iter().find(|of| of.user == summary.user);
-        Ok(Usage {
-            disk_bytes,
-            inodes: summary.inodesused.0.unwrap_or_default(),
-            traffic_bytes: of_account.and_then(|of| of.totalbytes.0),
-        })
+        Ok(Usage { disk_bytes, inodes: summary.inodesused.0, traffic_bytes: of_account.and_then(|of| of.totalbytes.0) })
     }
 }
 
