@@ -19,7 +19,7 @@ use crate::{
     app::App,
     config::Role,
     dev::{
-        run::{self, DevInstance, DevOptions, HOME},
+        run::{self, DevInstance, DevOptions, DevPanel, HOME},
         trigger::Purchase,
     },
     supervise::Supervisor,
@@ -41,12 +41,17 @@ pub(super) struct DevArgs {
     /// The shop's port. Without it 8080, or a free one when that is taken.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
+    /// What to sell on: site, or real servers of one's own: linux, incus or both. They need Debian 12 and root. Without it, as
+    /// the last time.
+    #[arg(long, value_delimiter = ',', value_name = "PANEL,…")]
+    panels: Vec<DevPanelArg>,
 }
 
 pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<ExitCode> {
     settings::log(&run::preliminary(file.clone())?)?;
     let signals = Signals::catch(None)?;
-    let options = DevOptions { home: HOME.into(), file, port: args.port, reset: args.reset };
+    let panels = args.panels.iter().map(|panel| DevPanel::from(*panel)).collect();
+    let options = DevOptions { home: HOME.into(), file, port: args.port, reset: args.reset, panels };
     let starting = Box::pin(DevInstance::start(options, |text| say(&format!("berth dev: {text}"))));
     let mut instance = tokio::select! {
         started = starting => started?,
@@ -61,6 +66,27 @@ pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<
         print(&format!("stopped; {HOME}/ keeps its data for the next start"))?;
     }
     result
+}
+
+/// See [`DevPanel`].
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DevPanelArg {
+    /// Sites that Berth serves itself, for whatever the others do not sell.
+    Site,
+    /// Shared hosting and WordPress on nginx, php-fpm, MariaDB and SFTP.
+    Linux,
+    /// VPS and cloud servers as containers of Incus or LXD.
+    Incus,
+}
+
+impl From<DevPanelArg> for DevPanel {
+    fn from(panel: DevPanelArg) -> Self {
+        match panel {
+            DevPanelArg::Site => Self::Site,
+            DevPanelArg::Linux => Self::Linux,
+            DevPanelArg::Incus => Self::Incus,
+        }
+    }
 }
 
 /// Runs Berth on the instance: for one purchase, or until it is stopped.
@@ -100,6 +126,13 @@ fn welcome(instance: &DevInstance) -> String {
             format!("{} served as http://<name>.localhost:{}/", addresses.sites.display(), addresses.listen.port()),
         ),
     ];
+    if let Some(linux) = &instance.servers.linux {
+        let (sites, sftp) = (linux.sites_port(), linux.sftp_port());
+        lines.push(("linux", format!("http://<name>.localhost:{sites}/ · sftp -P {sftp} <name>@127.0.0.1")));
+    }
+    if let Some(incus) = &instance.servers.incus {
+        lines.push((incus.product(), incus.socket().display().to_string()));
+    }
     let stripe = addresses.stripe.clone();
     lines.push(("Stripe", stripe.unwrap_or_else(|| "Stripe's test mode, with your stripe.secret_key".to_owned())));
     lines.extend([

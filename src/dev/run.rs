@@ -1,6 +1,7 @@
 //! A whole installation of one's own under `.berth/`: servers, keys and settings, started together and stopped together.
 
 mod keys;
+mod panels;
 mod settings;
 mod stripe;
 
@@ -28,6 +29,7 @@ use crate::{
     store::migrations::migrate,
 };
 use keys::Keys;
+pub use panels::{DevPanel, RealServers};
 use settings::DevSettings;
 pub use settings::{Addresses, RunningDev, preliminary};
 use stripe::StripeProcess;
@@ -49,12 +51,16 @@ pub struct DevOptions {
     pub port: Option<u16>,
     /// Begin with nothing.
     pub reset: bool,
+    /// What to sell on; empty: on what the last start did, or on sites of Berth's own.
+    pub panels: Vec<DevPanel>,
 }
 
 /// Servers that run, and the settings to run Berth on them.
 pub struct DevInstance {
     /// Where to find what.
     pub addresses: Addresses,
+    /// The real servers to sell on.
+    pub servers: RealServers,
     settings: DevSettings,
     file: Option<PathBuf>,
     listener: Option<TcpListener>,
@@ -83,7 +89,9 @@ impl DevInstance {
             PrivatePostgres::start(PostgresOptions::in_directory(home.join("postgres"))),
             PrivateRedis::start(RedisOptions::in_directory(home.join("redis"))),
         )?;
+        let servers = RealServers::start(&home, &options.panels, &say).await?;
         if options.reset {
+            servers.empty().await?;
             forget(&home, &postgres, &redis).await?;
         }
         let keys = Keys::kept_in(&home)?;
@@ -111,11 +119,15 @@ impl DevInstance {
             webhook_url,
             sites: home.join("sites"),
         };
-        let settings = DevSettings::of(&addresses, &keys, &owner_url, &app_url, &redis.url());
+        let mut settings = DevSettings::of(&addresses, &keys, &owner_url, &app_url, &redis.url());
+        if let Some(file) = servers.file() {
+            settings.sell_on(file);
+        }
         settings.load(options.file.clone())?;
         settings.keep(&home, &addresses)?;
         let file = options.file;
-        Ok(Self { addresses, settings, file, listener: Some(listener), mailbox, stop_mailbox, stripe, redis, postgres })
+        let listener = Some(listener);
+        Ok(Self { addresses, servers, settings, file, listener, mailbox, stop_mailbox, stripe, redis, postgres })
     }
 
     /// The settings to run on these servers.
@@ -130,6 +142,12 @@ impl DevInstance {
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.settings.app_url
+    }
+
+    /// The same for the database's owner.
+    #[must_use]
+    pub fn owner_url(&self) -> &str {
+        &self.settings.owner_url
     }
 
     /// Redis' URL, password and all.
@@ -165,9 +183,11 @@ impl DevInstance {
         if let Some(stripe) = self.stripe.take() {
             stripe.stop().await;
         }
+        let servers = self.servers.stop().await;
         let redis = self.redis.stop().await;
         let postgres = self.postgres.stop(StopMode::Fast).await;
         self.settings.withdraw()?;
+        servers?;
         redis?;
         Ok(postgres?)
     }

@@ -1,0 +1,164 @@
+//! The servers that an instance sells on: sites of Berth's own, or real ones, as `--panels` says.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{super::servers::{IMAGE, PrivateIncus, PrivateLinux}, write_private};
+
+/// Where real servers lie: their customers' homes must be below directories that are root's alone.
+const BASE: &str = "/srv";
+/// Which ones the last start had.
+const CHOSEN: &str = "panels";
+const SERVERS: &str = "servers.toml";
+/// The catalogue's pools, by what they are sold on.
+const LINUX_POOLS: [&str; 2] = ["shared", "wordpress"];
+const INCUS_POOLS: [&str; 2] = ["vps", "cloud"];
+/// The catalogue's packages of virtual machines: cores, MiB of memory, MiB of disk.
+const INCUS_PACKAGES: [(&str, u64, u64, u64); 6] = [
+    ("vps-starter", 1, 2_048, 40_960),
+    ("vps-professional", 2, 4_096, 81_920),
+    ("vps-enterprise", 4, 8_192, 163_840),
+    ("cloud-starter", 2, 4_096, 81_920),
+    ("cloud-professional", 4, 8_192, 163_840),
+    ("cloud-enterprise", 8, 16_384, 327_680),
+];
+
+/// What an instance sells on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DevPanel {
+    /// Sites that Berth serves itself, for whatever the others do not sell.
+    Site,
+    /// Shared hosting and WordPress on nginx, php-fpm, MariaDB and SFTP.
+    Linux,
+    /// VPS and cloud servers as containers of Incus or LXD.
+    Incus,
+}
+
+impl DevPanel {
+    const ALL: [Self; 3] = [Self::Site, Self::Linux, Self::Incus];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Site => "site",
+            Self::Linux => "linux",
+            Self::Incus => "incus",
+        }
+    }
+}
+
+/// The real servers that run.
+#[derive(Debug, Default)]
+pub struct RealServers {
+    /// Of the driver `linux`.
+    pub linux: Option<PrivateLinux>,
+    /// Of the driver `incus`.
+    pub incus: Option<PrivateIncus>,
+    file: Option<PathBuf>,
+}
+
+impl RealServers {
+    /// Starts what was asked for, or else what the last start had: accounts of that one live there.
+    pub(super) async fn start(home: &Path, asked: &[DevPanel], say: impl Fn(&str)) -> anyhow::Result<Self> {
+        let wanted = if asked.is_empty() { chosen_before(home)? } else { asked.to_vec() };
+        let has = |panel| wanted.contains(&panel);
+        let dir = directory(home);
+        let mut servers = Self::default();
+        if has(DevPanel::Linux) {
+            say(&format!("starting nginx, php-fpm, MariaDB and sshd in {} …", dir.display()));
+            servers.linux = Some(PrivateLinux::start(&dir).await?);
+        }
+        if has(DevPanel::Incus) {
+            say(&format!("starting a daemon for containers in {} …", dir.join("incus").display()));
+            servers.incus = Some(PrivateIncus::start(&dir.join("incus")).await?);
+        }
+        if servers.are_any() || home.join(CHOSEN).exists() {
+            let names: Vec<&str> = wanted.iter().map(|panel| panel.as_str()).collect();
+            write_private(&home.join(CHOSEN), &names.join("\n"))?;
+            let file = home.join(SERVERS);
+            let heading = "# Written by `berth dev` at each start.\n\n";
+            write_private(&file, &format!("{heading}{}", toml::to_string(&servers.described())?))?;
+            servers.file = Some(file);
+        }
+        Ok(servers)
+    }
+
+    /// Whether any was started.
+    #[must_use]
+    pub fn are_any(&self) -> bool {
+        self.linux.is_some() || self.incus.is_some()
+    }
+
+    /// For `hosting.servers`, where there were ever any.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The servers, as `hosting.servers` has them.
+    fn described(&self) -> Value {
+        let mut servers = Vec::new();
+        let mut left: Vec<&str> = LINUX_POOLS.into_iter().chain(INCUS_POOLS).collect();
+        if let Some(linux) = &self.linux {
+            left.retain(|pool| !LINUX_POOLS.contains(pool));
+            servers.push(json!({ "name": "web", "pools": LINUX_POOLS, "linux": { "command": linux.command() } }));
+        }
+        if let Some(incus) = &self.incus {
+            left.retain(|pool| !INCUS_POOLS.contains(pool));
+            let package = |(name, cpu_cores, memory_mib, disk_mib): (&str, u64, u64, u64)| {
+                let package = json!({ "cpu_cores": cpu_cores, "memory_mib": memory_mib, "disk_mib": disk_mib });
+                (name.to_owned(), package)
+            };
+            let packages: serde_json::Map<String, Value> = INCUS_PACKAGES.into_iter().map(package).collect();
+            let incus = json!({
+                "socket": incus.socket(), "image": IMAGE, "quotas": true, "grace_seconds": 5, "packages": packages,
+            });
+            servers.push(json!({ "name": "node", "pools": INCUS_POOLS, "incus": incus }));
+        }
+        // Accounts of a start without real servers go on living there.
+        let state = if left.is_empty() { "draining" } else { "active" };
+        servers.push(json!({ "name": crate::app::SITE_SERVER, "pools": left, "state": state, "site": {} }));
+        json!({ "server": servers })
+    }
+
+    pub(super) async fn empty(&self) -> anyhow::Result<()> {
+        if let Some(linux) = &self.linux {
+            linux.empty().await?;
+        }
+        if let Some(incus) = &self.incus {
+            incus.empty().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
+        let linux = match &mut self.linux {
+            Some(linux) => linux.stop().await,
+            None => Ok(()),
+        };
+        if let Some(incus) = &mut self.incus {
+            incus.stop().await?;
+        }
+        Ok(linux?)
+    }
+}
+
+/// A directory of this instance's own.
+fn directory(home: &Path) -> PathBuf {
+    let key = hex::encode(Sha256::digest(home.as_os_str().as_encoded_bytes()));
+    Path::new(BASE).join(format!("berth-dev-{}", &key[..12]))
+}
+
+fn chosen_before(home: &Path) -> anyhow::Result<Vec<DevPanel>> {
+    let path = home.join(CHOSEN);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(DevPanel::ALL.into_iter().filter(|panel| text.lines().any(|line| line == panel.as_str())).collect()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
