@@ -17,9 +17,11 @@ use super::{
 };
 use crate::{
     app::App,
+    clock::Clock,
     config::Role,
     dev::{
         run::{self, DevInstance, DevOptions, DevPanel, HOME},
+        tour::Tour,
         trigger::Purchase,
     },
     supervise::Supervisor,
@@ -32,7 +34,8 @@ pub(super) const AFTER_HELP: &str = "Everything lies under .berth/ in this direc
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DevArgs {
-    /// Buy one hosting account, show when what happened, stop.
+    /// Buy one hosting account, show when what happened, stop. With real servers (--panels): buy one account of each type, look
+    /// at it from outside, let it lapse and pay for it, which moves this instance's clock on by a month.
     #[arg(long)]
     once: bool,
     /// Forget what is there: database, mails, sites, their backups and keys.
@@ -96,7 +99,12 @@ async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> 
     checks::may_start(&app).await?;
     let (listener, pages) = (instance.take_listener(), instance.pages());
     let mut running = Running::start(app.clone(), tasks, &Queue::ALL, listener, Some(pages)).await?;
-    let result = if args.once {
+    let result = if args.once && instance.servers.are_any() {
+        tokio::select! {
+            gone = Box::pin(tour(&app, instance)) => gone,
+            () = signals.asked() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
+        }
+    } else if args.once {
         let purchase = Purchase { service: trigger::DEFAULT_SERVICE.to_owned(), quantity: 1 };
         tokio::select! {
             bought = Box::pin(trigger::buy(&app.config, &app.store, purchase, false)) => bought,
@@ -113,6 +121,21 @@ async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> 
     };
     running.stop().await;
     result
+}
+
+/// Shows what the real servers do for what is sold on them.
+async fn tour(app: &App, instance: &DevInstance) -> anyhow::Result<ExitCode> {
+    let tour = Tour {
+        config: &app.config,
+        store: &app.store,
+        clock: &app.clock,
+        owner_url: instance.owner_url(),
+        servers: &instance.servers,
+    };
+    let tell =
+        |text: &str| print(text).unwrap_or_else(|error| say(&format!("berth dev: nothing can be printed: {error}")));
+    tour.go(Clock::machine(), &tell).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn welcome(instance: &DevInstance) -> String {

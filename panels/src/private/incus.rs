@@ -83,7 +83,8 @@ impl Product {
     /// A command that waits for the daemon or ends it.
     #[must_use]
     pub fn admin(self, below: &Path, args: &[&str]) -> Command {
-        let (program, first) = self.admin.split_first().map_or((self.cli, self.admin), |(program, rest)| (*program, rest));
+        let (program, first) =
+            self.admin.split_first().map_or((self.cli, self.admin), |(program, rest)| (*program, rest));
         let mut command = Command::new(program);
         command.args(first);
         self.within(below, command, args)

@@ -10,7 +10,10 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{super::servers::{IMAGE, PrivateIncus, PrivateLinux}, write_private};
+use super::{
+    super::servers::{IMAGE, PrivateIncus, PrivateLinux},
+    write_private,
+};
 
 /// Where real servers lie: their customers' homes must be below directories that are root's alone.
 const BASE: &str = "/srv";
@@ -157,7 +160,9 @@ fn directory(home: &Path) -> PathBuf {
 fn chosen_before(home: &Path) -> anyhow::Result<Vec<DevPanel>> {
     let path = home.join(CHOSEN);
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(DevPanel::ALL.into_iter().filter(|panel| text.lines().any(|line| line == panel.as_str())).collect()),
+        Ok(text) => {
+            Ok(DevPanel::ALL.into_iter().filter(|panel| text.lines().any(|line| line == panel.as_str())).collect())
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }

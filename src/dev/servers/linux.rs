@@ -54,8 +54,15 @@ impl PrivateLinux {
         let made = DirBuilder::new().mode(0o755).recursive(true).create(dir);
         made.map_err(failed_to("create", dir))?;
         let (http, ssh) = ports(dir)?;
-        let server =
-            LinuxServer { dir: dir.to_owned(), http, ssh, group: GROUP, domain: DOMAIN, uids: UIDS, packages: PACKAGES };
+        let server = LinuxServer {
+            dir: dir.to_owned(),
+            http,
+            ssh,
+            group: GROUP,
+            domain: DOMAIN,
+            uids: UIDS,
+            packages: PACKAGES,
+        };
         let mut homes = Vec::new();
         for daemon in server.daemons() {
             let home = Home::claim(&server.path(daemon.name), None)?;
