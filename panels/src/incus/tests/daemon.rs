@@ -72,7 +72,7 @@ impl Daemon {
         if let Some(missing) = missing(product) {
             let required = env::var_os("BERTH_TEST_INCUS").is_some_and(|value| value == "required");
             assert!(!required, "{missing}");
-            eprintln!("skipped: {missing}");
+            println!("conformance: incus: machine: skip: {missing}");
             return None;
         }
         let dir = tempfile::Builder::new().prefix("incus").tempdir().unwrap();
