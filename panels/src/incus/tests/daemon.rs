@@ -70,7 +70,7 @@ impl Daemon {
         if let Some(missing) = product.missing() {
             let required = env::var_os("BERTH_TEST_INCUS").is_some_and(|value| value == "required");
             assert!(!required, "the driver incus cannot be tested: {missing}");
-            println!("conformance: incus: daemon: skip: {missing}");
+            println!("conformance: incus: machine: skip: {missing}");
             return None;
         }
         let dir = tempfile::Builder::new().prefix("incus").tempdir().unwrap();
