@@ -1,7 +1,9 @@
 //! A server for the driver `incus`: an Incus or LXD of one's own, with a pool of disks in a file and an image of busybox.
 
 use std::{
+    fs::{self, Permissions},
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -54,6 +56,8 @@ impl PrivateIncus {
             return Err(ServerError::CannotBeHad { panel: "incus", why });
         }
         let home = Home::claim(below, None)?;
+        // The root of a container is nobody outside, and has to come by here.
+        fs::set_permissions(below, Permissions::from_mode(0o711)).map_err(failed_to("open to containers", below))?;
         stop_orphan(SERVER, &home, ENDINGS).await?;
         let mut daemon = Self { product, below: below.to_owned(), home, process: None };
         daemon.launch().await?;
