@@ -107,7 +107,11 @@ impl DevInstance {
         // With a key of one's own, one buys from Stripe's own test mode.
         let stripe = match operators.stripe.secret_key {
             Some(_) => None,
-            None => Some(StripeProcess::start(&home, &webhook_url, &keys).await?),
+            None => {
+                let stripe = StripeProcess::start(&home, &webhook_url, &keys).await?;
+                stripe.live_ahead(seconds_ahead(&owner_url).await?).await?;
+                Some(stripe)
+            }
         };
         let addresses = Addresses {
             pid: std::process::id(),
@@ -213,6 +217,15 @@ async fn database(postgres: &PrivatePostgres, keys: &Keys) -> anyhow::Result<(St
     let (owner, app) = (SecretUrl::from(Url::parse(&owner_url)?), SecretUrl::from(app_url.clone()));
     migrate(&owner, &app).await.context("the private database was not migrated; `berth dev --reset` begins anew")?;
     Ok((owner_url, app_url.into()))
+}
+
+/// How far the time machine has moved Berth's clock on.
+async fn seconds_ahead(owner_url: &str) -> anyhow::Result<i64> {
+    let mut owner = PgConnection::connect(owner_url).await?;
+    let query = "select extract(epoch from clock_offset)::bigint from berth.clock";
+    let ahead: Option<i64> = sqlx::query_scalar(query).fetch_optional(&mut owner).await?;
+    owner.close().await?;
+    Ok(ahead.unwrap_or(0))
 }
 
 /// The port that was asked for, or else the usual one, or else a free one.
