@@ -18,7 +18,7 @@ pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, 
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
 pub use fuse::NewFusePlan;
-pub use hosting::{AccountEdit, AccountSettings, job_of};
+pub use hosting::{AccountEdit, AccountSettings, PasswordStep, UsageSample, job_of};
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
@@ -144,6 +144,8 @@ pub struct Effects {
     pub(crate) ticks: Vec<NewTick>,
     /// When Stripe is asked about pages next. Ignored for those that are open no longer.
     pub(crate) page_asks: Vec<(String, Timestamp)>,
+    /// What accounts use. The latest sample of a day counts.
+    pub(crate) usage: Vec<UsageSample>,
     /// What nobody needs any more.
     pub(crate) leftovers: Vec<Leftovers>,
     /// Disputes whose consequences are among these effects.

@@ -66,6 +66,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::TerminateAccount(job) => handlers::hosting::terminate_account::run(job, ctx).await,
         AnyJob::PurgeAccount(job) => handlers::hosting::purge_account::run(job, ctx).await,
         AnyJob::ChangePackage(job) => handlers::hosting::change_package::run(job, ctx).await,
+        AnyJob::ResetPassword(job) => handlers::hosting::reset_password::run(job, ctx).await,
         AnyJob::ReconcileAccount(job) => handlers::hosting::reconcile_account::run(job, ctx).await,
         AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,
         AnyJob::SweepUnpaidOrders(job) => handlers::sweeps::sweep_unpaid_orders::run(job, ctx).await,

@@ -10,6 +10,8 @@ mod jobs;
 mod openapi;
 mod output;
 mod process;
+mod progress;
+mod secrets;
 mod settings;
 mod signals;
 mod stripe_sim;
@@ -128,6 +130,10 @@ enum Command {
     #[command(before_help = "Examples:\n  berth catalogue check\n  berth catalogue check my-catalogue.toml\n")]
     #[command(subcommand)]
     Catalogue(catalogue::CatalogueCommand),
+    /// Change the keys that secrets are sealed with.
+    #[command(before_help = "Examples:\n  berth secrets rotate --dry-run\n  berth secrets rotate\n")]
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Print the API's description (OpenAPI 3.1), as /openapi.json serves it: to generate clients from.
     #[command(before_help = "Examples:\n  berth openapi      into a file: berth openapi > openapi.json\n")]
     Openapi,
@@ -166,6 +172,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,
         Command::Config(command) => config::run(file, command),
         Command::Catalogue(command) => catalogue::run(file, command),
+        Command::Secrets(command) => secrets::run(file, command).await,
         Command::Openapi => openapi::run(),
         Command::StripeSim(args) => stripe_sim::run(args).await,
     }

@@ -33,8 +33,10 @@ mod pool;
 pub mod refunds;
 pub mod renewal_terms;
 pub mod renewals;
+pub mod sealed;
 pub mod stream_tickets;
 pub mod sweeps;
+pub mod usage;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 

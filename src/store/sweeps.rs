@@ -1,5 +1,7 @@
 //! What is due to the sweeps, in pages by the time since when, and by id.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use berth_jobs::ids::{AccountId, ChargeId, CustomerId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -227,7 +229,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 5], StoreError> {
+    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 7], StoreError> {
         let row = sqlx::query!(
             r#"select
                    (select count(*) from (
@@ -251,7 +253,16 @@ impl Store {
                        select from berth.stripe_events
                        where received_at < $7 and emptied_at is null and outcome in ('applied', 'ignored')
                        limit $5
-                   ) e) as "events!""#,
+                   ) e) as "events!",
+                   (select count(*) from (
+                       select from berth.hosting_accounts
+                       where sealed_password is not null
+                         and coalesce(password_asked_at, password_set_at, activated_at) < $8
+                       limit $5
+                   ) p) as "passwords!",
+                   (select count(*) from (
+                       select from berth.usage_samples where day <= $9 limit $5
+                   ) u) as "usage!""#,
             before.tickets.to_sqlx(),
             youngest_id_of(before.jobs),
             before.jobs.to_sqlx(),
@@ -259,6 +270,8 @@ impl Store {
             most,
             before.mails.to_sqlx(),
             before.events.to_sqlx(),
+            before.passwords.to_sqlx(),
+            before.usage.to_sqlx() as jiff_sqlx::Date,
         )
         .fetch_one(&self.pool)
         .await?;
@@ -269,6 +282,8 @@ impl Store {
             ("ticks", count(row.ticks)),
             ("contents of mails", count(row.mails)),
             ("bodies of Stripe's events", count(row.events)),
+            ("passwords that nobody has looked at", count(row.passwords)),
+            ("samples of usage", count(row.usage)),
         ])
     }
 

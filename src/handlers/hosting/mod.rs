@@ -6,6 +6,7 @@ mod drift;
 pub mod provision_account;
 pub mod purge_account;
 pub mod reconcile_account;
+pub mod reset_password;
 pub mod suspend_account;
 pub mod terminate_account;
 pub mod unsuspend_account;
