@@ -52,7 +52,7 @@ impl Progress {
         if !self.on_terminal {
             return format!("{done} of {total} {}", self.what);
         }
-        let full = if total == 0 { 0 } else { done.saturating_mul(WIDTH) / total };
+        let full = done.saturating_mul(WIDTH).checked_div(total).unwrap_or(0);
         let bar: String = (0..WIDTH).map(|at| if at < full { '█' } else { '░' }).collect();
         format!("{bar} {done} of {total} {}", self.what)
     }

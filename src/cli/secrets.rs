@@ -16,6 +16,7 @@ use crate::{
     app::StartError,
     config::Role,
     error::chain,
+    failpoint,
     secrets::{Place, SecretKeys},
     store::{Store, StoreError, sealed::Resealed},
 };
@@ -47,6 +48,9 @@ pub(super) struct RotateArgs {
     /// As JSON.
     #[arg(long)]
     json: bool,
+    /// So many values in one commit.
+    #[arg(long, hide = true, default_value_t = BATCH)]
+    batch: i64,
 }
 
 /// How it went.
@@ -73,7 +77,7 @@ pub(super) async fn run(file: Option<PathBuf>, command: SecretsCommand) -> anyho
     let keys = SecretKeys::parse(key).map_err(|error| unusable(&chain(&error)))?;
     let store = Store::new(&config.database)?;
     checks::migrated(&store, &config).await?;
-    let (resealed, unreadable) = if args.dry_run { (0, 0) } else { reseal_all(&store, &keys).await? };
+    let (resealed, unreadable) = if args.dry_run { (0, 0) } else { reseal_all(&store, &keys, args.batch).await? };
     let rotated = rotated(&keys, resealed, unreadable, store.sealed_by_key().await?);
     let all = rotated.unreadable == 0 && rotated.still_need.values().all(|values| *values == 0);
     if args.json {
@@ -93,14 +97,14 @@ fn rotated(keys: &SecretKeys, resealed: u64, unreadable: u64, by_key: BTreeMap<S
 }
 
 /// Seals anew what another key has sealed, in the order of the accounts; answers how many that were, and how many did not open.
-async fn reseal_all(store: &Store, keys: &SecretKeys) -> Result<(u64, u64), StoreError> {
+async fn reseal_all(store: &Store, keys: &SecretKeys, most: i64) -> Result<(u64, u64), StoreError> {
     let by_key = store.sealed_by_key().await?;
     let first = keys.ids().next().unwrap_or_default();
     let due = by_key.iter().filter(|(id, _)| *id != first).map(|(_, values)| u64::try_from(*values).unwrap_or(0)).sum();
     let mut progress = Progress::of("values sealed anew", due);
     let (mut resealed, mut unreadable, mut after) = (0, 0, AccountId(Uuid::nil()));
     loop {
-        let page = store.sealed_passwords(after, BATCH).await?;
+        let page = store.sealed_passwords(after, most).await?;
         let Some(last) = page.last() else { break };
         after = last.account_id;
         let mut batch = Vec::new();
@@ -124,6 +128,7 @@ async fn reseal_all(store: &Store, keys: &SecretKeys) -> Result<(u64, u64), Stor
         }
         if !batch.is_empty() {
             resealed += store.reseal(&batch).await?;
+            failpoint::hit("secrets.after_batch");
         }
         progress.at(resealed);
     }

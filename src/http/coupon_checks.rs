@@ -84,7 +84,7 @@ impl AddressChecks {
 
 /// Counts what a customer may have a panel asked for. Cheap to clone; clones count together.
 #[derive(Clone)]
-pub(super) struct SignInChecks(Arc<(Counter<CustomerId, DefaultClock>, DefaultClock)>);
+pub struct SignInChecks(Arc<(Counter<CustomerId, DefaultClock>, DefaultClock)>);
 
 impl SignInChecks {
     pub(super) fn per_minute(most: NonZeroU32) -> Self {
