@@ -21,6 +21,7 @@ pub mod inspection;
 pub mod invoices;
 pub mod jobs;
 pub mod leases;
+pub mod leftovers;
 pub mod live_orders;
 mod loader;
 pub mod mails;

@@ -93,12 +93,13 @@ async fn a_server_that_makes_no_links_is_told_from_one_that_is_slow_or_broken() 
         assert_eq!(asked().await, (503, Some(wait)));
     }
     assert_eq!(asked().await, (200, None));
-    // Ten a minute: a panel's time is everybody's.
-    for _ in 5..10 {
-        assert_eq!(asked().await.0, 200);
+    // Ten a minute, of which some have come back meanwhile: a panel's time is everybody's.
+    let mut more = Vec::new();
+    while more.last().is_none_or(|(status, _)| *status == 200) && more.len() < 20 {
+        more.push(asked().await);
     }
-    let (status, wait) = asked().await;
-    assert_eq!((status, wait.is_some()), (429, true));
+    assert!((5..20).contains(&more.len()), "{more:?}");
+    assert!(matches!(more.last(), Some((429, Some(1..=6)))), "{more:?}");
     berth.stop().await;
 
     let on_sites = stack.start().await;
