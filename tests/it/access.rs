@@ -204,10 +204,21 @@ async fn a_password_that_the_panel_refuses_is_a_persons_and_is_set_when_it_is_as
     stack.until_count("select count(*) from berth.hosting_accounts where password_set_at is not null", 1).await;
 
     assert_eq!(panel.passwords(), [opens(&panel, &live), opens(&panel, &live)]);
+    stack.until_idle().await;
+    stack.audit_rows().await;
+    sqlx::raw_sql("update berth.alerts set resolved_at = berth.now()").execute(&stack.pool).await.unwrap();
     // A job that nobody has asked for does nothing.
     berth.app.committer.write(Effects::none().enqueue(ResetPassword { account_id: live.id })).await.unwrap();
     stack.until_idle().await;
     assert_eq!(panel.passwords().len(), 2);
+    // A wish that nobody goes on with is found.
+    sqlx::raw_sql("update berth.hosting_accounts set password_asked_at = berth.now()")
+        .execute(&stack.pool)
+        .await
+        .unwrap();
+    let found: Vec<String> =
+        berth.app.store.audit().await.unwrap().into_iter().flat_map(|finding| finding.rows).collect();
+    assert!(matches!(found.as_slice(), [one] if one.contains("waits for a new password")), "{found:?}");
     berth.stop().await;
 }
 
