@@ -9,6 +9,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use berth_jobs::ids::AccountId;
 use chacha20poly1305::{
     Key, KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
@@ -96,6 +97,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Where an account's password is sealed.
+    #[must_use]
+    pub fn password_of(account: AccountId) -> Self {
+        Self { table: "hosting_accounts", row: account.0, column: "sealed_password" }
+    }
+
     fn associated_data(&self) -> String {
         format!("{}|{}|{}", self.table, self.row, self.column)
     }
@@ -237,6 +244,19 @@ impl SecretKeys {
     /// When it is not a sealed value.
     pub fn is_current(&self, sealed: &str) -> Result<bool, SecretError> {
         take_apart(sealed).map(|(key_id, _, _)| key_id == self.first.id)
+    }
+
+    /// The ids of the keys, the first one first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.first).chain(&self.older).map(|key| key.id.as_str())
+    }
+
+    /// The same secret, sealed with the first key.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`seal`](Self::seal).
+    pub fn seal_again(&self, place: &Place, sealed: &str) -> Result<Sealed, SecretError> {
+        self.seal(place, &self.open(place, sealed)?)
     }
 
     /// The key that usernames are derived with, itself derived from the first key. A rotation changes only names not yet given:

@@ -26,6 +26,7 @@ use crate::{
         committer::{Claim, CommitError, Settlement},
         relay::Relay,
     },
+    servers,
     store::{StoreError, jobs::ClaimedJob},
     supervise::{Supervisor, spawn},
     watchdog::Watchdog,
@@ -66,6 +67,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::TerminateAccount(job) => handlers::hosting::terminate_account::run(job, ctx).await,
         AnyJob::PurgeAccount(job) => handlers::hosting::purge_account::run(job, ctx).await,
         AnyJob::ChangePackage(job) => handlers::hosting::change_package::run(job, ctx).await,
+        AnyJob::ResetPassword(job) => handlers::hosting::reset_password::run(job, ctx).await,
         AnyJob::ReconcileAccount(job) => handlers::hosting::reconcile_account::run(job, ctx).await,
         AnyJob::ProbeServer(job) => handlers::hosting::probe_server::run(job, ctx).await,
         AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,
@@ -88,7 +90,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
 /// # Errors
 /// When the lease cannot be taken out.
 pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<(), StoreError> {
-    app.store.configure_servers(&app.panels).await?;
+    app.store.configure_servers(&servers::configured(&app.panels)).await?;
     app.lease.begin().await?;
     let lease = app.lease.clone();
     let stopped = tasks.stopped.clone();

@@ -9,8 +9,8 @@ use crate::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
-        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
-        UnsuspendAccount,
+        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, ResetPassword, SuspendAccount,
+        TerminateAccount, UnsuspendAccount,
     },
     mail::SendMail,
     payments::{SyncDispute, SyncRefunds, TracePayment},
@@ -177,6 +177,7 @@ any_job! {
     TerminateAccount,
     PurgeAccount,
     ChangePackage,
+    ResetPassword,
     ReconcileAccount,
     ProbeServer,
     SendMail,

@@ -164,6 +164,33 @@ impl Job for PurgeAccount {
     }
 }
 
+/// Gives an account the new password that its customer has asked for, then tells them. Without such a wish it does nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetPassword {
+    /// The account whose password is reset.
+    pub account_id: AccountId,
+}
+
+impl Job for ResetPassword {
+    const NAME: &'static str = "reset_password";
+    const QUEUE: Queue = Queue::Provisioning;
+    const CLASS: Class = Class::Urgent;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+    // Somebody is locked out and waits.
+    const BACKOFF: Backoff = Backoff::seconds(2, 15 * 60);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("reset_password:{}", self.account_id))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("account:{}", self.account_id))
+    }
+}
+
 /// Makes the panel agree with the account's row, whatever the row says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,8 +7,8 @@ use berth_jobs::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
-        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, SuspendAccount, TerminateAccount,
-        UnsuspendAccount,
+        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, ResetPassword, SuspendAccount,
+        TerminateAccount, UnsuspendAccount,
     },
     ids::{AccountId, CustomerId, FusePlanId, MailId, OrderId, PaymentId, StripeDisputeId, StripeEventId},
     mail::SendMail,
@@ -48,6 +48,7 @@ fn samples() -> Vec<AnyJob> {
         TerminateAccount { account_id: AccountId(SOME_UUID) }.into(),
         PurgeAccount { account_id: AccountId(SOME_UUID) }.into(),
         ChangePackage { account_id: AccountId(SOME_UUID) }.into(),
+        ResetPassword { account_id: AccountId(SOME_UUID) }.into(),
         ReconcileAccount { account_id: AccountId(SOME_UUID) }.into(),
         ProbeServer { server: "web1".to_owned() }.into(),
         SendMail { mail_id: MailId(SOME_UUID) }.into(),

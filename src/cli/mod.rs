@@ -11,6 +11,8 @@ mod jobs;
 mod openapi;
 mod output;
 mod process;
+mod progress;
+mod secrets;
 mod servers;
 mod settings;
 mod signals;
@@ -140,6 +142,10 @@ enum Command {
     #[command(before_help = "Examples:\n  berth catalogue check\n  berth catalogue check my-catalogue.toml\n")]
     #[command(subcommand)]
     Catalogue(catalogue::CatalogueCommand),
+    /// Change the keys that secrets are sealed with.
+    #[command(before_help = "Examples:\n  berth secrets rotate --dry-run\n  berth secrets rotate\n")]
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Print the API's description (OpenAPI 3.1), as /openapi.json serves it: to generate clients from.
     #[command(before_help = "Examples:\n  berth openapi      into a file: berth openapi > openapi.json\n")]
     Openapi,
@@ -180,6 +186,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,
         Command::Config(command) => config::run(file, command),
         Command::Catalogue(command) => catalogue::run(file, command),
+        Command::Secrets(command) => secrets::run(file, command).await,
         Command::Openapi => openapi::run(),
         Command::StripeSim(args) => stripe_sim::run(args).await,
     }

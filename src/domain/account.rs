@@ -5,7 +5,7 @@ mod phase;
 mod standing;
 
 use berth_jobs::ids::AccountId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use moves::{AccountMove, Change, NewPackage, PackageChange};
 pub use phase::{AccountEvent, AccountPhase};
@@ -15,6 +15,9 @@ use super::{
     period::{self, BillingCycle, PeriodError},
     username::Username,
 };
+
+/// So long after it came into force a password can be revealed, once. Then it is forgotten, revealed or not.
+pub const PASSWORD_KEPT: SignedDuration = SignedDuration::from_hours(72);
 
 /// Under which name, where and with which password an account is to be created. Committed before the panel
 /// hears of it, and reused by every later attempt.

@@ -21,7 +21,7 @@ impl Effects {
             new_charges credit_moves new_payments surplus_payments returned_payments new_refunds late_payments
             credited_payments new_plan_changes plan_change_steps new_accounts new_events found_events notices looked
             looks looks_of shop_mails new_mails settled_events alerts audits stream_tickets facts maybe_complete
-            fuse_plans confirmed_plans jobs ticks page_asks leftovers followed_disputes credit_notes invoices
+            fuse_plans confirmed_plans jobs ticks page_asks usage leftovers followed_disputes credit_notes invoices
             released_servers
         );
         self

@@ -41,8 +41,38 @@ pub struct AccountSettings {
     pub spared_until: Option<Timestamp>,
     /// Whether it may be removed without a backup.
     pub backup_waived: Option<bool>,
+    /// What happens to its password. Refused where nobody waits for a new one, but for the wish itself.
+    pub password: Option<PasswordStep>,
     /// That its backup was deleted then. Its secrets, and what the backup was called, go with it.
     pub purged_at: Option<Timestamp>,
+}
+
+/// What happens to an account's password after its first one, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordStep {
+    /// Its customer wants another one since then. What is sealed of the old one is forgotten.
+    Asked(Timestamp),
+    /// The new one, sealed: it is about to be set, and set again by whoever cannot tell whether it was.
+    Sealed(String),
+    /// It is in force since then, and can be revealed. Refused where what was sealed is forgotten already.
+    Set(Timestamp),
+    /// It will not be set after all.
+    Dropped,
+}
+
+/// What an account uses, by its panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageSample {
+    /// Which.
+    pub account_id: AccountId,
+    /// Bytes of its files.
+    pub disk_bytes: u64,
+    /// Files and directories, where its panel counts them.
+    pub inodes: Option<u64>,
+    /// Bytes sent in this calendar month; `None` where its panel does not count them.
+    pub traffic_bytes: Option<u64>,
+    /// When it was looked at.
+    pub at: Timestamp,
 }
 
 /// The job that goes on with an account of that phase; none where nothing is asked of a panel.
@@ -74,6 +104,13 @@ impl Effects {
             Some(job) => effects.enqueue(job),
             None => effects,
         }
+    }
+
+    /// Adds a sample of what an account uses: the latest one of a day is kept.
+    #[must_use]
+    pub fn sample(mut self, sample: UsageSample) -> Self {
+        self.usage.push(sample);
+        self
     }
 
     /// Sets something of an account.

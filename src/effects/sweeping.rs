@@ -1,7 +1,7 @@
 //! What the schedule and the sweeps bring about beside moves and jobs.
 
 use berth_jobs::AnyJob;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{Effects, NewJob};
 
@@ -27,6 +27,10 @@ pub struct Leftovers {
     pub mails: Timestamp,
     /// Events that came by then, and that nobody waits for, lose their body; by the database's own clock.
     pub events: Timestamp,
+    /// Passwords that came into force by then, or were to be set and are not, are forgotten.
+    pub passwords: Timestamp,
+    /// Samples of usage of that day and before.
+    pub usage: Date,
     /// At most so many rows of each kind.
     pub most: i64,
 }

@@ -1,4 +1,5 @@
-//! How often coupon codes may be tried: by one customer, and from one address. Each process counts for itself.
+//! How often coupon codes may be tried: by one customer, and from one address; and what else is counted so. Each process
+//! counts for itself.
 
 use std::{
     hash::Hash,
@@ -78,6 +79,24 @@ impl AddressChecks {
         let (counter, clock) = &*self.0;
         let now = clock.now();
         counter.check_if_room(address, IpAddr::V6(Ipv6Addr::UNSPECIFIED), now).map_err(refuse)
+    }
+}
+
+/// Counts what a customer may have a panel asked for. Cheap to clone; clones count together.
+#[derive(Clone)]
+pub struct SignInChecks(Arc<(Counter<CustomerId, DefaultClock>, DefaultClock)>);
+
+impl SignInChecks {
+    pub(super) fn per_minute(most: NonZeroU32) -> Self {
+        let clock = DefaultClock::default();
+        Self(Arc::new((RateLimiter::hashmap_with_clock(Quota::per_minute(most), clock.clone()), clock)))
+    }
+
+    /// Counts a request. Refuses with 429 when there were too many.
+    pub(super) fn count(&self, customer: CustomerId) -> Result<(), Problem> {
+        let refuse = |wait: Duration| Problem::too_many_requests(whole_seconds(wait));
+        let (counter, clock) = &*self.0;
+        counter.check_if_room(customer, CustomerId(uuid::Uuid::nil()), clock.now()).map_err(refuse)
     }
 }
 

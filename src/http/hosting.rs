@@ -1,5 +1,6 @@
 //! A customer's hosting accounts: shown, and in the parts below it changed, by their customers and by staff.
 
+pub mod access;
 pub mod cancel;
 mod change;
 mod json;
@@ -7,6 +8,7 @@ pub mod plan;
 pub mod renew;
 pub mod settings;
 pub mod staff;
+pub mod usage;
 
 use axum::{
     Json,
@@ -15,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use berth_jobs::ids::AccountId;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,15 +117,16 @@ async fn in_detail(app: &App, role: Role, account: Account) -> Result<AccountJso
     Ok(AccountJson::of(account, role, Some(Detail { timeline, unsettled })))
 }
 
-/// Reveals the account's first password, once: after this it is kept nowhere. Only its owner may ask.
+/// Reveals the account's password, once, within three days after it was set: then it is kept nowhere. Only its owner may ask.
 #[utoipa::path(post, path = "/v1/hosting/{id}/reveal", tag = "hosting", operation_id = "reveal_password", security(("bearer" = [])),
     params(("id" = String, Path, description = "`acc_…`")),
     responses(
         (status = 200, description = "The password. Note it down now.", body = RevealedPassword),
         (status = 404, description = "You have no such account.", body = ProblemJson,
             content_type = "application/problem+json"),
-        (status = 409, description = "It was revealed before, or the account is not active yet.", body = ProblemJson,
-            content_type = "application/problem+json"),
+        (status = 409, description = "It was revealed before, three days have passed, a new one is just being set, or the \
+                                      account is not active.",
+            body = ProblemJson, content_type = "application/problem+json"),
         Refuses,
     ),
 )]
@@ -132,27 +135,37 @@ pub async fn reveal(
     State(app): State<App>,
     Segments(id): Segments<AccountId>,
 ) -> Result<Response, Problem> {
-    let account = app.store.account(id).await.map_err(of_store)?;
-    if customer.id != account.customer.id {
-        return Err(Problem::not_found());
+    for _ in 0..change::TRIES {
+        let account = app.store.account(id).await.map_err(of_store)?;
+        if customer.id != account.customer.id {
+            return Err(Problem::not_found());
+        }
+        let (sealed, revealed) = opened(&app, account)?;
+        if app.store.take_sealed_password(id, customer.id, &sealed).await.map_err(of_store)? {
+            return Ok(([(header::CACHE_CONTROL, "no-store")], Json(revealed)).into_response());
+        }
+        // Somebody took it a moment ago, or it was replaced or sealed anew: what is there now is looked at.
     }
-    let (Some(keys), Some(intent)) = (&app.secrets, account.intent.filter(|_| account.password_waits)) else {
+    Err(Problem::database_away())
+}
+
+/// The password that waits, as it is stored and as it is read. Opened before it is taken: a key that is missing here must not
+/// cost the customer their password.
+fn opened(app: &App, account: Account) -> Result<(String, RevealedPassword), Problem> {
+    let id = account.state.id;
+    let in_time = account.password_until.is_some_and(|until| app.clock.now() < until);
+    let (Some(keys), Some(intent)) = (&app.secrets, account.intent.filter(|_| in_time)) else {
         return Err(Problem::conflict(
             "password-not-available",
-            "The password was revealed before, or the account is not active yet.",
+            "The password was revealed before or waited for longer than three days, a new one is just being set, or the \
+             account is not active.",
         ));
     };
-    let place = Place { table: "hosting_accounts", row: id.0, column: "sealed_password" };
-    // Opened before it is taken: a key that is missing here must not cost the customer their password.
-    let password = keys.open(&place, &intent.sealed_password).map_err(|error| {
+    let password: SecretString = keys.open(&Place::password_of(id), &intent.sealed_password).map_err(|error| {
         let request = uuid::Uuid::now_v7().to_string();
         tracing::error!(error = chain(&error), account = %id, request, "a password cannot be opened");
         Problem::internal(request)
     })?;
-    if app.store.take_sealed_password(id, customer.id).await.map_err(of_store)?.is_none() {
-        return Err(Problem::conflict("password-not-available", "The password was revealed a moment ago."));
-    }
-    let revealed =
-        RevealedPassword { username: intent.username.to_string(), password: password.expose_secret().to_owned() };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(revealed)).into_response())
+    let password = password.expose_secret().to_owned();
+    Ok((intent.sealed_password, RevealedPassword { username: intent.username.to_string(), password }))
 }

@@ -49,7 +49,7 @@ use crate::{
 };
 use auth::Authenticator;
 use checkout::InFlight;
-use coupon_checks::{AddressChecks, CouponChecks};
+use coupon_checks::{AddressChecks, CouponChecks, SignInChecks};
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -61,6 +61,8 @@ const BODY_LIMIT: usize = 64 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Links to pay with are opened by people, and tried by those who guess: each may open a page at Stripe.
 const PAY_LINKS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
+/// Who asks for sign-in links and new passwords has a panel asked, whose time is everybody's.
+const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// How long the keys of a token's issuer may take to come.
 const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), total: Duration::from_secs(5) };
 
@@ -73,6 +75,7 @@ pub struct HttpState {
     feed: Feed,
     coupon_checks: CouponChecks,
     pay_checks: AddressChecks,
+    sign_in_checks: SignInChecks,
     draining: CancellationToken,
 }
 
@@ -95,6 +98,12 @@ impl FromRef<HttpState> for CouponChecks {
 impl FromRef<HttpState> for AddressChecks {
     fn from_ref(state: &HttpState) -> Self {
         state.pay_checks.clone()
+    }
+}
+
+impl FromRef<HttpState> for SignInChecks {
+    fn from_ref(state: &HttpState) -> Self {
+        state.sign_in_checks.clone()
     }
 }
 
@@ -179,6 +188,9 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(hosting::staff::unsuspend))
         .routes(routes!(hosting::staff::terminate))
         .routes(routes!(hosting::reveal))
+        .routes(routes!(hosting::access::sign_in))
+        .routes(routes!(hosting::access::reset_password))
+        .routes(routes!(hosting::usage::list))
         .routes(routes!(hosting::renew::renew))
         .routes(routes!(payment_methods::list, payment_methods::save))
         .routes(routes!(payment_methods::remove))
@@ -211,8 +223,9 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
     let coupon_checks = CouponChecks::new(&app.config.http);
     let pay_checks = AddressChecks::per_minute(PAY_LINKS_PER_MINUTE);
+    let sign_in_checks = SignInChecks::per_minute(SIGN_INS_PER_MINUTE);
     let checkouts = InFlight::default();
-    let state = HttpState { app, authenticator, checkouts, coupon_checks, pay_checks, feed, draining };
+    let state = HttpState { app, authenticator, checkouts, coupon_checks, pay_checks, sign_in_checks, feed, draining };
     let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api

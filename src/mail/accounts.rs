@@ -44,6 +44,19 @@ pub struct AccountUnsuspended {
     pub account_url: String,
 }
 
+/// Tells the customer that an account has a new password, and where it is shown once: it is not in the mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordChanged {
+    pub account_id: AccountId,
+    pub customer_name: Option<String>,
+    pub service_name: String,
+    pub username: String,
+    pub changed_at: Timestamp,
+    /// Until when it can be revealed.
+    pub reveal_until: Timestamp,
+    pub reveal_url: String,
+}
+
 /// Tells the customer that an account is gone, and until when a backup of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountTerminated {

@@ -18,7 +18,7 @@ mod tests;
 
 pub use account_notice::{AccountNotice, card_name};
 pub use accounts::{
-    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone,
+    AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone, PasswordChanged,
 };
 pub use changes::{ChangeNotMade, PackageChanged};
 pub use digest::{Digest, DigestCount, DigestSum, digest_key};
@@ -49,6 +49,7 @@ pub enum Mail {
     AccountTerminated(AccountTerminated),
     CancellationConfirmed(CancellationConfirmed),
     CancellationUndone(CancellationUndone),
+    PasswordChanged(PasswordChanged),
     RefundIssued(RefundIssued),
     DisputeOpened(DisputeOpened),
     RenewalInvoice(AccountNotice),
@@ -107,7 +108,7 @@ pub struct Welcome {
 
 impl Mail {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 24] = [
+    pub const KINDS: [&str; 25] = [
         "order_confirmation",
         "welcome",
         "package_changed",
@@ -122,6 +123,7 @@ impl Mail {
         "account_terminated",
         "cancellation_confirmed",
         "cancellation_undone",
+        "password_changed",
         "refund_issued",
         "dispute_opened",
         "renewal_invoice",
@@ -152,6 +154,7 @@ impl Mail {
             Self::AccountTerminated(_) => "account_terminated",
             Self::CancellationConfirmed(_) => "cancellation_confirmed",
             Self::CancellationUndone(_) => "cancellation_undone",
+            Self::PasswordChanged(_) => "password_changed",
             Self::RefundIssued(_) => "refund_issued",
             Self::DisputeOpened(_) => "dispute_opened",
             Self::RenewalInvoice(_) => "renewal_invoice",
@@ -184,6 +187,7 @@ impl Mail {
             Self::AccountTerminated(mail) => format!("{kind}:{}:{}", mail.account_id, mail.terminated_at),
             Self::CancellationConfirmed(mail) => format!("{kind}:{}:{}", mail.account_id, mail.requested_at),
             Self::CancellationUndone(mail) => format!("{kind}:{}:{}", mail.account_id, mail.undone_at),
+            Self::PasswordChanged(mail) => format!("{kind}:{}:{}", mail.account_id, mail.changed_at),
             Self::RefundIssued(mail) => format!("{kind}:{}", mail.refund_id),
             Self::DisputeOpened(mail) => format!("{kind}:{}", mail.dispute_id),
             Self::RenewalInvoice(mail)
@@ -217,6 +221,7 @@ impl Mail {
             Self::AccountTerminated(mail) => mail.account_id.0,
             Self::CancellationConfirmed(mail) => mail.account_id.0,
             Self::CancellationUndone(mail) => mail.account_id.0,
+            Self::PasswordChanged(mail) => mail.account_id.0,
             Self::RenewalInvoice(mail)
             | Self::RenewalAnnounced(mail)
             | Self::AccountExpiring(mail)
@@ -254,6 +259,7 @@ impl Mail {
             | Self::AccountTerminated(_)
             | Self::CancellationConfirmed(_)
             | Self::CancellationUndone(_)
+            | Self::PasswordChanged(_)
             | Self::RefundIssued(_)
             | Self::DisputeOpened(_) => None,
         }
@@ -284,6 +290,7 @@ impl Mail {
             Self::AccountTerminated(_) => Vec::new(),
             Self::CancellationConfirmed(mail) => vec![("account_url", mail.account_url.as_str())],
             Self::CancellationUndone(mail) => vec![("account_url", mail.account_url.as_str())],
+            Self::PasswordChanged(mail) => vec![("reveal_url", mail.reveal_url.as_str())],
             Self::RenewalInvoice(mail)
             | Self::RenewalAnnounced(mail)
             | Self::AccountExpiring(mail)

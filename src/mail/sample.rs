@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{
     AccountNotice, AccountSuspended, AccountTerminated, AccountUnsuspended, CancellationConfirmed, CancellationUndone,
     CardExpiring, ChangeNotMade, Digest, DigestCount, DigestSum, DisputeOpened, Mail, OrderConfirmation, OrderLine,
-    PackageChanged, PaymentConfirmationNeeded, PaymentFailed, RefundIssued, RenewalReceipt, Shop, Welcome,
+    PackageChanged, PasswordChanged, PaymentConfirmationNeeded, PaymentFailed, RefundIssued, RenewalReceipt, Shop,
+    Welcome,
 };
 
 /// A fixed id, so that what is rendered from a sample never changes.
@@ -131,6 +132,8 @@ fn of_accounts() -> Vec<Mail> {
             auto_renew: false,
             ..cancellation_undone()
         }),
+        Mail::PasswordChanged(password_changed()),
+        Mail::PasswordChanged(PasswordChanged { customer_name: None, ..password_changed() }),
     ]
 }
 
@@ -191,6 +194,18 @@ pub(super) fn cancellation_undone() -> CancellationUndone {
         paid_until: Some(Timestamp::constant(1_772_323_200, 0)),
         auto_renew: true,
         account_url: "https://harbour.example/hosting/acc_1".into(),
+    }
+}
+
+pub(super) fn password_changed() -> PasswordChanged {
+    PasswordChanged {
+        account_id: AccountId(SAMPLE_ID),
+        customer_name: Some("Ada Lovelace".into()),
+        service_name: "Shared Hosting".into(),
+        username: "adalove1".into(),
+        changed_at: Timestamp::constant(1_770_422_400, 0),
+        reveal_until: Timestamp::constant(1_770_681_600, 0),
+        reveal_url: "https://harbour.example/hosting/acc_1".into(),
     }
 }
 

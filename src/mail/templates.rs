@@ -11,7 +11,7 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 74] = built_in![
+const BUILT_IN: [(&str, &str); 77] = built_in![
     "account_expiring.mjml.j2",
     "account_expiring.subject.j2",
     "account_expiring.txt.j2",
@@ -50,6 +50,9 @@ const BUILT_IN: [(&str, &str); 74] = built_in![
     "package_changed.mjml.j2",
     "package_changed.subject.j2",
     "package_changed.txt.j2",
+    "password_changed.mjml.j2",
+    "password_changed.subject.j2",
+    "password_changed.txt.j2",
     "payment_confirmation_needed.mjml.j2",
     "payment_confirmation_needed.subject.j2",
     "payment_confirmation_needed.txt.j2",

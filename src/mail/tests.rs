@@ -97,7 +97,8 @@ fn the_welcome_reads_well() {
     Control panel:  https://panel.harbour.example:2083
     Paid until:     1 February 2026
 
-    Password: we never send it by mail. This page shows it to you, once:
+    Password: we never send it by mail. For three days this page shows it to
+    you, once; after that you can have a new one there:
     https://harbour.example/hosting/acc_1/reveal
 
     To use your own domain, set these name servers at your registrar:
@@ -160,7 +161,8 @@ fn what_is_missing_leaves_no_hole() {
     User name:      adalove1
     Paid until:     1 February 2026
 
-    Password: we never send it by mail. This page shows it to you, once:
+    Password: we never send it by mail. For three days this page shows it to
+    you, once; after that you can have a new one there:
     https://harbour.example/hosting/acc_1/reveal
 
     -- 

@@ -8,7 +8,6 @@ use berth_jobs::ids::{AccountId, CustomerId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{AccountPhase, AccountState, Intent, PackageChange, Standing, UnknownReason},
+        account::{AccountPhase, AccountState, Intent, PASSWORD_KEPT, PackageChange, Standing, UnknownReason},
         timetable::TimetableChanges,
     },
     effects::CustomerContact,
@@ -69,8 +68,12 @@ pub struct Account {
     pub addons: Value,
     /// Whether it is renewed.
     pub auto_renew: bool,
-    /// Whether its first password can still be revealed.
+    /// Whether its password can still be revealed.
     pub password_waits: bool,
+    /// Until when, as long as it waits.
+    pub password_until: Option<Timestamp>,
+    /// Since when its customer waits for a new password; what the intent holds is then that one, once it is decided upon.
+    pub password_asked_at: Option<Timestamp>,
     /// When it was paid for.
     pub created_at: Timestamp,
     /// Since when it has been active.
@@ -158,6 +161,8 @@ pub(super) struct AccountRow {
     purged_at: Option<jiff_sqlx::Timestamp>,
     spared_until: Option<jiff_sqlx::Timestamp>,
     backup_waived: bool,
+    password_asked_at: Option<jiff_sqlx::Timestamp>,
+    password_set_at: Option<jiff_sqlx::Timestamp>,
 }
 
 impl Store {
@@ -257,7 +262,8 @@ impl Store {
         .await?)
     }
 
-    /// Takes the sealed first password away for good, to be shown this once; `None` when it was taken before.
+    /// Takes the sealed password away for good, to be shown this once. False when `sealed` is not what can be
+    /// revealed any more: it was taken, forgotten, replaced or sealed anew.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -265,25 +271,20 @@ impl Store {
         &self,
         id: AccountId,
         customer: CustomerId,
-    ) -> Result<Option<SecretString>, StoreError> {
-        let sealed = sqlx::query_scalar!(
-            r#"with old as (
-                   select id, sealed_password
-                   from berth.hosting_accounts
-                   where id = $1 and customer_id = $2 and phase in ('active', 'grace') and sealed_password is not null
-                   for no key update
-               )
-               update berth.hosting_accounts a
-               set sealed_password = null, password_revealed_at = berth.now()
-               from old
-               where a.id = old.id
-               returning old.sealed_password as "sealed!""#,
+        sealed: &str,
+    ) -> Result<bool, StoreError> {
+        let taken = sqlx::query!(
+            "update berth.hosting_accounts
+             set sealed_password = null, password_revealed_at = berth.now()
+             where id = $1 and customer_id = $2 and phase in ('active', 'grace')
+               and sealed_password = $3 and password_asked_at is null",
             id.0,
             customer.0,
+            sealed,
         )
-        .fetch_optional(&self.pool)
+        .execute(&self.pool)
         .await?;
-        Ok(sealed.map(SecretString::from).filter(|text| !text.expose_secret().is_empty()))
+        Ok(taken.rows_affected() > 0)
     }
 }
 
@@ -295,7 +296,9 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
     let trial_days = u32::try_from(row.trial_days).map_err(|error| unreadable(&error))?;
     let standing = standing_from(&row.suspension_reasons, row.ending.as_deref(), row.cancel_at)
         .map_err(|error| unreadable(&error))?;
-    let password_waits = row.sealed_password.is_some() && matches!(phase, AccountPhase::Active | AccountPhase::Grace);
+    let works = matches!(phase, AccountPhase::Active | AccountPhase::Grace);
+    let password_waits = works && row.sealed_password.is_some() && row.password_asked_at.is_none();
+    let in_force_since = row.password_set_at.or(row.activated_at).filter(|_| password_waits);
     let intent = match (&row.server, &row.username, row.sealed_password, row.intended_at) {
         (Some(server), Some(username), Some(sealed_password), Some(intended_at)) => Some(Intent {
             server: server.clone(),
@@ -329,6 +332,8 @@ fn account_from(row: AccountRow) -> Result<Account, StoreError> {
         addons: row.addons,
         auto_renew: row.auto_renew,
         password_waits,
+        password_until: in_force_since.and_then(|since| since.to_jiff().checked_add(PASSWORD_KEPT).ok()),
+        password_asked_at: row.password_asked_at.map(|at| at.to_jiff()),
         created_at: row.created_at.to_jiff(),
         activated_at: row.activated_at.map(|at| at.to_jiff()),
         expires_at: row.expires_at.map(|at| at.to_jiff()),

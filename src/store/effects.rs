@@ -136,6 +136,7 @@ pub(crate) async fn apply(
     refunds::follow(db, units).await?;
     renewals::learn_charges(db, &facts).await?;
     complete_orders(db, units).await?;
+    accounts::sample(db, units).await?;
     sweeping::delete_leftovers(db, units).await?;
     agenda::write(db, units).await?;
     applied.dispatches = jobs::insert(db, units, mails, overfull).await?;

@@ -21,6 +21,7 @@ pub mod inspection;
 pub mod invoices;
 pub mod jobs;
 pub mod leases;
+pub mod leftovers;
 pub mod live_orders;
 mod loader;
 pub mod mails;
@@ -33,9 +34,11 @@ mod pool;
 pub mod refunds;
 pub mod renewal_terms;
 pub mod renewals;
+pub mod sealed;
 pub mod servers;
 pub mod stream_tickets;
 pub mod sweeps;
+pub mod usage;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 

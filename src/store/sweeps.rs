@@ -7,12 +7,9 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::{
-    domain::{
-        money::{Currency, Money},
-        order::{OrderPhase, OrderState},
-    },
-    effects::Leftovers,
+use crate::domain::{
+    money::{Currency, Money},
+    order::{OrderPhase, OrderState},
 };
 
 /// The end of a page: the next one begins after it.
@@ -221,55 +218,6 @@ impl Store {
             Ok(DuePage { session_id: row.session_id, order: due.read()?, opened_at: row.opened_at.to_jiff() })
         });
         read.collect()
-    }
-
-    /// How many rows of each kind are left over, counted up to `most`.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn leftovers(&self, before: &Leftovers, most: i64) -> Result<[(&'static str, u64); 5], StoreError> {
-        let row = sqlx::query!(
-            r#"select
-                   (select count(*) from (
-                       select from berth.stream_tickets where expires_at < $1 limit $5
-                   ) t) as "tickets!",
-                   (select count(*) from (
-                       select from berth.jobs
-                       where id < $2 and state in ('done', 'cancelled') and finished_at < $3
-                       limit $5
-                   ) j) as "jobs!",
-                   (select count(*) from (
-                       select from berth.ticks t
-                       where t.due_at < $4
-                         and t.due_at < (select max(l.due_at) from berth.ticks l where l.name = t.name)
-                       limit $5
-                   ) k) as "ticks!",
-                   (select count(*) from (
-                       select from berth.mails where accepted_at < $6 and emptied_at is null limit $5
-                   ) m) as "mails!",
-                   (select count(*) from (
-                       select from berth.stripe_events
-                       where received_at < $7 and emptied_at is null and outcome in ('applied', 'ignored')
-                       limit $5
-                   ) e) as "events!""#,
-            before.tickets.to_sqlx(),
-            youngest_id_of(before.jobs),
-            before.jobs.to_sqlx(),
-            before.ticks.to_sqlx(),
-            most,
-            before.mails.to_sqlx(),
-            before.events.to_sqlx(),
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let count = |rows: i64| u64::try_from(rows).unwrap_or_default();
-        Ok([
-            ("stream tickets", count(row.tickets)),
-            ("jobs", count(row.jobs)),
-            ("ticks", count(row.ticks)),
-            ("contents of mails", count(row.mails)),
-            ("bodies of Stripe's events", count(row.events)),
-        ])
     }
 
     /// Charges that were sent until `sent_by` or earlier, whose outcome is not known and which no job waits for.

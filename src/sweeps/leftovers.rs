@@ -1,9 +1,10 @@
 //! What nobody needs any more. Dead jobs stay until a person has decided on them.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{Action, Page, Sources, Step};
 use crate::{
+    domain::account::PASSWORD_KEPT,
     effects::{Effects, Leftovers},
     store::{StoreError, sweeps::Cursor},
 };
@@ -14,6 +15,8 @@ pub(super) const MOST: i64 = 1_000;
 const KEEP_TICKETS: SignedDuration = SignedDuration::from_hours(1);
 const KEEP_JOBS: SignedDuration = SignedDuration::from_hours(7 * 24);
 const KEEP_TICKS: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A year and a month, so that a month can be compared with that of the year before.
+const KEEP_USAGE: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// What is left over at `as_of`, counted up to a page or whole; what is deleted is gone from the next page.
 pub(super) async fn page(sources: &Sources<'_>, as_of: Timestamp, count_to: i64) -> Result<Page, StoreError> {
@@ -28,6 +31,8 @@ pub(super) async fn page(sources: &Sources<'_>, as_of: Timestamp, count_to: i64)
         ticks: as_of - KEEP_TICKS,
         mails: as_of - days(keep.mail_days),
         events: own - days(keep.event_body_days),
+        passwords: as_of - PASSWORD_KEPT,
+        usage: (as_of - KEEP_USAGE).to_zoned(TimeZone::UTC).date(),
         most: MOST,
     };
     let counts = store.leftovers(&left, count_to).await?;
@@ -36,6 +41,8 @@ pub(super) async fn page(sources: &Sources<'_>, as_of: Timestamp, count_to: i64)
         "jobs" => left.jobs,
         "contents of mails" => left.mails,
         "bodies of Stripe's events" => left.events,
+        "passwords that nobody has looked at" => left.passwords,
+        "samples of usage" => as_of - KEEP_USAGE,
         _ => left.ticks,
     };
     let steps: Vec<Step> = counts

@@ -28,31 +28,6 @@ async fn bought(stack: &Stack, user: Uuid) -> (String, String) {
     (order, shown["items"][0]["hosting_account_id"].as_str().unwrap().to_owned())
 }
 
-/// Everything that Berth keeps or has sent, as text: every table, every key of Redis, every mail.
-async fn everything_kept(stack: &Stack) -> String {
-    let mut all = String::new();
-    let tables: Vec<String> =
-        sqlx::query_scalar("select table_name::text from information_schema.tables where table_schema = 'berth'")
-            .fetch_all(&stack.pool)
-            .await
-            .unwrap();
-    for table in tables {
-        let sql = format!("select coalesce(string_agg(t::text, E'\\n'), '') from berth.\"{table}\" t");
-        let rows: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&stack.pool).await.unwrap();
-        all.push_str(&rows);
-    }
-    let mut redis = redis::Client::open(stack.redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
-    for key in keys {
-        let dumped: Vec<u8> = redis::cmd("DUMP").arg(&key).query_async(&mut redis).await.unwrap();
-        all.push_str(&format!("{key} {}", String::from_utf8_lossy(&dumped)));
-    }
-    for mail in stack.mailbox.mails() {
-        all.push_str(&format!("{:?}", mail.message()));
-    }
-    all
-}
-
 fn contains_secret(kept: &str, secret: &str) -> bool {
     let hex = hex::encode(secret);
     kept.contains(secret) || kept.contains(&hex)
@@ -71,7 +46,7 @@ async fn a_password_is_revealed_once_to_its_owner_and_is_kept_nowhere_in_the_cle
     let keys = SecretKeys::parse(stack.config().secrets.key.as_ref().unwrap()).unwrap();
     let place = Place { table: "hosting_accounts", row: id.0, column: "sealed_password" };
     let password = keys.open(&place, &sealed).unwrap().expose_secret().to_owned();
-    let before = everything_kept(&stack).await;
+    let before = stack.everything_kept().await;
 
     assert_eq!(stack.get(user, &format!("/v1/hosting/{account}")).await.1["password_waits"], true);
     assert_eq!(stack.post(stranger, &path, &json!({})).await.0, 404);
@@ -83,7 +58,7 @@ async fn a_password_is_revealed_once_to_its_owner_and_is_kept_nowhere_in_the_cle
     assert_eq!(revealed["password"], password.as_str());
     assert!(before.contains(&sealed), "the scan sees what is kept");
     assert!(!contains_secret(&before, &password));
-    let after = everything_kept(&stack).await;
+    let after = stack.everything_kept().await;
     assert!(!contains_secret(&after, &password) && !after.contains(&sealed));
     assert!(after.contains(revealed["username"].as_str().unwrap()), "the scan sees mails and rows");
     let (_, shown) = stack.get(user, &format!("/v1/hosting/{account}")).await;
@@ -291,6 +266,9 @@ async fn the_description_names_every_route_and_how_to_sign_in() {
         ("/v1/hosting/{id}/unsuspend", "post"),
         ("/v1/hosting/{id}/terminate", "post"),
         ("/v1/hosting/{id}/reveal", "post"),
+        ("/v1/hosting/{id}/login", "post"),
+        ("/v1/hosting/{id}/password", "post"),
+        ("/v1/hosting/{id}/usage", "get"),
         ("/healthz", "get"),
         ("/readyz", "get"),
     ];

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start tasks and read variables of their own")]
 
 mod a_year;
+mod access;
 mod api;
 mod broken;
 mod buying;
@@ -34,7 +35,9 @@ mod reference;
 mod refunds;
 mod renewals;
 mod rights;
+mod rotation;
 mod schedule;
+mod secrets;
 mod servers;
 mod shutdown;
 mod storm;

@@ -14,7 +14,7 @@ use super::support::postgres::{Postgres, Server};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 const TWO: &str = "00000000-0000-4000-8000-000000000002";
-const VIEWS: [&str; 5] = ["my_orders", "my_order_items", "my_hosting", "my_invoices", "my_cart"];
+const VIEWS: [&str; 6] = ["my_orders", "my_order_items", "my_hosting", "my_invoices", "my_cart", "my_usage"];
 /// `insufficient_privilege`.
 const DENIED: &str = "42501";
 
@@ -135,7 +135,8 @@ async fn check_rights(world: &World) {
             }
             assert!(!rows[0].to_string().contains("secret"), "{view} tells a secret: {}", rows[0]);
         }
-        assert_ne!(rows[0][0]["id"], rows[1][0]["id"], "{view}");
+        let key = if view == "my_usage" { "hosting_account_id" } else { "id" };
+        assert_ne!(rows[0][0][key], rows[1][0][key], "{view}");
         let nobody = world.try_as("authenticated", None, &all).await.unwrap();
         assert!(nobody.is_empty(), "{view}: a token without a subject sees {nobody:?}");
         for role in ["anon", "service_role"] {
@@ -144,7 +145,7 @@ async fn check_rights(world: &World) {
         // Views of one table could be written through, if the customer had the right; those of two by nobody.
         let (column, refusal) = match view {
             "my_order_items" => ("order_id", "55000"),
-            "my_cart" => ("user_id", "55000"),
+            "my_cart" | "my_usage" => ("user_id", "55000"),
             _ => ("user_id", DENIED),
         };
         for write in [

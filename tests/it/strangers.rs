@@ -221,6 +221,7 @@ fn body_for(route: &Route) -> Value {
             json!({ "service_id": "shared-monthly", "addon_ids": ["daily-backups"] })
         }
         ("POST", "/v1/orders/{id}/cancel" | "/v1/hosting/{id}/uncancel") => json!({}),
+        ("POST", "/v1/hosting/{id}/login" | "/v1/hosting/{id}/password") => json!({ "reason": "a test" }),
         ("PATCH", "/v1/hosting/{id}") => json!({ "auto_renew": false }),
         ("POST", "/v1/hosting/{id}/cancel") => json!({ "at": "now", "confirm": true }),
         ("POST", "/v1/hosting/{id}/suspend") => json!({ "reason": "staff", "note": "a test" }),

@@ -1,4 +1,5 @@
-//! ReconcileAccount: makes the panel agree with the account's row. What changes the row as well is another job's.
+//! ReconcileAccount: makes the panel agree with the account's row, and writes down what the account uses. What changes the row
+//! as well is another job's.
 
 use berth_jobs::hosting::{ProvisionAccount, ReconcileAccount};
 
@@ -9,9 +10,9 @@ use super::{
 use crate::{
     app::Ctx,
     domain::account::{AccountPhase, SuspensionReason},
-    effects::Effects,
-    error::JobError,
-    gateways::panels::Step,
+    effects::{Effects, UsageSample},
+    error::{JobError, chain},
+    gateways::panels::{AccountRef, Observed, Panel, Step, Usage},
 };
 
 /// Runs the job.
@@ -36,15 +37,37 @@ pub async fn run(job: &ReconcileAccount, ctx: &Ctx) -> Result<Effects, JobError>
         return done(server.heard(panel.ensure_absent(&on_panel).await).await?);
     }
     let found = server.heard(panel.observe(&on_panel).await).await?;
-    match drift(&account, &found, ctx.config.hosting.repair_packages) {
-        Drift::None => Ok(Effects::none()),
-        Drift::Activate => done(server.heard(panel.ensure_active(&on_panel).await).await?),
+    let effects = match drift(&account, &found, ctx.config.hosting.repair_packages) {
+        Drift::None => Effects::none(),
+        Drift::Activate => done(server.heard(panel.ensure_active(&on_panel).await).await?)?,
         Drift::Suspend => {
             let reason = account.state.standing.reason().map_or("suspended", SuspensionReason::as_str);
-            done(server.heard(panel.ensure_suspended(&on_panel, reason).await).await?)
+            done(server.heard(panel.ensure_suspended(&on_panel, reason).await).await?)?
         }
-        Drift::Package => done(server.heard(panel.ensure_package(&on_panel, &account.package).await).await?),
-        Drift::Tell(alert) => Ok(Effects::none().alert(alert)),
+        Drift::Package => done(server.heard(panel.ensure_package(&on_panel, &account.package).await).await?)?,
+        Drift::Tell(alert) => Effects::none().alert(alert),
+    };
+    let sample = match found {
+        Observed::Present { .. } => sample(ctx, panel, &on_panel).await,
+        Observed::Absent | Observed::Partial { .. } | Observed::Foreign => None,
+    };
+    Ok(sample.into_iter().fold(effects, Effects::sample))
+}
+
+/// What it uses now, where its panel says that. One that cannot say it just now is asked with the next look: nothing waits
+/// for it.
+async fn sample(ctx: &Ctx, panel: &dyn Panel, on_panel: &AccountRef) -> Option<UsageSample> {
+    if !panel.caps().usage {
+        return None;
+    }
+    match panel.usage(on_panel).await {
+        Ok(Usage { disk_bytes, inodes, traffic_bytes }) => {
+            Some(UsageSample { account_id: on_panel.account_id, disk_bytes, inodes, traffic_bytes, at: ctx.now() })
+        }
+        Err(error) => {
+            tracing::warn!(account = %on_panel.account_id, error = chain(&error), "a panel does not say what an account uses");
+            None
+        }
     }
 }
 

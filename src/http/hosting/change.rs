@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How often an account is read anew because something else has moved it meanwhile. Few things can happen to it.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 /// An account as a decision sees it.
 pub(super) struct Seen {

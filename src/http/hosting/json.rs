@@ -58,8 +58,13 @@ pub struct AccountJson {
     /// When it was removed.
     #[schema(value_type = Option<String>, format = DateTime)]
     terminated_at: Option<Timestamp>,
-    /// Whether the first password can still be revealed, once.
+    /// Whether its password, the first or the latest new one, can still be revealed, once.
     password_waits: bool,
+    /// Until when, while it waits.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    password_until: Option<Timestamp>,
+    /// Whether a new password was asked for and is not set yet.
+    password_being_reset: bool,
     /// The renewal that is to be paid; only where one account is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     renewal: Option<RenewalJson>,
@@ -151,6 +156,8 @@ impl AccountJson {
             suspended_at: account.suspended_at,
             terminated_at: account.terminated_at,
             password_waits: account.password_waits,
+            password_until: account.password_until,
+            password_being_reset: account.password_asked_at.is_some(),
             renewal,
             timeline: detail.map(|detail| detail.timeline),
             for_staff,

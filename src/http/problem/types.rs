@@ -158,6 +158,11 @@ pub const TYPES: &[ProblemType] = &[
         &[409],
         "The coupon has been used more often than that already. Set a higher limit, or end it.",
     ),
+    problem(
+        "login-not-offered",
+        &[422],
+        "The account's server makes no links to sign in with. Sign in at `control_panel_url`, if there is one, with its password.",
+    ),
     problem("method-not-allowed", &[405], "The address does not take this method."),
     problem("no-email", &[422], "Your token names no e-mail address. Have your sign-in give it one."),
     problem(
@@ -214,7 +219,13 @@ pub const TYPES: &[ProblemType] = &[
         &[409],
         "What was paid is not the order's total, so it cannot be approved. Reject it: what was paid goes back.",
     ),
-    problem("password-not-available", &[409], "The password was revealed before, or the account is not active yet."),
+    problem(
+        "password-not-available",
+        &[409],
+        "The password was revealed before or waited for longer than three days, a new one is just being set, or the account is \
+         not active. A new one can be had by `POST /v1/hosting/{id}/password`.",
+    ),
+    problem("password-not-offered", &[422], "The account's server knows no passwords: there is none to be replaced."),
     problem("payload-too-large", &[413], "The body is too large. Send less."),
     problem(
         "period-over",

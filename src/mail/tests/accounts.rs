@@ -22,6 +22,7 @@ fn the_mails_about_accounts_read_well() {
         "account_terminated",
         "cancellation_confirmed",
         "cancellation_undone",
+        "password_changed",
     ];
     for kind in kinds {
         insta::assert_snapshot!(format!("{kind}_text"), as_read(kind));

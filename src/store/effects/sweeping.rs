@@ -1,5 +1,7 @@
 //! What the schedule and the sweeps write: ticks, when pages are asked about next, and the end of what is left over.
 
+#![expect(clippy::as_conversions, reason = "in sqlx's macros `as` names a parameter's type; nothing is converted")]
+
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -102,6 +104,7 @@ pub(super) async fn delete_leftovers(db: &mut PgConnection, units: &[UnitEffects
         .execute(&mut *db)
         .await?;
         empty(db, left).await?;
+        forget(db, left).await?;
     }
     Ok(())
 }
@@ -136,6 +139,39 @@ async fn empty(db: &mut PgConnection, left: &Leftovers) -> Result<(), sqlx::Erro
              for update skip locked
          )",
         left.events.to_sqlx(),
+        left.most,
+    )
+    .execute(&mut *db)
+    .await?;
+    Ok(())
+}
+
+/// Passwords that nobody has looked at in time are kept nowhere from then on; samples of usage grow old.
+async fn forget(db: &mut PgConnection, left: &Leftovers) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update berth.hosting_accounts
+         set sealed_password = null, password_asked_at = null
+         where id in (
+             select id
+             from berth.hosting_accounts
+             where sealed_password is not null
+               and coalesce(password_asked_at, password_set_at, activated_at) < $1
+             order by id
+             limit $2
+             for no key update skip locked
+         )",
+        left.passwords.to_sqlx(),
+        left.most,
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        "delete from berth.usage_samples
+         where (account_id, day) in (
+             select account_id, day from berth.usage_samples where day <= $1 order by day limit $2
+             for update skip locked
+         )",
+        left.usage.to_sqlx() as jiff_sqlx::Date,
         left.most,
     )
     .execute(&mut *db)

@@ -57,3 +57,6 @@ select
     ('00000000-0000-4000-8000-00000000050' || n)::uuid, ('00000000-0000-4000-8000-00000000000' || n)::uuid,
     'secret-line-key', 'shared-monthly', 1, 3.99, 'USD', 'secret-staff', 'secret-reason', now() + interval '1 day'
 from generate_series(1, 2) n;
+
+insert into berth.usage_samples (account_id, day, disk_bytes, inodes, at)
+select ('00000000-0000-4000-8000-00000000030' || n)::uuid, '2030-01-10', n, n, now() from generate_series(1, 2) n;

@@ -10,6 +10,7 @@ pub(crate) mod cutter;
 pub(crate) mod events;
 pub(crate) mod hosting;
 pub(crate) mod keeper;
+mod kept;
 pub(crate) mod load;
 mod money;
 mod panel;
@@ -22,5 +23,5 @@ pub(crate) mod shop;
 pub(crate) mod sse;
 mod stack;
 
-pub(crate) use panel::WatchedPanel;
+pub(crate) use panel::{Login, WatchedPanel};
 pub(crate) use stack::{Running, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET, size};

@@ -16,7 +16,7 @@ use berth::{
     },
 };
 use berth_jobs::ids::AccountId;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
 /// A [`MemoryPanel`] whose creates can be refused or held, and whose mutations are counted while they run.
@@ -31,6 +31,18 @@ pub(crate) struct WatchedPanel {
     asked: Mutex<Vec<CreateSpec>>,
     /// The accounts of which the panel has not lost an answer yet are to lose their first one.
     loses_first: AtomicBool,
+    logins: Mutex<VecDeque<Login>>,
+    links: Mutex<Vec<String>>,
+    passwords: Mutex<Vec<SecretString>>,
+    uses: Mutex<Option<Usage>>,
+}
+
+/// What happens to the next wish for a sign-in link.
+pub(crate) enum Login {
+    /// It is answered with that.
+    Refused(PanelError),
+    /// It is never answered.
+    Hangs,
 }
 
 /// A create, or a change, that has happened on the panel and whose answer waits.
@@ -80,17 +92,37 @@ impl WatchedPanel {
         (happened, release)
     }
 
-    /// As [`refuse`](Self::refuse), for the next suspension, its end, backup or removal.
+    /// As [`refuse`](Self::refuse), for the next suspension, its end, new password, backup or removal.
     pub(crate) fn refuse_change(&self, error: PanelError) {
         self.refused_changes.lock().unwrap().push_back(error);
     }
 
-    /// As [`hold`](Self::hold), for the next suspension, its end, backup or removal.
+    /// As [`hold`](Self::hold), for the next suspension, its end, new password, backup or removal.
     pub(crate) fn hold_change(&self) -> (oneshot::Receiver<AccountId>, oneshot::Sender<()>) {
         let (reached, happened) = oneshot::channel();
         let (release, released) = oneshot::channel();
         self.held_changes.lock().unwrap().push_back(Hold { reached, released });
         (happened, release)
+    }
+
+    /// What happens to the next wish for a sign-in link.
+    pub(crate) fn trip_login(&self, login: Login) {
+        self.logins.lock().unwrap().push_back(login);
+    }
+
+    /// The sign-in links that it has made.
+    pub(crate) fn links(&self) -> Vec<String> {
+        self.links.lock().unwrap().clone()
+    }
+
+    /// The passwords that it was told to set, in order, also those that it refused.
+    pub(crate) fn passwords(&self) -> Vec<String> {
+        self.passwords.lock().unwrap().iter().map(|password| password.expose_secret().to_owned()).collect()
+    }
+
+    /// What every account uses from now on.
+    pub(crate) fn uses(&self, usage: Usage) {
+        *self.uses.lock().unwrap() = Some(usage);
     }
 
     /// Whether an account is there, and serves its site.
@@ -239,15 +271,29 @@ impl Panel for WatchedPanel {
     }
 
     fn set_password<'a>(&'a self, account: &'a AccountRef, password: &'a SecretString) -> PanelFuture<'a, Step<()>> {
-        self.memory.set_password(account, password)
+        self.passwords.lock().unwrap().push(password.clone());
+        Box::pin(self.changed(account.account_id, self.memory.set_password(account, password)))
     }
 
     fn login_url<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, OneTimeUrl> {
-        self.memory.login_url(account)
+        Box::pin(async {
+            let login = self.logins.lock().unwrap().pop_front();
+            match login {
+                Some(Login::Refused(error)) => return Err(error),
+                Some(Login::Hangs) => std::future::pending().await,
+                None => {}
+            }
+            let link = self.memory.login_url(account).await?;
+            self.links.lock().unwrap().push(link.0.expose_secret().to_owned());
+            Ok(link)
+        })
     }
 
     fn usage<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Usage> {
-        self.memory.usage(account)
+        Box::pin(async {
+            let counted = self.memory.usage(account).await?;
+            Ok(self.uses.lock().unwrap().unwrap_or(counted))
+        })
     }
 
     fn poll<'a>(&'a self, task: &'a TaskRef) -> PanelFuture<'a, Step<TaskOutcome>> {
