@@ -29,6 +29,7 @@ use crate::{
     store::migrations::migrate,
 };
 use keys::Keys;
+use panels::Wanted;
 pub use panels::{DevPanel, RealServers};
 use settings::DevSettings;
 pub use settings::{Addresses, RunningDev, preliminary};
@@ -82,6 +83,7 @@ impl DevInstance {
         if let Some(running) = RunningDev::find(&home)? {
             bail!("`berth dev` runs here already (process {}): stop it, or start in another directory", running.pid);
         }
+        let wanted = Wanted::of(&home, &options.panels, options.reset)?;
         if !home.join("postgres").exists() {
             say("making a private Postgres and Redis; the first start takes some seconds …");
         }
@@ -89,7 +91,10 @@ impl DevInstance {
             PrivatePostgres::start(PostgresOptions::in_directory(home.join("postgres"))),
             PrivateRedis::start(RedisOptions::in_directory(home.join("redis"))),
         )?;
-        let servers = RealServers::start(&home, &options.panels, &say).await?;
+        if options.reset {
+            RealServers::remove_unwanted(&home, &wanted, &say).await?;
+        }
+        let servers = RealServers::start(&home, &wanted, &say).await?;
         if options.reset {
             servers.empty().await?;
             forget(&home, &postgres, &redis).await?;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -56,6 +56,39 @@ impl DevPanel {
     }
 }
 
+/// What an instance is to sell on, by what was asked and what its earlier starts had.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    panels: Vec<DevPanel>,
+    /// Real servers of earlier starts that were not asked for this time.
+    unwanted: Vec<DevPanel>,
+}
+
+impl Wanted {
+    /// What was asked for, or else what the last start had: accounts of that one live there.
+    ///
+    /// # Errors
+    /// When the machine cannot have it, or accounts would be left behind on real servers that do not run.
+    pub(super) fn of(home: &Path, asked: &[DevPanel], reset: bool) -> anyhow::Result<Self> {
+        let before = chosen_before(home)?;
+        let panels = if asked.is_empty() { before.clone() } else { asked.to_vec() };
+        let is_unwanted = |panel: &DevPanel| *panel != DevPanel::Site && !panels.contains(panel);
+        let unwanted: Vec<DevPanel> = before.into_iter().filter(is_unwanted).collect();
+        if let Some(left) = unwanted.first().filter(|_| !reset) {
+            let left = left.as_str();
+            bail!("accounts were sold on {left} here: name it in --panels too, or remove them all with --reset");
+        }
+        for panel in &panels {
+            match panel {
+                DevPanel::Site => {}
+                DevPanel::Linux => drop(PrivateLinux::possible()?),
+                DevPanel::Incus => PrivateIncus::possible()?,
+            }
+        }
+        Ok(Self { panels, unwanted })
+    }
+}
+
 /// The real servers that run.
 #[derive(Debug, Default)]
 pub struct RealServers {
@@ -67,22 +100,11 @@ pub struct RealServers {
 }
 
 impl RealServers {
-    /// Starts what was asked for, or else what the last start had: accounts of that one live there.
-    pub(super) async fn start(home: &Path, asked: &[DevPanel], say: impl Fn(&str)) -> anyhow::Result<Self> {
-        let wanted = if asked.is_empty() { chosen_before(home)? } else { asked.to_vec() };
-        let has = |panel| wanted.contains(&panel);
-        let dir = directory(home);
-        let mut servers = Self::default();
-        if has(DevPanel::Linux) {
-            say(&format!("starting nginx, php-fpm, MariaDB and sshd in {} …", dir.display()));
-            servers.linux = Some(PrivateLinux::start(&dir).await?);
-        }
-        if has(DevPanel::Incus) {
-            say(&format!("starting a daemon for containers in {} …", dir.join("incus").display()));
-            servers.incus = Some(PrivateIncus::start(&dir.join("incus")).await?);
-        }
+    /// Starts those.
+    pub(super) async fn start(home: &Path, wanted: &Wanted, say: impl Fn(&str)) -> anyhow::Result<Self> {
+        let mut servers = Self::of(home, &wanted.panels, &say).await?;
         if servers.are_any() || home.join(CHOSEN).exists() {
-            let names: Vec<&str> = wanted.iter().map(|panel| panel.as_str()).collect();
+            let names: Vec<&str> = wanted.panels.iter().map(|panel| panel.as_str()).collect();
             write_private(&home.join(CHOSEN), &names.join("\n"))?;
             let file = home.join(SERVERS);
             let heading = "# Written by `berth dev` at each start.\n\n";
@@ -90,6 +112,46 @@ impl RealServers {
             servers.file = Some(file);
         }
         Ok(servers)
+    }
+
+    async fn of(home: &Path, panels: &[DevPanel], say: impl Fn(&str)) -> anyhow::Result<Self> {
+        let (linux_dir, incus_dir) = (directory(home).join("linux"), directory(home).join("incus"));
+        let linux = async {
+            if !panels.contains(&DevPanel::Linux) {
+                return Ok(None);
+            }
+            say(&format!("starting nginx, php-fpm, MariaDB and sshd in {} …", linux_dir.display()));
+            PrivateLinux::start(&linux_dir).await.map(Some)
+        };
+        let incus = async {
+            if !panels.contains(&DevPanel::Incus) {
+                return Ok(None);
+            }
+            say(&format!("starting a daemon for containers in {} …", incus_dir.display()));
+            PrivateIncus::start(&incus_dir).await.map(Some)
+        };
+        let (linux, incus) = tokio::try_join!(linux, incus)?;
+        Ok(Self { linux, incus, file: None })
+    }
+
+    /// Removes those of earlier starts that are not wanted any more, with all that was sold on them.
+    pub(super) async fn remove_unwanted(home: &Path, wanted: &Wanted, say: impl Fn(&str)) -> anyhow::Result<()> {
+        if wanted.unwanted.is_empty() {
+            return Ok(());
+        }
+        let servers = Self::of(home, &wanted.unwanted, &say).await?;
+        say("… to remove them");
+        if let Some(linux) = servers.linux {
+            linux.remove().await?;
+        }
+        if let Some(incus) = servers.incus {
+            incus.remove().await?;
+        }
+        // The other one may be there still.
+        match fs::remove_dir(directory(home)) {
+            Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether any was started.
@@ -165,5 +227,53 @@ fn chosen_before(home: &Path) -> anyhow::Result<Vec<DevPanel>> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_chosen_is_chosen_until_something_else_is() {
+        let home = tempfile::tempdir().unwrap();
+        let of = |asked: &[DevPanel]| Wanted::of(home.path(), asked, true).unwrap();
+        let only_sites = Wanted { panels: vec![DevPanel::Site], unwanted: Vec::new() };
+
+        assert_eq!(of(&[]), Wanted { panels: Vec::new(), unwanted: Vec::new() });
+        assert_eq!(of(&[DevPanel::Site]), only_sites);
+        fs::write(home.path().join(CHOSEN), "site").unwrap();
+        assert_eq!(of(&[]), only_sites);
+        fs::write(home.path().join(CHOSEN), "linux\nincus").unwrap();
+
+        let unwanted = vec![DevPanel::Linux, DevPanel::Incus];
+        assert_eq!(of(&[DevPanel::Site]), Wanted { unwanted, ..only_sites });
+        let refused = Wanted::of(home.path(), &[DevPanel::Site], false).unwrap_err().to_string();
+        assert!(refused.starts_with("accounts were sold on linux here"), "{refused}");
+    }
+
+    #[test]
+    fn every_package_of_the_catalogue_is_sold_by_the_real_servers() {
+        let catalogue = include_str!("../../../config/catalogue.toml");
+        let linux = include_str!("../servers/linux/packages.toml");
+        let packages = catalogue.lines().filter_map(|line| line.strip_prefix("package = \"")?.strip_suffix('"'));
+
+        let missing: Vec<&str> = packages
+            .filter(|name| !INCUS_PACKAGES.iter().any(|(known, ..)| known == name))
+            .filter(|name| !linux.contains(&format!("[packages.{name}]\n")))
+            .collect();
+
+        assert!(catalogue.contains("\npackage = \"vps-starter\""));
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn whatever_no_real_server_sells_is_sold_on_sites() {
+        let described = RealServers::default().described();
+
+        let site = json!({
+            "name": "local", "pools": ["shared", "wordpress", "vps", "cloud"], "state": "active", "site": {},
+        });
+        assert_eq!(described, json!({ "server": [site] }));
     }
 }

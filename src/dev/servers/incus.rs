@@ -46,15 +46,20 @@ pub struct PrivateIncus {
 }
 
 impl PrivateIncus {
+    /// Whether the machine can have one.
+    ///
+    /// # Errors
+    /// With what is missing, and what installs it.
+    pub fn possible() -> Result<(), ServerError> {
+        possible().map(drop)
+    }
+
     /// Stops what an earlier run left, starts the daemon, and makes its pool and its image when they are not there yet.
     ///
     /// # Errors
     /// When the machine cannot have one, or it does not start.
     pub async fn start(below: &Path) -> Result<Self, ServerError> {
-        let product = [INCUS, LXD].into_iter().find(|product| product.daemon().is_some()).unwrap_or(INCUS);
-        if let Some(why) = product.missing() {
-            return Err(ServerError::CannotBeHad { panel: "incus", why });
-        }
+        let product = possible()?;
         let home = Home::claim(below, None)?;
         // The root of a container is nobody outside, and has to come by here.
         fs::set_permissions(below, Permissions::from_mode(0o711)).map_err(failed_to("open to containers", below))?;
@@ -152,6 +157,16 @@ impl PrivateIncus {
         Ok(())
     }
 
+    /// Empties it, ends it, and removes all that it was.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed.
+    pub async fn remove(mut self) -> Result<(), ServerError> {
+        self.empty().await?;
+        self.stop().await?;
+        fs::remove_dir_all(&self.below).map_err(failed_to("remove", &self.below))
+    }
+
     /// Ends the containers and the daemon.
     ///
     /// # Errors
@@ -163,6 +178,15 @@ impl PrivateIncus {
             self.home.forget()?;
         }
         Ok(())
+    }
+}
+
+/// Incus or else LXD, if there is all that they need.
+fn possible() -> Result<Product, ServerError> {
+    let product = [INCUS, LXD].into_iter().find(|product| product.daemon().is_some()).unwrap_or(INCUS);
+    match product.missing() {
+        None => Ok(product),
+        Some(why) => Err(ServerError::CannotBeHad { panel: "incus", why }),
     }
 }
 

@@ -37,20 +37,29 @@ pub struct PrivateLinux {
 }
 
 impl PrivateLinux {
+    /// Whether the machine can have one; answers its privileged command.
+    ///
+    /// # Errors
+    /// With what is missing, and what installs it.
+    pub fn possible() -> Result<PathBuf, ServerError> {
+        let cannot = |why| ServerError::CannotBeHad { panel: "linux", why };
+        let lacking = missing();
+        if !lacking.is_empty() {
+            return Err(cannot(format!("it lacks {}; on Debian 12, as root: {INSTALL}", lacking.join(", "))));
+        }
+        let host = host().map_err(failed_to("find", HOST.as_ref()))?;
+        if !host.is_file() {
+            return Err(cannot(format!("{} is not there: cargo build -p berth-host", host.display())));
+        }
+        Ok(host)
+    }
+
     /// Makes what is not there yet, stops what an earlier run left, starts the daemons and waits until they answer.
     ///
     /// # Errors
     /// When the machine cannot have one, or a daemon does not start.
     pub async fn start(dir: &Path) -> Result<Self, ServerError> {
-        let cannot = |why| ServerError::CannotBeHad { panel: "linux", why };
-        let lacking = missing();
-        if !lacking.is_empty() {
-            return Err(cannot(format!("{} is missing; as root: {INSTALL}", lacking.join(", "))));
-        }
-        let host = host().map_err(failed_to("find", HOST.as_ref()))?;
-        if !host.is_file() {
-            return Err(cannot(format!("{} is missing: cargo build -p berth-host", host.display())));
-        }
+        let host = Self::possible()?;
         let made = DirBuilder::new().mode(0o755).recursive(true).create(dir);
         made.map_err(failed_to("create", dir))?;
         let (http, ssh) = ports(dir)?;
@@ -123,11 +132,23 @@ impl PrivateLinux {
         let records = self.server.path("state/accounts");
         let command = self.command();
         let emptying = spawn_blocking(move || match fs::read_dir(&records) {
-            Ok(entries) => entries.into_iter().try_for_each(|entry| remove(&command, &entry?.path())),
+            Ok(entries) => entries.into_iter().try_for_each(|entry| remove_account(&command, &entry?.path())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         });
         emptying.await.map_err(io::Error::from).flatten().map_err(failed_to("empty", &self.server.dir))
+    }
+
+    /// Empties it, ends it, and removes all that it was.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed.
+    pub async fn remove(mut self) -> Result<(), ServerError> {
+        self.empty().await?;
+        self.stop().await?;
+        let dir = &self.server.dir;
+        fs::remove_dir_all(dir).map_err(failed_to("remove", dir))?;
+        remove_group().map_err(failed_to("remove the group of", dir))
     }
 
     /// Ends the daemons, the last one first.
@@ -179,8 +200,19 @@ fn refuse_taken(port: u16, dir: &Path) -> Result<(), ServerError> {
     }
 }
 
+/// Removes the customers' group, unless another such server has customers in it.
+fn remove_group() -> io::Result<()> {
+    let groups = fs::read_to_string("/etc/group")?;
+    let ours =
+        groups.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.first() == Some(&GROUP));
+    if ours.is_some_and(|fields| fields.last().is_none_or(|members| members.is_empty())) {
+        Command::new("/usr/sbin/groupdel").arg(GROUP).stdin(Stdio::null()).status()?;
+    }
+    Ok(())
+}
+
 /// Removes the account of a record.
-fn remove(command: &[String], record: &Path) -> io::Result<()> {
+fn remove_account(command: &[String], record: &Path) -> io::Result<()> {
     let record: serde_json::Value = serde_json::from_slice(&fs::read(record)?)?;
     let request = serde_json::json!({
         "account": { "account_id": record["account_id"], "username": record["username"] },
