@@ -144,7 +144,7 @@ async fn has_work(pool: &PgPool) -> Result<bool> {
 }
 
 /// Milliseconds of purchases from a system that does nothing else.
-async fn idle(customers: &Customers, pool: &PgPool) -> Result<Vec<f64>> {
+async fn idle(customers: &Customers, pool: &PgPool) -> Result<Purchases> {
     let mut begun = Vec::new();
     for _ in 0..IDLE {
         begun.push(buy(customers).await?);
@@ -153,7 +153,7 @@ async fn idle(customers: &Customers, pool: &PgPool) -> Result<Vec<f64>> {
 }
 
 /// Milliseconds of purchases while all that is due is charged, and the seconds that this took.
-async fn busy(customers: &Customers, pool: &PgPool, due: u64) -> Result<(Vec<f64>, f64)> {
+async fn busy(customers: &Customers, pool: &PgPool, due: u64) -> Result<(Purchases, f64)> {
     let begun = Instant::now();
     sweep_accounts(pool).await?;
     let mut bought = Vec::new();
@@ -184,46 +184,73 @@ async fn buy(customers: &Customers) -> Result<(String, i64)> {
     Ok((order.order_id, begun))
 }
 
-/// Milliseconds from the beginning of each checkout to the commit that made its account active, once all are.
-async fn until_live(pool: &PgPool, bought: &[(String, i64)]) -> Result<Vec<f64>> {
+/// Milliseconds of purchases: each from the beginning of its checkout, and from the moment when Stripe's event was stored, to
+/// the commit that made its account active.
+struct Purchases {
+    whole: Vec<f64>,
+    told: Vec<f64>,
+}
+
+/// How long each checkout took to the commit that made its account active, once all are.
+async fn until_live(pool: &PgPool, bought: &[(String, i64)]) -> Result<Purchases> {
     let begun = Instant::now();
     loop {
         let ended = live(pool).await?;
-        let millis = |(order, begun): &(String, i64)| ended.get(order).map(|ended| (ended - begun) as f64 / 1e3);
-        if let Some(millis) = bought.iter().map(millis).collect() {
-            return Ok(millis);
+        let of = |(order, begun): &(String, i64)| {
+            let [told, live] = ended.get(order)?;
+            Some(((live - begun) as f64 / 1e3, (live - told) as f64 / 1e3))
+        };
+        if let Some((whole, told)) =
+            bought.iter().map(of).collect::<Option<Vec<_>>>().map(|all| all.into_iter().unzip())
+        {
+            return Ok(Purchases { whole, told });
         }
         ensure!(begun.elapsed() < PATIENCE, "{} of {} purchases are live", ended.len(), bought.len());
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// When the accounts of orders became active, in microseconds of the database's clock; without those of the seed.
-async fn live(pool: &PgPool) -> Result<HashMap<String, i64>> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(
-        "select berth.show_id('ord_', a.order_id), (extract(epoch from j.finished_at) * 1000000)::bigint
+/// When Stripe's event of an order was stored and when its account became active, in microseconds of the database's clock;
+/// without those of the seed.
+async fn live(pool: &PgPool) -> Result<HashMap<String, [i64; 2]>> {
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        "select berth.show_id('ord_', a.order_id), (extract(epoch from e.created_at) * 1000000)::bigint,
+             (extract(epoch from j.finished_at) * 1000000)::bigint
          from berth.hosting_accounts a
          join berth.jobs j on j.kind = 'provision_account' and j.state = 'done'
               and j.payload ->> 'account_id' = berth.show_id('acc_', a.id)
+         join berth.jobs e on e.id = j.caused_by
          where a.phase = 'active'",
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.into_iter().map(|(order, told, live)| (order, [told, live])).collect())
 }
 
-fn report(due: u64, seconds: f64, idle: &mut [f64], busy: &mut [f64]) -> Report {
+fn report(due: u64, seconds: f64, idle: &mut Purchases, busy: &mut Purchases) -> Report {
     let mut report = Report::new("busy");
-    let cells = |name: &str, millis: &mut [f64]| {
+    let cells = |name: &str, purchases: &mut Purchases| {
         let cell = |share, millis: &mut [f64]| format!("{:.0}", percentile(millis, share));
-        vec![name.to_owned(), millis.len().to_string(), cell(0.5, millis), cell(0.95, millis), cell(1.0, millis)]
+        let Purchases { whole, told } = purchases;
+        vec![
+            name.to_owned(),
+            whole.len().to_string(),
+            cell(0.5, whole),
+            cell(0.95, whole),
+            cell(1.0, whole),
+            cell(0.5, told),
+            cell(0.95, told),
+        ]
     };
     report.table(vec![
-        row(["the system", "purchases", "p50 ms", "p95 ms", "longest ms"]),
+        row(["the system", "purchases", "p50 ms", "p95 ms", "longest ms", "from the event, p50 ms", "p95 ms"]),
         cells("idle", idle),
         cells("charging", busy),
     ]);
-    let (idle, busy) = (percentile(idle, 0.95), percentile(busy, 0.95));
+    let (told_idle, told_busy) = (percentile(&mut idle.told, 0.95), percentile(&mut busy.told, 0.95));
+    let (idle, busy) = (percentile(&mut idle.whole, 0.95), percentile(&mut busy.whole, 0.95));
+    report.field("p95_from_event_idle_ms", told_idle);
+    report.field("p95_from_event_busy_ms", told_busy);
     report.field("p95_idle_ms", idle);
     report.field("p95_busy_ms", busy);
     report.field("ratio_to_reference", busy / idle);

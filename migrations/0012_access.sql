@@ -13,8 +13,8 @@ create table berth.usage_samples (
     account_id uuid not null references berth.hosting_accounts (id),
     day date not null,
     disk_bytes bigint not null check (disk_bytes >= 0),
-    -- Files and directories.
-    inodes bigint not null check (inodes >= 0),
+    -- Files and directories; null where the panel does not count them.
+    inodes bigint check (inodes >= 0),
     -- Sent in this calendar month until then; null where the panel does not count it.
     traffic_bytes bigint check (traffic_bytes >= 0),
     at timestamptz not null,

@@ -1,6 +1,7 @@
 //! The parts of the program, built once: in `main` and in tests alike.
 
 mod configured;
+mod servers;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
@@ -24,10 +25,7 @@ use crate::{
     effects::Effects,
     error::JobError,
     gateways::{
-        panels::{
-            Panels,
-            site::{SiteConfig, SitePanel},
-        },
+        panels::{Panels, site::SiteConfig},
         smtp::{Mailer, MailerError},
         stripe::{Stripe, StripeConfig},
     },
@@ -39,11 +37,13 @@ use crate::{
         redis::RedisQueues,
     },
     secrets::{SecretError, SecretKeys},
+    servers::Servers,
     store::{Store, StoreError},
     supervise::{Supervisor, spawn},
 };
 
 pub use configured::{catalogue_of, fuse_of, seller_of, shop_of, tax_of, time_zone_of, timetables_of};
+pub use servers::panels_of;
 
 /// How long one call to Stripe may take.
 const STRIPE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,6 +77,8 @@ pub struct Parts {
     pub seller: Seller,
     /// The panels.
     pub panels: Panels,
+    /// How the servers fare.
+    pub servers: Servers,
     /// What is sold.
     pub catalogue: Catalogue,
     /// In which currency.
@@ -163,7 +165,7 @@ impl App {
     /// # Errors
     /// When a setting is missing or wrong. Nothing is asked of any server yet.
     pub fn new(config: Config, role: Role, tasks: &Supervisor) -> Result<Self, StartError> {
-        let panels = Panels::new().with(SITE_SERVER, "site", Arc::new(SitePanel::new(site_config(&config))));
+        let panels = panels_of(&config)?;
         Self::with_panels(config, role, tasks, panels)
     }
 
@@ -188,6 +190,7 @@ impl App {
             shop: shop_of(&config),
             seller: seller_of(&config),
             panels,
+            servers: Servers::default(),
             timetables: timetables_of(&config, &catalogue)?,
             fuse: fuse_of(&config)?,
             catalogue,
@@ -331,6 +334,14 @@ impl Ctx {
     /// As [`stripe`](Self::stripe).
     pub fn mailer(&self) -> Result<&Mailer, JobError> {
         self.app.mailer.as_ref().ok_or_else(|| JobError::not_set_up("mail.smtp_url"))
+    }
+
+    /// Takes a place among the jobs that may talk to a server at once, until the run has ended. Answers whether there was one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn take_server_slot(&self, server: &str, at_once: u32) -> Result<bool, JobError> {
+        Ok(self.app.store.take_server_slot(server, at_once, self.claim.job_id, self.claim.claim_id).await?)
     }
 
     /// The keys that secrets are sealed with.

@@ -130,6 +130,8 @@ pub struct Effects {
     pub(crate) audits: Vec<NewAudit>,
     /// Rights to listen to an order.
     pub(crate) stream_tickets: Vec<NewStreamTicket>,
+    /// Servers that answer again: the jobs that wait for them are due.
+    pub(crate) released_servers: Vec<String>,
     /// What was learnt outside: true even when the rest is refused.
     pub(crate) facts: Vec<Fact>,
     /// Orders to be looked at for completion, after everything else.
@@ -188,6 +190,13 @@ impl Effects {
     #[must_use]
     pub fn mail_to_shop(mut self, mail: ShopMail) -> Self {
         self.shop_mails.push(mail);
+        self
+    }
+
+    /// Has the jobs run now that wait for a server to answer again.
+    #[must_use]
+    pub fn release_server(mut self, server: impl Into<String>) -> Self {
+        self.released_servers.push(server.into());
         self
     }
 
@@ -469,6 +478,25 @@ pub enum Fact {
         account_id: AccountId,
         /// The backup's name.
         reference: String,
+    },
+    /// A server could not be talked to, or nobody knows what it did.
+    ServerFailed {
+        /// Its name in the configuration.
+        server: String,
+        /// What was the matter.
+        why: String,
+        /// Only a person can mend it: it is left alone at once.
+        for_good: bool,
+    },
+    /// A server has said that it can hold no more accounts.
+    ServerFull {
+        /// Its name in the configuration.
+        server: String,
+    },
+    /// A server that had failed has answered.
+    ServerAnswered {
+        /// Its name in the configuration.
+        server: String,
     },
     /// A mail is about to be handed to the mail server.
     MailAttempted {

@@ -20,6 +20,8 @@ use crate::{
 const BROKEN_SERVER_DEADLINE: Duration = Duration::from_secs(72 * 3600);
 /// How long a job may otherwise be snoozed.
 const SNOOZE_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+/// How soon a job looks again by itself whose server is broken, should nobody call it before.
+const PARKED_WAIT: Duration = Duration::from_secs(5 * 60);
 /// How soon to look again at a server that cannot be used until somebody mends it.
 const BROKEN_SERVER_WAIT: Duration = Duration::from_secs(60);
 
@@ -57,6 +59,21 @@ impl JobError {
     /// A part that this process was not given the settings for: the job waits for a process that was.
     pub(crate) fn not_set_up(key: &str) -> Self {
         Self::broken_server(format!("{key} is not set for this worker"))
+    }
+
+    /// A server that cannot be used now: the job waits outside, and is called when it can.
+    pub(crate) fn parked(reason: String) -> Self {
+        Self::parked_for(reason, PARKED_WAIT)
+    }
+
+    /// As [`parked`](Self::parked), for at most so long.
+    pub(crate) fn parked_for(reason: String, after: Duration) -> Self {
+        Self::Snooze { reason, after, give_up_after: BROKEN_SERVER_DEADLINE }
+    }
+
+    /// No server takes a new account now.
+    pub(crate) fn no_server(pool: &str) -> Self {
+        Self::broken_server(format!("no server of the pool {pool} takes new accounts"))
     }
 
     fn broken_server(reason: String) -> Self {

@@ -22,6 +22,7 @@ pub mod plan_change;
 pub mod queue;
 pub mod schedule;
 pub mod secrets;
+pub mod servers;
 pub mod store;
 pub mod supervise;
 pub mod sweeps;

@@ -68,6 +68,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::ChangePackage(job) => handlers::hosting::change_package::run(job, ctx).await,
         AnyJob::ResetPassword(job) => handlers::hosting::reset_password::run(job, ctx).await,
         AnyJob::ReconcileAccount(job) => handlers::hosting::reconcile_account::run(job, ctx).await,
+        AnyJob::ProbeServer(job) => handlers::hosting::probe_server::run(job, ctx).await,
         AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,
         AnyJob::SweepUnpaidOrders(job) => handlers::sweeps::sweep_unpaid_orders::run(job, ctx).await,
         AnyJob::SweepCheckoutPages(job) => handlers::sweeps::sweep_checkout_pages::run(job, ctx).await,
@@ -88,6 +89,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
 /// # Errors
 /// When the lease cannot be taken out.
 pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<(), StoreError> {
+    app.store.configure_servers(&app.panels).await?;
     app.lease.begin().await?;
     let lease = app.lease.clone();
     let stopped = tasks.stopped.clone();

@@ -9,7 +9,7 @@ use crate::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
-        ChangePackage, ProvisionAccount, PurgeAccount, ReconcileAccount, ResetPassword, SuspendAccount,
+        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, ResetPassword, SuspendAccount,
         TerminateAccount, UnsuspendAccount,
     },
     mail::SendMail,
@@ -179,6 +179,7 @@ any_job! {
     ChangePackage,
     ResetPassword,
     ReconcileAccount,
+    ProbeServer,
     SendMail,
     SweepUnpaidOrders,
     SweepCheckoutPages,

@@ -215,3 +215,28 @@ impl Job for ReconcileAccount {
         Some(format!("account:{}", self.account_id))
     }
 }
+
+/// Asks a broken server whether it lives, until it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeServer {
+    /// Its name in the configuration.
+    pub server: String,
+}
+
+impl Job for ProbeServer {
+    const NAME: &'static str = "probe_server";
+    const QUEUE: Queue = Queue::Provisioning;
+    const CLASS: Class = Class::Urgent;
+    const TRIES: u32 = 20;
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    const BACKOFF: Backoff = Backoff::seconds(15, 15 * 60);
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("probe_server:{}", self.server))
+    }
+
+    fn serial(&self) -> Option<String> {
+        Some(format!("server:{}", self.server))
+    }
+}

@@ -27,6 +27,12 @@ impl BackupRef {
     pub fn account_id(&self) -> AccountId {
         self.account_id
     }
+
+    /// What tells the backups of one account apart.
+    #[must_use]
+    pub fn version(&self) -> i32 {
+        self.version
+    }
 }
 
 impl fmt::Display for BackupRef {

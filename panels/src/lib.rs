@@ -4,7 +4,7 @@
 //! decide from what it says. Every `ensure_…` observes first, acts only on an account whose ownership it can prove, and
 //! answers as if it had done the work when the work is already done.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use berth_jobs::ids::AccountId;
 use futures::future::BoxFuture;
@@ -17,11 +17,17 @@ mod backup;
 #[cfg(test)]
 mod conformance;
 mod error;
+pub mod http;
+pub mod incus;
+pub mod linux;
 pub mod memory;
+mod servers;
 pub mod site;
+pub mod whm;
 
 pub use backup::{Backup, BackupRef, InvalidBackupRef};
 pub use error::{Cause, PanelError};
+pub use servers::{Panels, Placement, ServerState, UnknownServer};
 
 /// What every call of a panel answers.
 pub type PanelFuture<'a, T> = BoxFuture<'a, Result<T, PanelError>>;
@@ -123,6 +129,8 @@ pub struct AccountRef {
     pub username: String,
     /// The panel's own id, once [`Created`] has told it.
     pub remote_id: Option<String>,
+    /// The customer's own domain, if any: part of the proof where a panel cannot carry our id.
+    pub domain: Option<String>,
 }
 
 /// What is to be created. Equal on every retry: it is committed before the first call.
@@ -136,8 +144,6 @@ pub struct CreateSpec {
     pub package: String,
     /// Where the panel sends the owner's notices.
     pub owner_email: String,
-    /// The customer's own domain, if any.
-    pub domain: Option<String>,
     /// What was chosen of the service's options, by their ids: an object, such as `{"ram_gb": 8}`, or null.
     pub configuration: Value,
     /// What was bought besides: an array of objects with an `id`, or null.
@@ -208,8 +214,8 @@ pub enum RemoteState {
 pub struct Usage {
     /// Bytes of the customer's files.
     pub disk_bytes: u64,
-    /// Files and directories.
-    pub inodes: u64,
+    /// Files and directories, where the panel counts them.
+    pub inodes: Option<u64>,
     /// Bytes sent this calendar month, where the panel counts them.
     pub traffic_bytes: Option<u64>,
 }
@@ -217,74 +223,3 @@ pub struct Usage {
 /// A sign-in link: whoever has it is in. Never stored, never logged.
 #[derive(Clone, Debug)]
 pub struct OneTimeUrl(pub SecretString);
-
-/// The servers that this installation sells on, by name.
-#[derive(Clone, Default)]
-pub struct Panels {
-    servers: BTreeMap<String, Server>,
-}
-
-#[derive(Clone)]
-struct Server {
-    driver: &'static str,
-    panel: Arc<dyn Panel>,
-}
-
-impl Panels {
-    /// A registry without servers.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same registry with `server`, run by `driver` (such as `site`). A server named twice keeps the later one.
-    #[must_use]
-    pub fn with(mut self, server: impl Into<String>, driver: &'static str, panel: Arc<dyn Panel>) -> Self {
-        self.servers.insert(server.into(), Server { driver, panel });
-        self
-    }
-
-    /// The panel of a server, by the server's name.
-    pub fn of(&self, server: &str) -> Result<Arc<dyn Panel>, UnknownServer> {
-        self.server(server).map(|found| Arc::clone(&found.panel))
-    }
-
-    /// The name of the driver that runs a server.
-    pub fn driver(&self, server: &str) -> Result<&'static str, UnknownServer> {
-        self.server(server).map(|found| found.driver)
-    }
-
-    /// Every server's name and driver, by name.
-    pub fn servers(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.servers.iter().map(|(name, server)| (name.as_str(), server.driver))
-    }
-
-    fn server(&self, name: &str) -> Result<&Server, UnknownServer> {
-        self.servers.get(name).ok_or_else(|| UnknownServer(name.to_owned()))
-    }
-}
-
-impl fmt::Debug for Panels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.servers()).finish()
-    }
-}
-
-/// A server that the configuration does not (or no longer) name: its accounts' jobs are parked, not failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no server is called {0:?} in the configuration")]
-pub struct UnknownServer(pub String);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_is_not_configured_is_named_in_the_refusal() {
-        let panels = Panels::new().with("web1", "memory", Arc::new(memory::MemoryPanel::new()));
-
-        assert!(panels.of("web1").is_ok());
-        assert_eq!(panels.driver("web1"), Ok("memory"));
-        assert_eq!(panels.of("web2").err(), Some(UnknownServer("web2".to_owned())));
-    }
-}

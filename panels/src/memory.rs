@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,7 @@ pub enum Fault {
 #[derive(Default)]
 pub struct MemoryPanel {
     latency: Duration,
+    dead: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -84,6 +88,16 @@ impl MemoryPanel {
     pub fn with_latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
+    }
+
+    /// From now on nothing reaches it: [`PanelError::Transient`].
+    pub fn die(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    /// It can be reached again.
+    pub fn revive(&self) {
+        self.dead.store(false, Ordering::Relaxed);
     }
 
     /// Queues a fault: each one meets one mutation, in order.
@@ -139,15 +153,20 @@ impl MemoryPanel {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn wait(&self) {
+    /// Takes its time.
+    async fn reached(&self) -> Result<(), PanelError> {
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
+        if self.dead.load(Ordering::Relaxed) {
+            return Err(PanelError::transient("the panel refused the connection"));
+        }
+        Ok(())
     }
 
     /// Applies a mutation, unless the script says otherwise.
     async fn mutate<T>(&self, apply: impl FnOnce(&mut Inner) -> Result<T, PanelError>) -> Result<Step<T>, PanelError> {
-        self.wait().await;
+        self.reached().await?;
         let mut inner = self.inner();
         match inner.faults.pop_front() {
             None => apply(&mut inner).map(Step::Done),
@@ -281,14 +300,14 @@ impl Panel for MemoryPanel {
 
     fn probe(&self) -> PanelFuture<'_, ServerInfo> {
         Box::pin(async {
-            self.wait().await;
+            self.reached().await?;
             Ok(ServerInfo { version: "memory".to_owned(), hostname: None, nameservers: Vec::new() })
         })
     }
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         Box::pin(async {
-            self.wait().await;
+            self.reached().await?;
             Ok(self.inner().observe(account))
         })
     }
@@ -340,7 +359,7 @@ impl Panel for MemoryPanel {
 
     fn login_url<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, OneTimeUrl> {
         Box::pin(async {
-            self.wait().await;
+            self.reached().await?;
             self.inner().owned(account)?;
             let token = uuid::Uuid::new_v4();
             Ok(OneTimeUrl(format!("http://{}.invalid/login?token={token}", account.username).into()))
@@ -349,15 +368,15 @@ impl Panel for MemoryPanel {
 
     fn usage<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Usage> {
         Box::pin(async {
-            self.wait().await;
+            self.reached().await?;
             self.inner().owned(account)?;
-            Ok(Usage { disk_bytes: 0, inodes: 0, traffic_bytes: None })
+            Ok(Usage { disk_bytes: 0, inodes: None, traffic_bytes: None })
         })
     }
 
     fn poll<'a>(&'a self, task: &'a TaskRef) -> PanelFuture<'a, Step<TaskOutcome>> {
         Box::pin(async {
-            self.wait().await;
+            self.reached().await?;
             match self.inner().tasks.get_mut(&task.0) {
                 None => Err(PanelError::permanent(format!("there is no task {:?}", task.0))),
                 Some(0) => Ok(Step::Done(TaskOutcome::Succeeded)),

@@ -115,7 +115,7 @@ impl SitePanel {
     async fn create(&self, spec: &CreateSpec) -> Result<Step<Created>, PanelError> {
         let name = name_of(&spec.account)?;
         let site_url = self.site_url(&name)?;
-        let page = page::welcome(spec.domain.as_deref().unwrap_or(&site_url));
+        let page = page::welcome(spec.account.domain.as_deref().unwrap_or(&site_url));
         let (id, package, remote_id) = (spec.account.account_id, spec.package.clone(), name.as_str().to_owned());
         let adopted = self.on_disk(move |disk| disk.create(&name, id, package, &page)).await?;
         Ok(Step::Done(Created { remote_id, site_url: Some(site_url), control_panel_url: None, adopted }))

@@ -1,5 +1,6 @@
 //! The command line: what operators and developers type, and what they are told.
 
+mod accounts;
 mod catalogue;
 mod checks;
 mod config;
@@ -12,6 +13,7 @@ mod output;
 mod process;
 mod progress;
 mod secrets;
+mod servers;
 mod settings;
 mod signals;
 mod stripe_sim;
@@ -113,6 +115,16 @@ enum Command {
         berth jobs show job_01k9z3m6sne5y8r7q2w4x6t8va\n  berth jobs retry job_01k9z3m6sne5y8r7q2w4x6t8va\n")]
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// What accounts are placed on, and how each server fares.
+    #[command(before_help = "Examples:\n  berth servers list\n  berth servers test web1\n  berth servers drain web1\n")]
+    #[command(subcommand)]
+    Servers(servers::ServersCommand),
+    /// One account beside what its panel knows of it.
+    #[command(before_help = "Examples:\n  berth accounts show acc_01k9z3m6sne5y8r7q2w4x6t8va\n  \
+        berth accounts repair acc_01k9z3m6sne5y8r7q2w4x6t8va\n")]
+    #[command(after_help = "adopt and repair print the id of the job that does it.")]
+    #[command(subcommand)]
+    Accounts(accounts::AccountsCommand),
     /// Make something happen in the running `berth dev`.
     #[command(before_help = "Examples:\n  berth trigger checkout\n  \
         berth trigger checkout --service vps-monthly --quantity 2 --json\n")]
@@ -168,6 +180,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(file, &args),
         Command::Enqueue(args) => enqueue::run(file, args).await,
         Command::Jobs(command) => jobs::run(file, command).await,
+        Command::Servers(command) => servers::run(file, command).await,
+        Command::Accounts(command) => accounts::run(file, command).await,
         Command::Trigger(command) => Box::pin(trigger::run(file, command)).await,
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,
         Command::Config(command) => config::run(file, command),

@@ -161,6 +161,7 @@ pub struct Secrets {
 #[serde(deny_unknown_fields)]
 pub struct Hosting {
     pub nameservers: Vec<String>,
+    pub servers: Option<PathBuf>,
     pub sites_dir: PathBuf,
     /// Read by [`Hosting::backups_dir`].
     pub backups_dir: Option<PathBuf>,
@@ -168,6 +169,8 @@ pub struct Hosting {
     /// Lower-case labels.
     pub base_domain: String,
     pub repair_packages: bool,
+    /// 1 to 3,600.
+    pub probe_seconds: u32,
     pub username_prefix: String,
 }
 

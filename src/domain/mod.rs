@@ -16,6 +16,7 @@ pub mod money;
 pub mod order;
 pub mod percent;
 pub mod period;
+pub mod placement;
 pub mod pricing;
 pub mod profile;
 pub mod proration;

@@ -1,6 +1,6 @@
 //! How effects become rows: one set-based statement a kind, for all units of a group together.
 //!
-//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, renewals, customers with their cards, carts, credit,
+//! Every transaction locks in this order, rows of a kind by id: jobs, orders, accounts, servers, renewals, customers with their cards, carts, credit,
 //! coupons with their redemptions; then come the rows that it inserts, in the order of `apply`; when accounts are looked at
 //! next comes late, and the counters of invoices and of credit notes last. Payments that money goes back of are locked after
 //! those that are inserted.
@@ -26,6 +26,7 @@ mod plan_changes;
 mod refunds;
 mod refusal;
 mod renewals;
+mod servers;
 mod sweeping;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +81,7 @@ pub(crate) async fn apply(
     overfull: &[String],
 ) -> Result<Applied, sqlx::Error> {
     let mut applied = Applied::default();
+    servers::release(db, units).await?;
     orders::lock_parents(db, units).await?;
     guard_orders(db, units, &mut applied).await?;
     orders::advance(db, units, &mut applied, Movers::Known).await?;
@@ -88,6 +90,7 @@ pub(crate) async fn apply(
     guard_accounts(db, units, &mut applied).await?;
     move_accounts(db, units, &mut applied).await?;
     accounts::edit(db, units, &mut applied).await?;
+    servers::reserve(db, units, &mut applied).await?;
     let facts = gather(units, |e| &e.facts);
     facts::note_created(db, &facts).await?;
     accounts::name_backups(db, &facts).await?;
@@ -127,6 +130,7 @@ pub(crate) async fn apply(
     sweeping::ask_later(db, units).await?;
     sweeping::know_events(db, units).await?;
     facts::learn(db, &facts).await?;
+    servers::learn(db, &facts).await?;
     let failed = refunds::learn(db, &facts).await?;
     insert_alerts(db, &[], &failed).await?;
     refunds::follow(db, units).await?;

@@ -35,6 +35,7 @@ pub mod refunds;
 pub mod renewal_terms;
 pub mod renewals;
 pub mod sealed;
+pub mod servers;
 pub mod stream_tickets;
 pub mod sweeps;
 pub mod usage;

@@ -15,8 +15,8 @@ pub struct DayOfUsage {
     pub day: Date,
     /// Bytes of its files.
     pub disk_bytes: i64,
-    /// Files and directories.
-    pub inodes: i64,
+    /// Files and directories, where its panel counts them.
+    pub inodes: Option<i64>,
     /// Bytes sent in that calendar month until then, where its panel counts them.
     pub traffic_bytes: Option<i64>,
     /// When its panel was asked.

@@ -285,7 +285,7 @@ async fn a_password_that_an_account_is_still_to_be_made_with_is_never_forgotten(
 async fn what_an_account_uses_is_written_down_once_a_day_shown_and_forgotten_after_400_days() {
     let (stack, panel, berth, live) = world().await;
     let look = async |disk_bytes| {
-        panel.uses(Usage { disk_bytes, inodes: 7, traffic_bytes: Some(u64::MAX) });
+        panel.uses(Usage { disk_bytes, inodes: Some(7), traffic_bytes: Some(u64::MAX) });
         let job = ReconcileAccount { account_id: live.id };
         berth.app.committer.write(Effects::none().enqueue(job)).await.unwrap();
         stack.until_idle().await;

@@ -302,7 +302,8 @@ async fn a_site_that_the_panel_has_suspended_says_so_until_it_is_active_again() 
     let (_, account) = bought(&stack, user).await;
     let (_, shown) = stack.get(user, &format!("/v1/hosting/{account}")).await;
     let username = shown["account_username"].as_str().unwrap().to_owned();
-    let on_panel = AccountRef { account_id: account.parse().unwrap(), username: username.clone(), remote_id: None };
+    let on_panel =
+        AccountRef { account_id: account.parse().unwrap(), username: username.clone(), remote_id: None, domain: None };
     let panel = berth.app.panels.of(SITE_SERVER).unwrap();
 
     assert_eq!(site(&stack, &username).await, 200);

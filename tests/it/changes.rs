@@ -107,7 +107,7 @@ impl World {
     async fn package(&self) -> String {
         let id: AccountId = self.account.parse().unwrap();
         let username = self.shown().await["account_username"].as_str().unwrap().to_owned();
-        let on_panel = AccountRef { account_id: id, username, remote_id: None };
+        let on_panel = AccountRef { account_id: id, username, remote_id: None, domain: None };
         match self.panel.memory.observe(&on_panel).await.unwrap() {
             Observed::Present { package, .. } => package,
             other @ (Observed::Absent | Observed::Partial { .. } | Observed::Foreign) => panic!("not there: {other:?}"),

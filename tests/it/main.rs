@@ -38,6 +38,7 @@ mod rights;
 mod rotation;
 mod schedule;
 mod secrets;
+mod servers;
 mod shutdown;
 mod storm;
 mod strangers;

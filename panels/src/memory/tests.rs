@@ -1,13 +1,23 @@
 //! The panel in memory: the conformance list, and its faults.
 
+use futures::future::{BoxFuture, ready};
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::conformance::{Server, conformance, created, done, spec};
+use crate::conformance::{Server, at_once, cases::Skip, conformance, created, spec};
 
 impl Server for MemoryPanel {
-    fn creates_of(&self, account: AccountId) -> u64 {
-        Self::creates_of(self, account)
+    fn driver(&self) -> &'static str {
+        "memory"
+    }
+
+    fn creates_of(&self, account: &AccountRef) -> u64 {
+        Self::creates_of(self, account.account_id)
+    }
+
+    fn opens<'a>(&'a self, username: &'a str, password: &'a str) -> BoxFuture<'a, Result<bool, Skip>> {
+        let opens = self.password_of(username).is_some_and(|known| known.expose_secret() == password);
+        Box::pin(ready(Ok(opens)))
     }
 
     fn write(&self, username: &str, path: &str, text: &str) {
@@ -33,7 +43,7 @@ async fn an_account_whose_answer_was_lost_is_adopted() {
     panel.script(Fault::AfterApplying);
 
     let lost = panel.ensure_created(&spec).await.unwrap_err();
-    let adopted = done(panel.ensure_created(&spec).await);
+    let adopted = at_once(panel.ensure_created(&spec).await);
 
     assert!(matches!(lost, PanelError::Ambiguous(_)), "{lost:?}");
     assert!(adopted.adopted);
@@ -64,7 +74,7 @@ async fn a_task_is_polled_until_it_is_done() {
 
     assert!(matches!(panel.poll(&task).await.unwrap(), Step::Pending(..)));
     assert_eq!(panel.poll(&task).await.unwrap(), Step::Done(TaskOutcome::Succeeded));
-    assert!(done(panel.ensure_created(&spec).await).adopted);
+    assert!(at_once(panel.ensure_created(&spec).await).adopted);
 }
 
 #[tokio::test]
@@ -72,7 +82,7 @@ async fn a_new_password_replaces_the_old_one() {
     let panel = MemoryPanel::new();
     let (spec, _) = created(&panel, "password").await;
 
-    done(panel.set_password(&spec.account, &"another".to_owned().into()).await);
+    at_once(panel.set_password(&spec.account, &"another".to_owned().into()).await);
 
     assert_eq!(panel.password_of("password").unwrap().expose_secret(), "another");
 }
@@ -86,7 +96,7 @@ async fn a_backup_whose_answer_was_lost_is_answered_as_it_is() {
 
     let lost = panel.ensure_backup(&spec.account, &backup).await.unwrap_err();
     let kept = panel.backups();
-    let answered = done(panel.ensure_backup(&spec.account, &backup).await);
+    let answered = at_once(panel.ensure_backup(&spec.account, &backup).await);
 
     assert!(matches!(lost, PanelError::Ambiguous(_)), "{lost:?}");
     assert_eq!(kept, [answered]);

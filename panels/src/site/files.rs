@@ -22,24 +22,24 @@ pub(super) fn is_real(path: &Path, of_type: impl FnOnce(&fs::FileType) -> bool) 
 
 /// Sums up a tree without following links; `None` beyond [`USAGE_ENTRIES`].
 pub(super) fn count(top: PathBuf) -> io::Result<Option<Usage>> {
-    let mut usage = Usage { disk_bytes: 0, inodes: 0, traffic_bytes: None };
+    let (mut disk_bytes, mut inodes) = (0_u64, 0);
     let mut dirs = vec![top];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let metadata = entry.metadata()?;
-            usage.inodes += 1;
-            if usage.inodes > USAGE_ENTRIES {
+            inodes += 1;
+            if inodes > USAGE_ENTRIES {
                 return Ok(None);
             }
             if metadata.is_dir() {
                 dirs.push(entry.path());
             } else {
-                usage.disk_bytes = usage.disk_bytes.saturating_add(metadata.len());
+                disk_bytes = disk_bytes.saturating_add(metadata.len());
             }
         }
     }
-    Ok(Some(usage))
+    Ok(Some(Usage { disk_bytes, inodes: Some(inodes), traffic_bytes: None }))
 }
 
 /// A new directory with the first page in it, synced.

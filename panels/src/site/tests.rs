@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::conformance::{Server, conformance, created, done, spec};
+use crate::conformance::{Server, at_once, conformance, created, spec};
 
 fn panel() -> (TempDir, SitePanel) {
     let dir = TempDir::new().unwrap();
@@ -52,8 +52,12 @@ fn age(path: &Path, by: Duration) {
 struct Sites(PathBuf);
 
 impl Server for Sites {
-    fn creates_of(&self, account: AccountId) -> u64 {
-        creates_of(&self.0, account)
+    fn driver(&self) -> &'static str {
+        "site"
+    }
+
+    fn creates_of(&self, account: &AccountRef) -> u64 {
+        creates_of(&self.0, account.account_id)
     }
 
     fn write(&self, username: &str, path: &str, text: &str) {
@@ -100,7 +104,7 @@ async fn ten_processes_that_create_one_account_make_one() {
 
     let answers = futures::future::join_all(panels.iter().map(|panel| panel.ensure_created(&wanted))).await;
 
-    let made = answers.into_iter().map(done).filter(|created| !created.adopted).count();
+    let made = answers.into_iter().map(at_once).filter(|created| !created.adopted).count();
     assert_eq!(made, 1);
     assert_eq!(creates_of(dir.path(), wanted.account.account_id), 1);
 }
@@ -109,9 +113,9 @@ async fn ten_processes_that_create_one_account_make_one() {
 async fn a_new_site_has_a_page_with_its_name_and_a_url() {
     let (dir, panel) = panel();
     let mut wanted = spec("alice");
-    wanted.domain = Some("alice.example".to_owned());
+    wanted.account.domain = Some("alice.example".to_owned());
 
-    let created = done(panel.ensure_created(&wanted).await);
+    let created = at_once(panel.ensure_created(&wanted).await);
 
     let page = fs::read_to_string(dir.path().join("alice/public_html/index.html")).unwrap();
     assert!(page.contains("<h1>alice.example</h1>"));
@@ -177,7 +181,7 @@ async fn a_create_killed_while_staging_leaves_nothing_and_is_repeated() {
     fs::write(half.join("account.json"), "{\"account_id\":").unwrap();
 
     assert_eq!(panel.observe(&wanted.account).await.unwrap(), Observed::Absent);
-    let created = done(panel.ensure_created(&wanted).await);
+    let created = at_once(panel.ensure_created(&wanted).await);
 
     assert!(!created.adopted);
     assert!(half.exists(), "it is young: somebody may be at work on it");
@@ -212,7 +216,7 @@ async fn a_create_killed_before_or_after_its_log_line_is_logged_once() {
             fs::write(dir.path().join(".log/creates.jsonl"), "").unwrap();
         }
 
-        let again = done(open(dir.path()).ensure_created(&wanted).await);
+        let again = at_once(open(dir.path()).ensure_created(&wanted).await);
 
         assert!(again.adopted);
         assert_eq!(creates_of(dir.path(), wanted.account.account_id), 1, "line written: {line_was_written}");
@@ -240,7 +244,7 @@ async fn an_account_without_its_files_is_partial_and_is_completed() {
     fs::remove_dir_all(dir.path().join("partial/public_html")).unwrap();
 
     let seen = panel.observe(&wanted.account).await.unwrap();
-    let again = done(panel.ensure_created(&wanted).await);
+    let again = at_once(panel.ensure_created(&wanted).await);
 
     assert_eq!(seen, Observed::Partial { missing: vec!["public_html".to_owned()] });
     assert!(again.adopted);
@@ -255,7 +259,7 @@ async fn a_removal_killed_before_deleting_is_finished_by_the_next() {
     let trash = dir.path().join(format!(".trash/removed.{}.0", wanted.account.account_id));
     fs::rename(dir.path().join("removed"), &trash).unwrap();
 
-    done(panel.ensure_absent(&wanted.account).await);
+    at_once(panel.ensure_absent(&wanted.account).await);
 
     assert!(!trash.exists());
 }
@@ -268,7 +272,7 @@ async fn a_removal_follows_no_link_out_of_the_account() {
     fs::write(elsewhere.path().join("precious"), "").unwrap();
     symlink(elsewhere.path(), dir.path().join("outward/public_html/out")).unwrap();
 
-    done(panel.ensure_absent(&wanted.account).await);
+    at_once(panel.ensure_absent(&wanted.account).await);
 
     assert!(elsewhere.path().join("precious").exists());
     assert!(entries(dir.path().join(".trash")).is_empty());
@@ -278,12 +282,12 @@ async fn a_removal_follows_no_link_out_of_the_account() {
 async fn a_suspension_made_by_somebody_else_is_not_lifted() {
     let (dir, panel) = panel();
     let (wanted, _) = created(&panel, "theirs").await;
-    done(panel.ensure_suspended(&wanted.account, "payment_overdue").await);
+    at_once(panel.ensure_suspended(&wanted.account, "payment_overdue").await);
     let file = dir.path().join("theirs/account.json");
     fs::write(&file, fs::read_to_string(&file).unwrap().replace("\"berth\"", "\"operator\"")).unwrap();
 
     let refused = panel.ensure_active(&wanted.account).await.unwrap_err();
-    done(panel.ensure_suspended(&wanted.account, "non_payment").await);
+    at_once(panel.ensure_suspended(&wanted.account, "non_payment").await);
 
     assert!(matches!(refused, PanelError::Permanent(_)), "{refused:?}");
     let Observed::Present { state: RemoteState::Suspended { ours, .. }, .. } =
@@ -319,7 +323,7 @@ async fn usage_counts_files_and_not_what_links_lead_to() {
 
     let usage = panel.usage(&wanted.account).await.unwrap();
 
-    assert_eq!(usage.inodes, 4);
+    assert_eq!(usage.inodes, Some(4));
     assert_eq!(usage.disk_bytes, 1024 + 1, "the link itself is one byte: its target's name");
 }
 
@@ -365,8 +369,8 @@ async fn victim() {
     let Some(dir) = env::var_os(VICTIM_DIR) else { return };
     let panel = open(Path::new(&dir));
     for n in 0..100_000 {
-        done(panel.ensure_created(&nth(n)).await);
-        done(panel.ensure_suspended(&nth(n).account, "killed").await);
+        at_once(panel.ensure_created(&nth(n)).await);
+        at_once(panel.ensure_suspended(&nth(n).account, "killed").await);
     }
 }
 
@@ -398,7 +402,7 @@ async fn accounts_are_whole_whenever_the_process_is_killed() {
         }
     }
     for n in 0..=reached {
-        done(panel.ensure_created(&nth(n)).await);
+        at_once(panel.ensure_created(&nth(n)).await);
     }
 
     let counts = creates::count_by_account(dir.path()).unwrap();

@@ -15,8 +15,8 @@ use super::faults::DeliveryFault;
 use super::state::Outgoing;
 use super::table::Record as _;
 
-/// Attempts under way at once.
-const AT_ONCE: usize = 8;
+/// Attempts under way at once: an event waits for no other.
+const AT_ONCE: usize = 64;
 /// Events being delivered or waiting for their next attempt.
 const UNDELIVERED: usize = 50_000;
 const IDLE_CONNECTIONS: usize = AT_ONCE;

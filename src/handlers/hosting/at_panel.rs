@@ -23,7 +23,8 @@ pub(super) enum Answer<T> {
 /// The server that an account is on, and the account as that knows it; `None` when nothing was ever sent to one.
 pub(super) fn place_of(account: &Account) -> Option<(&str, AccountRef)> {
     let (server, username) = (account.server.as_deref()?, account.username.clone()?);
-    Some((server, AccountRef { account_id: account.state.id, username, remote_id: account.remote_id.clone() }))
+    let (remote_id, domain) = (account.remote_id.clone(), account.domain.clone());
+    Some((server, AccountRef { account_id: account.state.id, username, remote_id, domain }))
 }
 
 /// As [`place_of`], for an account that was live.

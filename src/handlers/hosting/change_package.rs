@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use berth_jobs::hosting::ChangePackage;
 
-use super::at_panel::{self, Answer};
+use super::{
+    at_panel::{self, Answer},
+    at_server,
+};
 use crate::{
     app::Ctx,
     domain::{
@@ -36,15 +39,16 @@ pub async fn run(job: &ChangePackage, ctx: &Ctx) -> Result<Effects, JobError> {
         None => None,
     };
     let of = Change { account, change, order };
+    let (server, on_panel) = at_panel::place_of_live(&of.account)?;
+    let server = at_server::enter(ctx, server).await?;
     let state = match begin(ctx, &of).await? {
         Begun::Now(state) => state,
         Begun::Never(why) => return not_made(ctx, &of, PlanChangeStep::Void(why.to_owned()), why).await,
     };
     failpoint::hit("panel.before_change");
-    let (server, on_panel) = at_panel::place_of_live(&of.account)?;
-    let answer = ctx.panels.of(server)?.ensure_package(&on_panel, &of.change.to.package).await;
+    let answer = server.panel().ensure_package(&on_panel, &of.change.to.package).await;
     failpoint::hit("panel.after_change");
-    match at_panel::heard(ctx, answer)? {
+    match at_panel::heard(ctx, server.heard(answer).await)? {
         Answer::Done(()) => made(ctx, &of, &state).await,
         Answer::Refused(why) => refused(ctx, &of, &state, why).await,
     }

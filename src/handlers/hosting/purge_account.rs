@@ -2,7 +2,10 @@
 
 use berth_jobs::hosting::PurgeAccount;
 
-use super::at_panel::{self, Answer};
+use super::{
+    at_panel::{self, Answer},
+    at_server,
+};
 use crate::{
     app::Ctx,
     domain::{account::AccountPhase, timetable::backup_kept_until},
@@ -34,12 +37,12 @@ pub async fn run(job: &PurgeAccount, ctx: &Ctx) -> Result<Effects, JobError> {
         return Ok(forgotten(ctx, &account));
     };
     let backup: BackupRef = reference.parse().map_err(|error| JobError::Retry(chain(&error)))?;
-    let panel = ctx.panels.of(server)?;
+    let server = at_server::enter(ctx, server).await?;
     ctx.checkpoint(at_panel::as_read(&account)).await?;
     failpoint::hit("panel.before_purge");
-    let answer = panel.ensure_backup_absent(&backup).await;
+    let answer = server.panel().ensure_backup_absent(&backup).await;
     failpoint::hit("panel.after_purge");
-    match at_panel::heard(ctx, answer)? {
+    match at_panel::heard(ctx, server.heard(answer).await)? {
         Answer::Done(()) => Ok(forgotten(ctx, &account)),
         Answer::Refused(why) => Ok(at_panel::given_up::<PurgeAccount>("purge_failed", &account, &why)),
     }

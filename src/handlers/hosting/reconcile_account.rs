@@ -4,7 +4,7 @@
 use berth_jobs::hosting::{ProvisionAccount, ReconcileAccount};
 
 use super::{
-    at_panel,
+    at_panel, at_server,
     drift::{Drift, drift},
 };
 use crate::{
@@ -30,24 +30,25 @@ pub async fn run(job: &ReconcileAccount, ctx: &Ctx) -> Result<Effects, JobError>
     }
     // One that ended before anything was sent to a panel.
     let Some((server, on_panel)) = at_panel::place_of(&account) else { return Ok(Effects::none()) };
+    let server = at_server::enter(ctx, server).await?;
+    let panel = server.panel();
     ctx.checkpoint(at_panel::as_read(&account)).await?;
-    let panel = ctx.panels.of(server)?;
     if phase.is_over() {
-        return done(panel.ensure_absent(&on_panel).await?);
+        return done(server.heard(panel.ensure_absent(&on_panel).await).await?);
     }
-    let found = panel.observe(&on_panel).await?;
+    let found = server.heard(panel.observe(&on_panel).await).await?;
     let effects = match drift(&account, &found, ctx.config.hosting.repair_packages) {
         Drift::None => Effects::none(),
-        Drift::Activate => done(panel.ensure_active(&on_panel).await?)?,
+        Drift::Activate => done(server.heard(panel.ensure_active(&on_panel).await).await?)?,
         Drift::Suspend => {
             let reason = account.state.standing.reason().map_or("suspended", SuspensionReason::as_str);
-            done(panel.ensure_suspended(&on_panel, reason).await?)?
+            done(server.heard(panel.ensure_suspended(&on_panel, reason).await).await?)?
         }
-        Drift::Package => done(panel.ensure_package(&on_panel, &account.package).await?)?,
+        Drift::Package => done(server.heard(panel.ensure_package(&on_panel, &account.package).await).await?)?,
         Drift::Tell(alert) => Effects::none().alert(alert),
     };
     let sample = match found {
-        Observed::Present { .. } => sample(ctx, &*panel, &on_panel).await,
+        Observed::Present { .. } => sample(ctx, panel, &on_panel).await,
         Observed::Absent | Observed::Partial { .. } | Observed::Foreign => None,
     };
     Ok(sample.into_iter().fold(effects, Effects::sample))

@@ -4,7 +4,10 @@
 use berth_jobs::hosting::ResetPassword;
 use secrecy::SecretString;
 
-use super::at_panel::{self, Answer};
+use super::{
+    at_panel::{self, Answer},
+    at_server,
+};
 use crate::{
     app::Ctx,
     domain::account::{AccountPhase, PASSWORD_KEPT},
@@ -31,12 +34,12 @@ pub async fn run(job: &ResetPassword, ctx: &Ctx) -> Result<Effects, JobError> {
         return Ok(step(&account, account.state.version, "no new password was set", PasswordStep::Dropped));
     }
     let (server, on_panel) = at_panel::place_of_live(&account)?;
-    let panel = ctx.panels.of(server)?;
+    let server = at_server::enter(ctx, server).await?;
     let (password, version) = decided(ctx, &account).await?;
     failpoint::hit("panel.before_password");
-    let answer = panel.set_password(&on_panel, &password).await;
+    let answer = server.panel().set_password(&on_panel, &password).await;
     failpoint::hit("panel.after_password");
-    match at_panel::heard(ctx, answer)? {
+    match at_panel::heard(ctx, server.heard(answer).await)? {
         Answer::Done(()) => in_force(ctx, &account, version),
         // The wish stays: the job does it when the cause is mended, and so does its customer's next wish.
         Answer::Refused(why) => Ok(at_panel::given_up::<ResetPassword>("password_reset_failed", &account, &why)),

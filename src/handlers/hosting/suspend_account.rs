@@ -2,7 +2,10 @@
 
 use berth_jobs::hosting::SuspendAccount;
 
-use super::at_panel::{self, Answer};
+use super::{
+    at_panel::{self, Answer},
+    at_server,
+};
 use crate::{
     app::Ctx,
     domain::account::{AccountPhase, SuspensionReason},
@@ -24,14 +27,14 @@ pub async fn run(job: &SuspendAccount, ctx: &Ctx) -> Result<Effects, JobError> {
         return Ok(at_panel::moved_on(&account));
     }
     let (server, on_panel) = at_panel::place_of_live(&account)?;
-    let panel = ctx.panels.of(server)?;
+    let server = at_server::enter(ctx, server).await?;
     ctx.checkpoint(at_panel::as_read(&account)).await?;
     failpoint::hit("panel.before_suspend");
     // Whoever has paid meanwhile leaves no reason behind; the account works again next.
     let reason = account.state.standing.reason().map_or("suspended", SuspensionReason::as_str);
-    let answer = panel.ensure_suspended(&on_panel, reason).await;
+    let answer = server.panel().ensure_suspended(&on_panel, reason).await;
     failpoint::hit("panel.after_suspend");
-    match at_panel::heard(ctx, answer)? {
+    match at_panel::heard(ctx, server.heard(answer).await)? {
         Answer::Done(()) => suspended(ctx, &account).await,
         Answer::Refused(why) => Ok(at_panel::given_up::<SuspendAccount>("suspension_failed", &account, &why)),
     }

@@ -2,7 +2,10 @@
 
 use berth_jobs::hosting::TerminateAccount;
 
-use super::at_panel::{self, Answer};
+use super::{
+    at_panel::{self, Answer},
+    at_server::{self, AtServer},
+};
 use crate::{
     app::Ctx,
     domain::{
@@ -14,7 +17,7 @@ use crate::{
     ending,
     error::{JobError, chain},
     failpoint,
-    gateways::panels::{AccountRef, BackupRef, Observed, Panel, Step},
+    gateways::panels::{AccountRef, BackupRef, Observed, Step},
     mail::{AccountTerminated, Mail},
     store::accounts::Account,
     timetables,
@@ -32,16 +35,16 @@ pub async fn run(job: &TerminateAccount, ctx: &Ctx) -> Result<Effects, JobError>
     let Some((server, on_panel)) = at_panel::place_of(&account) else {
         return gone(ctx, &account, Kept::Nothing).await;
     };
-    let panel = ctx.panels.of(server)?;
-    let kept = match backed_up(ctx, &account, &*panel, &on_panel).await? {
+    let server = at_server::enter(ctx, server).await?;
+    let kept = match backed_up(ctx, &account, &server, &on_panel).await? {
         Answer::Done(kept) => kept,
         Answer::Refused(why) => return Ok(no_backup(&account, &why)),
     };
     ctx.checkpoint(at_panel::as_read(&account)).await?;
     failpoint::hit("panel.before_remove");
-    let answer = panel.ensure_absent(&on_panel).await;
+    let answer = server.panel().ensure_absent(&on_panel).await;
     failpoint::hit("panel.after_remove");
-    match at_panel::heard(ctx, answer)? {
+    match at_panel::heard(ctx, server.heard(answer).await)? {
         Answer::Done(()) => gone(ctx, &account, kept).await,
         Answer::Refused(why) => Ok(at_panel::given_up::<TerminateAccount>("termination_failed", &account, &why)),
     }
@@ -60,7 +63,7 @@ enum Kept {
 async fn backed_up(
     ctx: &Ctx,
     account: &Account,
-    panel: &dyn Panel,
+    server: &AtServer<'_>,
     on_panel: &AccountRef,
 ) -> Result<Answer<Kept>, JobError> {
     if account.backup_waived || account.activated_at.is_none() {
@@ -68,7 +71,8 @@ async fn backed_up(
     }
     let backup: BackupRef = match &account.backup_reference {
         Some(named) => named.parse().map_err(|error| JobError::Retry(chain(&error)))?,
-        None => match at_panel::heard(ctx, panel.observe(on_panel).await.map(Step::Done))? {
+        None => match at_panel::heard(ctx, server.heard(server.panel().observe(on_panel).await).await.map(Step::Done))?
+        {
             Answer::Done(Observed::Absent) => return Ok(Answer::Done(Kept::NothingWasThere)),
             Answer::Done(Observed::Partial { .. } | Observed::Present { .. } | Observed::Foreign) => {
                 BackupRef::new(account.state.id, account.state.version)
@@ -79,9 +83,9 @@ async fn backed_up(
     let named = Fact::BackupNamed { account_id: account.state.id, reference: backup.to_string() };
     ctx.checkpoint(at_panel::as_read(account).fact(named)).await?;
     failpoint::hit("panel.before_backup");
-    let answer = panel.ensure_backup(on_panel, &backup).await;
+    let answer = server.panel().ensure_backup(on_panel, &backup).await;
     failpoint::hit("panel.after_backup");
-    Ok(match at_panel::heard(ctx, answer)? {
+    Ok(match at_panel::heard(ctx, server.heard(answer).await)? {
         Answer::Done(_) => Answer::Done(Kept::Backup),
         Answer::Refused(why) => Answer::Refused(why),
     })

@@ -2,7 +2,10 @@
 
 use berth_jobs::hosting::UnsuspendAccount;
 
-use super::at_panel::{self, Answer};
+use super::{
+    at_panel::{self, Answer},
+    at_server,
+};
 use crate::{
     app::Ctx,
     domain::account::AccountPhase,
@@ -24,12 +27,12 @@ pub async fn run(job: &UnsuspendAccount, ctx: &Ctx) -> Result<Effects, JobError>
         return Ok(at_panel::moved_on(&account));
     }
     let (server, on_panel) = at_panel::place_of_live(&account)?;
-    let panel = ctx.panels.of(server)?;
+    let server = at_server::enter(ctx, server).await?;
     ctx.checkpoint(at_panel::as_read(&account)).await?;
     failpoint::hit("panel.before_unsuspend");
-    let answer = panel.ensure_active(&on_panel).await;
+    let answer = server.panel().ensure_active(&on_panel).await;
     failpoint::hit("panel.after_unsuspend");
-    match at_panel::heard(ctx, answer)? {
+    match at_panel::heard(ctx, server.heard(answer).await)? {
         Answer::Done(()) => works_again(ctx, &account).await,
         Answer::Refused(why) => Ok(at_panel::given_up::<UnsuspendAccount>("unsuspension_failed", &account, &why)),
     }

@@ -163,6 +163,7 @@ pub(in crate::http) fn of_commit(error: &CommitError) -> Problem {
         Why::RowChanged
         | Why::AlreadyThere
         | Why::CartChanged
+        | Why::ServerFull
         | Why::CouponUsedUp
         | Why::CouponUsedUpByCustomer
         | Why::CouponEnded

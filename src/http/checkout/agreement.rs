@@ -201,6 +201,7 @@ fn of_refusal(refusal: &Refusal) -> Result<Option<Order>, Problem> {
         }
         Why::CustomerDeleted => Err(Problem::customer_deleted()),
         Why::CartFull
+        | Why::ServerFull
         | Why::CodeTaken
         | Why::LimitBelowUses
         | Why::CustomerBusy

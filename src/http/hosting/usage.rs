@@ -41,8 +41,8 @@ pub struct UsageJson {
     day: Date,
     /// Bytes of its files.
     disk_bytes: i64,
-    /// Files and directories.
-    inodes: i64,
+    /// Files and directories; null where its server does not count them.
+    inodes: Option<i64>,
     /// Bytes sent in that calendar month until then; null where its server does not count them.
     traffic_bytes: Option<i64>,
     /// When its server was asked.

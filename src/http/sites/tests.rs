@@ -38,13 +38,13 @@ async fn world() -> World {
     let url = "http://{username}.localhost/".to_owned();
     let (sites_dir, backups_dir) = (dir.path().to_owned(), dir.path().join(".backups"));
     let panel = SitePanel::new(SiteConfig { sites_dir, backups_dir, url });
-    let alice = AccountRef { account_id: AccountId::new(), username: "alice".to_owned(), remote_id: None };
+    let alice =
+        AccountRef { account_id: AccountId::new(), username: "alice".to_owned(), remote_id: None, domain: None };
     let spec = CreateSpec {
         account: alice.clone(),
         password: String::new().into(),
         package: "small".to_owned(),
         owner_email: String::new(),
-        domain: None,
         configuration: serde_json::Value::Null,
         addons: serde_json::Value::Null,
         intended_at: Timestamp::UNIX_EPOCH,

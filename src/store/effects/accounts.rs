@@ -120,7 +120,7 @@ pub(super) async fn sample(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> 
         return Ok(());
     }
     // More than eight exabytes are as good as that many.
-    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     sqlx::query!(
         "insert into berth.usage_samples (account_id, day, disk_bytes, inodes, traffic_bytes, at)
          select n.account_id, n.day, n.disk_bytes, n.inodes, n.traffic_bytes, n.at
@@ -134,7 +134,7 @@ pub(super) async fn sample(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> 
         &samples.keys().map(|(account, _)| *account).collect::<Vec<_>>(),
         &samples.keys().map(|(_, day)| day.to_sqlx()).collect::<Vec<_>>() as &[jiff_sqlx::Date],
         &samples.values().map(|sample| bytes(sample.disk_bytes)).collect::<Vec<_>>(),
-        &samples.values().map(|sample| bytes(sample.inodes)).collect::<Vec<_>>(),
+        &samples.values().map(|sample| sample.inodes.map(bytes)).collect::<Vec<_>>() as &[Option<i64>],
         &samples.values().map(|sample| sample.traffic_bytes.map(bytes)).collect::<Vec<_>>() as &[Option<i64>],
         &samples.values().map(|sample| sample.at.to_sqlx()).collect::<Vec<_>>() as &[jiff_sqlx::Timestamp],
     )

@@ -32,6 +32,9 @@ pub(super) async fn lock_parents(db: &mut PgConnection, units: &[UnitEffects<'_>
             | Fact::CardsKnown(_)
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }
+            | Fact::ServerFailed { .. }
+            | Fact::ServerFull { .. }
+            | Fact::ServerAnswered { .. }
             | Fact::MailAttempted { .. }
             | Fact::MailAccepted { .. }
             | Fact::MailRefused { .. } => false,

@@ -27,6 +27,9 @@ pub(super) async fn lock_payments(db: &mut PgConnection, units: &[UnitEffects<'_
             | Fact::Charge(_)
             | Fact::AccountCreated { .. }
             | Fact::BackupNamed { .. }
+            | Fact::ServerFailed { .. }
+            | Fact::ServerFull { .. }
+            | Fact::ServerAnswered { .. }
             | Fact::CardsKnown(_)
             | Fact::MailAttempted { .. }
             | Fact::MailAccepted { .. }

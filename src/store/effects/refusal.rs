@@ -19,6 +19,9 @@ pub enum Why {
     /// What was to be made exists.
     #[error("is there already")]
     AlreadyThere,
+    /// The server holds as many accounts as it may.
+    #[error("is full")]
+    ServerFull,
     /// The cart is not at the version that was read, or has no such line.
     #[error("has changed meanwhile: the cart must be read again")]
     CartChanged,

@@ -45,13 +45,12 @@ async fn an_account_ends_with_a_backup_that_can_be_given_back_until_it_is_purged
 
     // Whoever gives it back makes the account anew and fills it.
     let panel = berth.app.panels.of(SITE_SERVER).unwrap();
-    let on_panel = AccountRef { account_id: live.id, username: live.username.clone(), remote_id: None };
+    let on_panel = AccountRef { account_id: live.id, username: live.username.clone(), remote_id: None, domain: None };
     let spec = CreateSpec {
         account: on_panel.clone(),
         password: "unused".to_owned().into(),
         package: gone.package.clone(),
         owner_email: gone.customer.email.clone(),
-        domain: None,
         configuration: Value::Null,
         addons: Value::Null,
         intended_at: berth.app.clock.now(),
@@ -154,7 +153,7 @@ async fn a_renewal_that_was_issued_in_the_moment_of_the_end_is_called_off_with_i
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_somebody_has_removed_by_hand_ends_and_a_person_is_told() {
     let (stack, panel, berth, live) = on_watched_panel().await;
-    let on_panel = AccountRef { account_id: live.id, username: live.username.clone(), remote_id: None };
+    let on_panel = AccountRef { account_id: live.id, username: live.username.clone(), remote_id: None, domain: None };
     berth::gateways::panels::Panel::ensure_absent(&panel.memory, &on_panel).await.unwrap();
 
     stack.as_staff_of(&live, "POST", "/terminate", terminate()).await.ok();

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use berth::{
@@ -30,6 +33,8 @@ pub(crate) struct WatchedPanel {
     links: Mutex<Vec<String>>,
     passwords: Mutex<Vec<SecretString>>,
     uses: Mutex<Option<Usage>>,
+    /// The accounts of which the panel has not lost an answer yet are to lose their first one.
+    loses_first: AtomicBool,
 }
 
 /// What happens to the next wish for a sign-in link.
@@ -72,6 +77,11 @@ impl WatchedPanel {
     /// The next create, or change of a package, is answered with `error`, and nothing is done.
     pub(crate) fn refuse(&self, error: PanelError) {
         self.refusals.lock().unwrap().push_back(error);
+    }
+
+    /// Does the first create of every account, and loses the answer.
+    pub(crate) fn lose_first_answers(&self) {
+        self.loses_first.store(true, Ordering::Relaxed);
     }
 
     /// Holds the answer to the next create: tells when it has happened, and waits for the release.
@@ -117,7 +127,7 @@ impl WatchedPanel {
 
     /// Whether an account is there, and serves its site.
     pub(crate) async fn state_of(&self, account: AccountId, username: &str) -> Option<RemoteState> {
-        let on_panel = AccountRef { account_id: account, username: username.to_owned(), remote_id: None };
+        let on_panel = AccountRef { account_id: account, username: username.to_owned(), remote_id: None, domain: None };
         match self.memory.observe(&on_panel).await.unwrap() {
             Observed::Present { state, .. } => Some(state),
             Observed::Absent | Observed::Partial { .. } | Observed::Foreign => None,
@@ -199,12 +209,20 @@ impl Panel for WatchedPanel {
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {
         Box::pin(async {
             let _entered = self.enter(spec.account.account_id);
-            self.asked.lock().unwrap().push(spec.clone());
+            let is_first = {
+                let mut asked = self.asked.lock().unwrap();
+                let is_first = asked.iter().all(|earlier| earlier.account.account_id != spec.account.account_id);
+                asked.push(spec.clone());
+                is_first
+            };
             let refusal = self.refusals.lock().unwrap().pop_front();
             if let Some(refusal) = refusal {
                 return Err(refusal);
             }
             let created = self.memory.ensure_created(spec).await?;
+            if is_first && self.loses_first.load(Ordering::Relaxed) {
+                return Err(PanelError::ambiguous("the answer was lost"));
+            }
             let hold = self.holds.lock().unwrap().pop_front();
             if let Some(Hold { reached, released }) = hold {
                 reached.send(spec.account.account_id).unwrap();

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     AccountRef, CreateSpec, Observed, Panel as _,
-    conformance::{created, done, spec},
+    conformance::{at_once, created, spec},
     site::{SiteConfig, SitePanel},
 };
 
@@ -58,7 +58,7 @@ impl World {
     }
 
     async fn restored_page(&self, account: &AccountRef, backup: &BackupRef) -> String {
-        done(self.panel.ensure_restored(account, backup).await);
+        at_once(self.panel.ensure_restored(account, backup).await);
         fs::read_to_string(self.site(&account.username).join("page")).unwrap()
     }
 }
@@ -76,7 +76,7 @@ async fn backups_are_for_nobody_but_berth() {
     let world = world();
     let (account, backup) = world.account("private", "text").await;
 
-    done(world.panel.ensure_backup(&account, &backup).await);
+    at_once(world.panel.ensure_backup(&account, &backup).await);
 
     let (root, kept) = (world.dir.path().join("backups"), world.kept(&backup));
     for dir in [&root, &kept, &world.unfinished()] {
@@ -92,7 +92,7 @@ async fn backups_are_for_nobody_but_berth() {
 async fn an_operators_own_tar_reads_a_backup() {
     let world = world();
     let (account, backup) = world.account("tarred", "text").await;
-    done(world.panel.ensure_backup(&account, &backup).await);
+    at_once(world.panel.ensure_backup(&account, &backup).await);
 
     let listed = Command::new("tar").arg("tzf").arg(world.kept(&backup).join(ARCHIVE)).output().unwrap();
 
@@ -109,7 +109,7 @@ async fn what_a_dead_process_left_half_written_is_replaced() {
     fs::create_dir_all(&half).unwrap();
     fs::write(half.join(ARCHIVE), "half of").unwrap();
 
-    done(world.panel.ensure_backup(&account, &backup).await);
+    at_once(world.panel.ensure_backup(&account, &backup).await);
 
     assert_eq!(entries(&world.unfinished()), 0);
     assert_eq!(world.restored_page(&account, &backup).await, "text");
@@ -149,11 +149,11 @@ async fn a_damaged_backup_is_not_restored_and_is_made_anew_while_that_is_possibl
     for how in DAMAGES {
         let world = world();
         let (account, backup) = world.account("damaged", "text").await;
-        done(world.panel.ensure_backup(&account, &backup).await);
+        at_once(world.panel.ensure_backup(&account, &backup).await);
         damage(&world.kept(&backup), how);
 
         let refused = world.panel.ensure_restored(&account, &backup).await.unwrap_err();
-        done(world.panel.ensure_backup(&account, &backup).await);
+        at_once(world.panel.ensure_backup(&account, &backup).await);
 
         assert!(matches!(refused, PanelError::Permanent(_)), "{how}: {refused:?}");
         assert_eq!(world.restored_page(&account, &backup).await, "text", "{how}");
@@ -165,8 +165,8 @@ async fn a_damaged_backup_is_not_restored_and_is_made_anew_while_that_is_possibl
 async fn a_damaged_backup_of_an_account_that_is_gone_is_left_for_staff_to_look_at() {
     let world = world();
     let (account, backup) = world.account("gone", "text").await;
-    done(world.panel.ensure_backup(&account, &backup).await);
-    done(world.panel.ensure_absent(&account).await);
+    at_once(world.panel.ensure_backup(&account, &backup).await);
+    at_once(world.panel.ensure_absent(&account).await);
     damage(&world.kept(&backup), "one bit");
 
     let refused = world.panel.ensure_backup(&account, &backup).await.unwrap_err();
@@ -179,7 +179,7 @@ async fn a_damaged_backup_of_an_account_that_is_gone_is_left_for_staff_to_look_a
 async fn deleting_a_backup_deletes_what_is_left_of_it_everywhere() {
     let world = world();
     let (account, backup) = world.account("deleted", "text").await;
-    done(world.panel.ensure_backup(&account, &backup).await);
+    at_once(world.panel.ensure_backup(&account, &backup).await);
     let restoring = world.dir.path().join("sites/.restoring").join(backup.to_string());
     for left in [world.unfinished().join(backup.to_string()), world.unfinished().join(format!("{backup}.gone"))] {
         fs::create_dir_all(left.join("sub")).unwrap();
@@ -187,7 +187,7 @@ async fn deleting_a_backup_deletes_what_is_left_of_it_everywhere() {
     fs::create_dir_all(&restoring).unwrap();
     fs::write(restoring.join("page"), "text").unwrap();
 
-    done(world.panel.ensure_backup_absent(&backup).await);
+    at_once(world.panel.ensure_backup_absent(&backup).await);
 
     assert!(!world.kept(&backup).exists() && !restoring.exists());
     assert_eq!(entries(&world.unfinished()), 0);
@@ -203,7 +203,7 @@ async fn a_backup_holds_nothing_from_outside_the_account() {
     symlink(&secrets, world.site("outward").join("dir")).unwrap();
     symlink(secrets.join("key"), world.site("outward").join("file")).unwrap();
 
-    done(world.panel.ensure_backup(&account, &backup).await);
+    at_once(world.panel.ensure_backup(&account, &backup).await);
 
     let out = TempDir::new().unwrap();
     archive::unpack(&File::open(world.kept(&backup).join(ARCHIVE)).unwrap(), out.path()).unwrap();
@@ -218,7 +218,7 @@ async fn an_account_whose_files_are_a_link_has_an_empty_backup() {
     fs::remove_dir_all(world.site("linked")).unwrap();
     symlink("/etc", world.site("linked")).unwrap();
 
-    done(world.panel.ensure_backup(&account, &backup).await);
+    at_once(world.panel.ensure_backup(&account, &backup).await);
     let out = TempDir::new().unwrap();
     let held = archive::unpack(&File::open(world.kept(&backup).join(ARCHIVE)).unwrap(), out.path()).unwrap();
 
@@ -231,7 +231,7 @@ async fn a_restore_that_was_cut_short_is_finished_by_the_next() {
     for files_were_moved_away in [false, true] {
         let world = world();
         let (account, backup) = world.account("cutshort", "text").await;
-        done(world.panel.ensure_backup(&account, &backup).await);
+        at_once(world.panel.ensure_backup(&account, &backup).await);
         let half = world.dir.path().join("sites/.restoring").join(backup.to_string());
         fs::create_dir_all(&half).unwrap();
         fs::write(half.join("half"), "").unwrap();
@@ -270,10 +270,10 @@ async fn a_directory_for_sites_and_backups_alike_will_do() {
     let (spec, _) = created(&panel, "both").await;
     let backup = BackupRef::new(spec.account.account_id, 7);
 
-    done(panel.ensure_backup(&spec.account, &backup).await);
-    done(panel.ensure_restored(&spec.account, &backup).await);
-    done(panel.ensure_absent(&spec.account).await);
-    done(panel.ensure_backup_absent(&backup).await);
+    at_once(panel.ensure_backup(&spec.account, &backup).await);
+    at_once(panel.ensure_restored(&spec.account, &backup).await);
+    at_once(panel.ensure_absent(&spec.account).await);
+    at_once(panel.ensure_backup_absent(&backup).await);
 
     assert_eq!(panel.observe(&spec.account).await.unwrap(), Observed::Absent);
 }
@@ -299,10 +299,10 @@ async fn victim() {
     let panel = open(Path::new(&dir));
     for n in 0..100_000 {
         let account = nth(n).account;
-        done(panel.ensure_created(&nth(n)).await);
+        at_once(panel.ensure_created(&nth(n)).await);
         fs::write(Path::new(&dir).join(format!("sites/victim{n}/public_html/page")), n.to_string()).unwrap();
-        done(panel.ensure_backup(&account, &BackupRef::new(account.account_id, 7)).await);
-        done(panel.ensure_absent(&account).await);
+        at_once(panel.ensure_backup(&account, &BackupRef::new(account.account_id, 7)).await);
+        at_once(panel.ensure_absent(&account).await);
     }
 }
 
@@ -336,9 +336,9 @@ async fn an_account_or_its_whole_backup_is_there_whenever_the_process_is_killed(
         let account = nth(n).account;
         let backup = BackupRef::new(account.account_id, 7);
         // Where its account is gone, nothing but the whole backup can be the answer.
-        done(world.panel.ensure_absent(&account).await);
-        done(world.panel.ensure_backup(&account, &backup).await);
-        done(world.panel.ensure_created(&nth(n)).await);
+        at_once(world.panel.ensure_absent(&account).await);
+        at_once(world.panel.ensure_backup(&account, &backup).await);
+        at_once(world.panel.ensure_created(&nth(n)).await);
         assert_eq!(world.restored_page(&account, &backup).await, n.to_string());
     }
 }

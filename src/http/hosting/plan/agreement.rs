@@ -215,6 +215,7 @@ fn of_refusal(refusal: &Refusal) -> Result<Option<Agreed>, Problem> {
         | Why::CouponUsedUp
         | Why::CouponUsedUpByCustomer
         | Why::CartFull
+        | Why::ServerFull
         | Why::CodeTaken
         | Why::LimitBelowUses
         | Why::NothingLeft

@@ -219,6 +219,7 @@ fn refused(why: Why, rest: Rest) -> Option<Problem> {
         | Why::AlreadyThere
         | Why::CartChanged
         | Why::CartFull
+        | Why::ServerFull
         | Why::CouponUsedUp
         | Why::CouponUsedUpByCustomer
         | Why::CouponEnded

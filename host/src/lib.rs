@@ -1,0 +1,3 @@
+//! What `berth-host` is asked and what it answers: the one place where both ends read the shapes.
+
+pub mod protocol;

@@ -1,0 +1,398 @@
+//! A daemon of a test's own: in a directory of its own, with a pool, an image of busybox, and a record of what it created.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures::future::{BoxFuture, ready};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    AccountRef,
+    conformance::{Server, cases::Skip},
+};
+
+const INSTALL: &str = "apt-get install -t bookworm-backports incus-base && apt-get install btrfs-progs busybox-static";
+const DAEMONS: [&str; 3] = ["/usr/libexec/incus/incusd", "/usr/lib/incus/incusd", "/opt/incus/bin/incusd"];
+const BUSYBOX: &str = "/bin/busybox";
+/// A daemon is up within a second; a machine with much to do may need longer.
+const UP_WITHIN: Duration = Duration::from_secs(60);
+/// The image's alias.
+pub(super) const IMAGE: &str = "tiny";
+
+/// Where the disks are.
+#[derive(Clone, Copy)]
+pub(super) enum Pool {
+    /// With quotas, in a file.
+    Btrfs,
+    /// Plain directories.
+    Dir,
+}
+
+/// A running daemon. It ends with all that it made when this is dropped.
+pub(super) struct Daemon {
+    dir: TempDir,
+    process: Mutex<Option<Child>>,
+    monitor: Mutex<Option<Child>>,
+    seen: Arc<Seen>,
+}
+
+/// What the daemon's own record of events says.
+#[derive(Default)]
+struct Seen {
+    events: Mutex<Events>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Events {
+    /// Accounts by what was created for them, ever.
+    created: Vec<String>,
+    markers: u64,
+}
+
+impl Daemon {
+    /// A fresh one; `None`, said aloud, where the machine cannot have one and the test is not required.
+    pub(super) fn start(pool: Pool) -> Option<Self> {
+        if let Some(missing) = missing() {
+            let required = env::var_os("BERTH_TEST_INCUS").is_some_and(|value| value == "required");
+            assert!(!required, "{missing}");
+            eprintln!("skipped: {missing}");
+            return None;
+        }
+        let dir = tempfile::Builder::new().prefix("incus").tempdir().unwrap();
+        let daemon =
+            Self { dir, process: Mutex::new(None), monitor: Mutex::new(None), seen: Arc::new(Seen::default()) };
+        daemon.run();
+        match pool {
+            Pool::Btrfs => daemon.cli(&["storage", "create", "default", "btrfs", "size=2GiB"]),
+            Pool::Dir => daemon.cli(&["storage", "create", "default", "dir"]),
+        };
+        let image = build_image(&daemon.dir.path().join("image"));
+        daemon.cli(&["image", "import", image.to_str().unwrap(), "--alias", IMAGE]);
+        daemon.cli(&["profile", "create", "marker"]);
+        daemon.watch();
+        Some(daemon)
+    }
+
+    /// Starts the process, anew if it was killed.
+    pub(super) fn run(&self) {
+        let path = DAEMONS.into_iter().find(|path| Path::new(path).exists()).unwrap();
+        let log = File::create(self.dir.path().join("output")).unwrap();
+        fs::create_dir_all(self.incus_dir()).unwrap();
+        let child = Command::new(path)
+            .args(["--group", "root", "--logfile"])
+            .arg(self.dir.path().join("log"))
+            .env("INCUS_DIR", self.incus_dir())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        *self.process.lock().unwrap() = Some(child);
+        let end = Instant::now() + UP_WITHIN;
+        while !self.command(&["admin", "waitready", "--timeout", "10"]).output().unwrap().status.success() {
+            assert!(Instant::now() < end, "the daemon is not up: {}", self.log());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Ends the process as a crash would. Its containers run on.
+    pub(super) fn crash(&self) {
+        if let Some(mut process) = self.process.lock().unwrap().take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Ends the process as the machine's own end would.
+    pub(super) fn shut_down(&self) {
+        self.cli(&["admin", "shutdown", "--timeout", "30"]);
+        if let Some(mut process) = self.process.lock().unwrap().take() {
+            process.wait().unwrap();
+        }
+    }
+
+    /// An image like the usual one, with a file of that size.
+    pub(super) fn import_heavy(&self, alias: &str, mib: u64) {
+        let dir = self.dir.path().join("image");
+        File::create(dir.join("rootfs/heavy")).unwrap().set_len(mib * 1024 * 1024).unwrap();
+        let image = pack(&dir, &self.dir.path().join("heavy.tar"), "-cf");
+        self.cli(&["image", "import", image.to_str().unwrap(), "--alias", alias]);
+    }
+
+    pub(super) fn incus_dir(&self) -> PathBuf {
+        self.dir.path().join("incus")
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.incus_dir().join("unix.socket")
+    }
+
+    /// A path for something of the test's own.
+    pub(super) fn scratch(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// What a command of the administrator's prints.
+    pub(super) fn cli(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "incus {args:?}: {}\n{}", text(&output.stderr), self.log());
+        text(&output.stdout)
+    }
+
+    /// The same, where it may fail.
+    pub(super) fn cli_succeeds(&self, args: &[&str]) -> bool {
+        self.command(args).output().unwrap().status.success()
+    }
+
+    /// What the API says at a path.
+    pub(super) fn query(&self, path: &str) -> Value {
+        serde_json::from_str(&self.cli(&["query", path])).unwrap()
+    }
+
+    /// A key of an instance's.
+    pub(super) fn key(&self, name: &str, key: &str) -> String {
+        self.cli(&["config", "get", name, key]).trim().to_owned()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.cli(&["list", "-f", "csv", "-c", "n"]).lines().map(str::to_owned).collect()
+    }
+
+    pub(super) fn rootfs(&self, name: &str) -> PathBuf {
+        self.incus_dir().join("storage-pools/default/containers").join(name).join("rootfs")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("incus");
+        command.args(args).env("INCUS_DIR", self.incus_dir()).env("INCUS_CONF", self.dir.path().join("conf"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Follows the daemon's events, and notes for whom each instance is created, while it is there.
+    fn watch(&self) {
+        let mut monitor =
+            self.command(&["monitor", "--type=lifecycle", "--format=json"]).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
+        *self.monitor.lock().unwrap() = Some(monitor);
+        let (seen, ask) = (Arc::clone(&self.seen), self.asker());
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
+                let event = &event["metadata"];
+                match event["action"].as_str() {
+                    Some("instance-created") => {
+                        let name = event["name"].as_str().unwrap();
+                        if !name.starts_with("backup-") {
+                            let account = ask(name);
+                            seen.events.lock().unwrap().created.push(account);
+                        }
+                    }
+                    Some("profile-updated") => seen.events.lock().unwrap().markers += 1,
+                    _ => continue,
+                }
+                seen.more.notify_all();
+            }
+        });
+        // Only what comes after the monitor has begun is seen.
+        while self.mark(Duration::from_millis(300)).is_err() {}
+    }
+
+    /// Ends what the daemon could not: each container has a process that watches over it, and says whose it is.
+    fn kill_containers(&self) {
+        let ours = format!("[lxc monitor] {}", self.incus_dir().display());
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_str().unwrap_or_default().parse::<i32>() else { continue };
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if !command.starts_with(ours.as_bytes()) {
+                continue;
+            }
+            let children = fs::read_to_string(entry.path().join(format!("task/{pid}/children"))).unwrap_or_default();
+            for child in children.split_whitespace().filter_map(|child| child.parse().ok()).chain([pid]) {
+                kill(Pid::from_raw(child), Signal::SIGKILL).ok();
+            }
+        }
+    }
+
+    fn asker(&self) -> impl Fn(&str) -> String + Send + 'static {
+        let (dir, conf) = (self.incus_dir(), self.dir.path().join("conf"));
+        move |name| {
+            let mut command = Command::new("incus");
+            command.args(["config", "get", name, "user.berth.account"]).env("INCUS_DIR", &dir).env("INCUS_CONF", &conf);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{name} was gone before it could be seen whose it was");
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        }
+    }
+
+    /// Makes an event and waits for it: all that happened before has been seen then.
+    fn mark(&self, patience: Duration) -> Result<(), ()> {
+        let before = self.seen.events.lock().unwrap().markers;
+        self.cli(&["profile", "set", "marker", "user.marker=x"]);
+        let events = self.seen.events.lock().unwrap();
+        let waited = self.seen.more.wait_timeout_while(events, patience, |events| events.markers == before).unwrap();
+        if waited.1.timed_out() { Err(()) } else { Ok(()) }
+    }
+}
+
+impl Server for Daemon {
+    fn driver(&self) -> &'static str {
+        "incus"
+    }
+
+    fn creates_of(&self, account: &AccountRef) -> u64 {
+        self.mark(Duration::from_secs(10)).expect("the daemon tells its events");
+        let events = self.seen.events.lock().unwrap();
+        let id = account.account_id.to_string();
+        events.created.iter().filter(|created| **created == id).count().try_into().unwrap()
+    }
+
+    fn write(&self, username: &str, path: &str, text: &str) {
+        let path = self.rootfs(username).join("srv").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn files(&self, username: &str) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        let top = self.rootfs(username).join("srv");
+        let mut dirs = vec![top.clone()];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else {
+                    let below = path.strip_prefix(&top).unwrap().to_str().unwrap().to_owned();
+                    texts.insert(below, fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        texts
+    }
+
+    fn opens<'a>(&'a self, username: &'a str, password: &'a str) -> BoxFuture<'a, Result<bool, Skip>> {
+        let shadow = fs::read_to_string(self.rootfs(username).join("etc/shadow")).unwrap();
+        let hash = shadow.split(':').nth(1).unwrap();
+        // As `$6$salt$hash`; anything else opens to nothing.
+        let salt = hash.strip_prefix("$6$").and_then(|rest| rest.split('$').next());
+        let opens = salt.is_some_and(|salt| {
+            let hashed =
+                Command::new(BUSYBOX).args(["mkpasswd", "-m", "sha512", "-S", salt, password]).output().unwrap();
+            String::from_utf8(hashed.stdout).unwrap().trim() == hash
+        });
+        Box::pin(ready(Ok(opens)))
+    }
+
+    fn make_foreign(&self, username: &str) -> Result<(), Skip> {
+        self.cli(&["launch", IMAGE, username, "-s", "default"]);
+        Ok(())
+    }
+
+    fn image(&self, username: &str) -> String {
+        self.cli(&["query", &format!("/1.0/instances/{username}")])
+    }
+
+    fn suspend_foreign(&self, username: &str) -> Result<(), Skip> {
+        self.cli(&["stop", "--force", username]);
+        Ok(())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut monitor) = self.monitor.lock().unwrap().take() {
+            drop(monitor.kill());
+            drop(monitor.wait());
+        }
+        if self.process.lock().unwrap().is_none() {
+            // It has left containers behind, which only a daemon can end.
+            self.run();
+        }
+        drop(self.command(&["admin", "shutdown", "--force", "--timeout", "30"]).output());
+        if let Some(mut process) = self.process.lock().unwrap().take() {
+            drop(process.kill());
+            drop(process.wait());
+        }
+        self.kill_containers();
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let ours = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        let below: Vec<_> = ours.filter(|path| Path::new(path).starts_with(self.dir.path())).collect();
+        for path in below.iter().rev() {
+            drop(Command::new("umount").arg(path).output());
+        }
+    }
+}
+
+/// What the machine lacks.
+fn missing() -> Option<String> {
+    let root = nix::unistd::geteuid().is_root();
+    let daemon = DAEMONS.into_iter().any(|path| Path::new(path).exists());
+    let all = daemon && Path::new(BUSYBOX).exists() && Command::new("mkfs.btrfs").arg("--version").output().is_ok();
+    match (root, all) {
+        (true, true) => None,
+        (false, _) => Some("the tests of the driver incus need root".to_owned()),
+        (true, false) => Some(format!("the tests of the driver incus need incus, btrfs and busybox: {INSTALL}")),
+    }
+}
+
+/// An image of one program: a few milliseconds to build, a megabyte to import.
+fn build_image(dir: &Path) -> PathBuf {
+    let root = dir.join("rootfs");
+    for below in ["bin", "sbin", "etc", "proc", "sys", "dev", "tmp", "root", "run", "srv"] {
+        fs::create_dir_all(root.join(below)).unwrap();
+    }
+    fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+    for applet in ["sh", "ls", "cat", "rm", "sleep", "passwd", "hostname", "poweroff", "true", "id", "dd", "chmod"] {
+        symlink("busybox", root.join("bin").join(applet)).unwrap();
+    }
+    symlink("../bin/busybox", root.join("sbin/init")).unwrap();
+    for (path, text) in [
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+        ("etc/shadow", "root:!:19000:0:99999:7:::\n"),
+        ("etc/group", "root:x:0:\n"),
+        ("etc/inittab", "::respawn:/bin/sleep 86400\n"),
+        // Debian builds busybox without chpasswd; this one takes what chpasswd does, for one line.
+        (
+            "bin/chpasswd",
+            "#!/bin/sh\nIFS=: read -r user new\nprintf '%s\\n%s\\n' \"$new\" \"$new\" | passwd -a sha512 \"$user\"\n",
+        ),
+    ] {
+        fs::write(root.join(path), text).unwrap();
+    }
+    let mode = |path: &str, mode| {
+        fs::set_permissions(root.join(path), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    mode("bin/chpasswd", 0o755);
+    mode("etc/shadow", 0o600);
+    let metadata = format!("architecture: {}\ncreation_date: 1700000000\n", env::consts::ARCH);
+    fs::write(dir.join("metadata.yaml"), metadata).unwrap();
+    pack(dir, &dir.with_extension("tar.gz"), "-czf")
+}
+
+fn pack(dir: &Path, image: &Path, how: &str) -> PathBuf {
+    let packed = Command::new("tar").arg("-C").arg(dir).arg(how).arg(image).args(["metadata.yaml", "rootfs"]).status();
+    assert!(packed.unwrap().success());
+    image.to_owned()
+}

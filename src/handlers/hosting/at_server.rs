@@ -1,0 +1,93 @@
+//! The way to a server: whether it may be talked to now, and what is remembered of how it answered.
+
+use std::{sync::Arc, time::Duration};
+
+use berth_jobs::hosting::ProbeServer;
+use rand::Rng;
+
+use crate::{
+    app::Ctx,
+    effects::{Effects, Fact},
+    error::{JobError, chain},
+    gateways::panels::{Panel, PanelError, ServerState},
+};
+
+/// How long, in milliseconds, a job waits at the least and at the most for others to be done with the server.
+const TURN: std::ops::Range<u64> = 1_000..4_000;
+
+/// A server that may be talked to until the run has ended.
+pub(super) struct AtServer<'a> {
+    ctx: &'a Ctx,
+    name: &'a str,
+    panel: Arc<dyn Panel>,
+    /// It has failed, and not answered since.
+    failing: bool,
+}
+
+/// Waits for no server: a job whose server is broken, switched off or busy waits outside, and has used no attempt.
+///
+/// # Errors
+/// When the server may not be talked to now, or is not configured, or the database is away.
+pub(super) async fn enter<'a>(ctx: &'a Ctx, name: &'a str) -> Result<AtServer<'a>, JobError> {
+    let panel = ctx.panels.of(name)?;
+    let placement = ctx.panels.placement(name)?;
+    let health = ctx.servers.health(&ctx.store, name).await?;
+    if placement.state == ServerState::Disabled {
+        return Err(JobError::parked(format!("the server {name} is disabled")));
+    }
+    if let Some(broken) = health.as_ref().filter(|server| server.broken_since.is_some()) {
+        // Whoever comes sees to it that somebody looks after it.
+        ctx.committer.write(Effects::none().enqueue(probe_of(name))).await?;
+        let why = broken.last_failure.as_deref().unwrap_or("no reason is known");
+        return Err(JobError::parked(format!("the server {name} is broken: {why}")));
+    }
+    if let Some(at_once) = placement.at_once
+        && !ctx.take_server_slot(name, at_once).await?
+    {
+        let turn = Duration::from_millis(rand::rng().random_range(TURN));
+        return Err(JobError::waiting(&format!("the server {name} is busy"), turn));
+    }
+    let failing = health.is_some_and(|server| server.failures > 0);
+    Ok(AtServer { ctx, name, panel, failing })
+}
+
+/// The job that asks a broken server whether it lives.
+pub(super) fn probe_of(name: &str) -> ProbeServer {
+    ProbeServer { server: name.to_owned() }
+}
+
+impl AtServer<'_> {
+    pub(super) fn panel(&self) -> &dyn Panel {
+        &*self.panel
+    }
+
+    /// Remembers how the server answered; passes the answer on.
+    ///
+    /// # Errors
+    /// The answer's own.
+    pub(super) async fn heard<T>(&self, answer: Result<T, PanelError>) -> Result<T, PanelError> {
+        let learnt = match &answer {
+            Err(error @ (PanelError::Transient(_) | PanelError::Ambiguous(_) | PanelError::Misconfigured(_))) => {
+                let for_good = matches!(error, PanelError::Misconfigured(_));
+                let failed = Fact::ServerFailed { server: self.name.to_owned(), why: chain(error), for_good };
+                Effects::from(failed).enqueue(probe_of(self.name))
+            }
+            Err(PanelError::Capacity(_)) => Fact::ServerFull { server: self.name.to_owned() }.into(),
+            Ok(_) | Err(PanelError::NameTaken(_) | PanelError::Permanent(_) | PanelError::RateLimited { .. }) => {
+                if !self.failing {
+                    return answer;
+                }
+                Fact::ServerAnswered { server: self.name.to_owned() }.into()
+            }
+        };
+        if let Err(error) = self.ctx.committer.write(learnt).await {
+            tracing::warn!(
+                server = self.name,
+                error = chain(&error),
+                "how a server answered could not be written down"
+            );
+        }
+        self.ctx.servers.forget().await;
+        answer
+    }
+}
