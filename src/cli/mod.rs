@@ -181,7 +181,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Enqueue(args) => enqueue::run(file, args).await,
         Command::Jobs(command) => jobs::run(file, command).await,
         Command::Servers(command) => servers::run(file, command).await,
-        Command::Accounts(command) => accounts::run(file, command).await,
+        Command::Accounts(command) => Box::pin(accounts::run(file, command)).await,
         Command::Trigger(command) => Box::pin(trigger::run(file, command)).await,
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,
         Command::Config(command) => config::run(file, command),
