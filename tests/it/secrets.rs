@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    os::unix::fs::PermissionsExt as _,
     sync::{Arc, Mutex},
 };
 
@@ -27,6 +28,7 @@ const OLDER_SEALING_KEY: &str = "UExBTlRFRC1PTERFUi1LRVktMDEyMzQ1Njc4OUFCQ0Q=";
 const DATABASE_PASSWORD: &str = "planted-database-password-7141";
 const REDIS_PASSWORD: &str = "planted-redis-password-7142";
 const WRONG_REDIS_PASSWORD: &str = "planted-wrong-redis-password-7143";
+const PANEL_TOKEN: &str = "PLANTEDPANELTOKEN0123456789ABCDEF";
 const SMTP_PASSWORD: &str = "planted-smtp-password-7144";
 
 /// All that was logged, by Berth and by what it is made of.
@@ -238,9 +240,23 @@ async fn with_wrong_credentials(stack: &mut Stack, panel: &Arc<WatchedPanel>, us
     stack.settings = right;
 }
 
+/// A panel that is away, and a file with the token for it.
+fn servers_file(stack: &Stack) -> String {
+    let (token, servers) = (stack.folder.path().join("panel.token"), stack.folder.path().join("servers.toml"));
+    std::fs::write(&token, PANEL_TOKEN).unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = format!(
+        "[[server]]\nname = \"cpanel1\"\n[server.whm]\nendpoint = \"https://127.0.0.1:1\"\nprivate = true\nuser = \"berth\"\n\
+         token_file = {token:?}\n"
+    );
+    std::fs::write(&servers, text).unwrap();
+    servers.to_str().unwrap().to_owned()
+}
+
 /// What commands print, to people and to logs, with a database that lets nobody in among them.
 async fn commands(stack: &Stack) -> String {
     let mut all = String::new();
+    let servers = servers_file(stack);
     let wrong = stack.config().database.url.unwrap().expose().to_string().replace("planted:", "nobody:");
     for (arguments, database) in [
         (&["config", "print"][..], None),
@@ -248,12 +264,15 @@ async fn commands(stack: &Stack) -> String {
         (&["doctor"], Some(wrong.as_str())),
         (&["jobs", "list"], None),
         (&["secrets", "rotate"], None),
+        (&["servers", "list"], None),
+        (&["servers", "test"], None),
     ] {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_berth"))
             .args(arguments)
             .env_clear()
             .envs(stack.environment())
             .env("BERTH_LOG__LEVEL", "trace")
+            .env("BERTH_HOSTING__SERVERS", &servers)
             .envs(database.map(|url| ("BERTH_DATABASE__URL", url)))
             .current_dir(stack.folder.path())
             .output()
@@ -281,6 +300,7 @@ async fn no_planted_secret_is_found_in_logs_redis_jobs_mails_or_tables() {
         ("Redis' password", REDIS_PASSWORD),
         ("a wrong password of Redis'", WRONG_REDIS_PASSWORD),
         ("the mail server's password", SMTP_PASSWORD),
+        ("a panel's token", PANEL_TOKEN),
     ] {
         secrets.plant(what, secret);
     }

@@ -18,6 +18,7 @@ use super::{
     super::{
         auth::Authenticated,
         coupon_checks::SignInChecks,
+        orders::of_store,
         problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody},
         reason::Reason,
         segments::Segments,
@@ -30,7 +31,7 @@ use crate::{
     domain::{account::AccountPhase, order::Actor},
     effects::{AccountEdit, AccountSettings, Effects, PasswordStep},
     error::chain,
-    gateways::panels::{AccountRef, OneTimeUrl, Panel, PanelError},
+    gateways::panels::{AccountRef, OneTimeUrl, Panel, PanelError, ServerState},
     store::accounts::Account,
 };
 
@@ -96,6 +97,7 @@ pub async fn sign_in(
         return Err(Problem::unprocessable("login-not-offered", detail));
     }
     checks.count(customer.id)?;
+    may_be_asked(&app, &account).await?;
     if actor_of(&customer, &account) == Actor::Staff {
         // Written down first: nobody gets in of whom that could not be done.
         let seen = Seen { account, unsettled: Vec::new(), now: app.clock.now() };
@@ -144,6 +146,15 @@ fn panel_of(app: &App, account: &Account) -> Result<(Arc<dyn Panel>, AccountRef)
     })?;
     let (account_id, remote_id) = (account.state.id, account.remote_id.clone());
     Ok((panel, AccountRef { account_id, username: username.clone(), remote_id, domain: account.domain.clone() }))
+}
+
+/// Refuses to have a server asked that is known to be broken, or is switched off: nobody waits for it in vain.
+async fn may_be_asked(app: &App, account: &Account) -> Result<(), Problem> {
+    let server = account.server.as_deref().unwrap_or_default();
+    let is_off = app.panels.placement(server).is_ok_and(|placement| placement.state == ServerState::Disabled);
+    let health = app.servers.health(&app.store, server).await.map_err(of_store)?;
+    let is_broken = health.is_some_and(|server| server.broken_since.is_some());
+    if is_off || is_broken { Err(server_away(BROKEN_RETRY_AFTER)) } else { Ok(()) }
 }
 
 /// Refuses an account that nobody can use as it stands.

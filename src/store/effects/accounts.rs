@@ -120,7 +120,7 @@ pub(super) async fn sample(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> 
         return Ok(());
     }
     // More than eight exabytes are as good as that many.
-    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     sqlx::query!(
         "insert into berth.usage_samples (account_id, day, disk_bytes, inodes, traffic_bytes, at)
          select n.account_id, n.day, n.disk_bytes, n.inodes, n.traffic_bytes, n.at
