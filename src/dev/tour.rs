@@ -188,8 +188,8 @@ impl Guide<'_> {
         Ok(())
     }
 
-    async fn sweep(&self) -> anyhow::Result<()> {
+    async fn sweep(&self, name: &str) -> anyhow::Result<()> {
         let body = json!({ "reason": "berth dev --once: a day has passed" });
-        self.ask(Method::POST, "/v1/sweeps/accounts", &self.staff, Some(body)).await.map(drop)
+        self.ask(Method::POST, &format!("/v1/sweeps/{name}"), &self.staff, Some(body)).await.map(drop)
     }
 }

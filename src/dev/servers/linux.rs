@@ -227,3 +227,34 @@ fn remove_account(command: &[String], record: &Path) -> io::Result<()> {
     let said = || io::Error::other(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     output.status.success().then_some(()).ok_or_else(said)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ports_are_those_of_the_first_start() {
+        let dir = tempfile::tempdir().unwrap();
+
+        let first = ports(dir.path()).unwrap();
+        let again = ports(dir.path()).unwrap();
+        fs::write(dir.path().join(PORTS), "80 and 22").unwrap();
+        let unreadable = ports(dir.path()).unwrap_err().to_string();
+
+        assert_eq!(first, again);
+        assert_ne!(first.0, first.1);
+        assert!(unreadable.starts_with("could not understand "), "{unreadable}");
+    }
+
+    #[test]
+    fn a_port_that_somebody_else_has_is_named() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+
+        let refused = refuse_taken(port, Path::new("/srv/berth-dev")).unwrap_err().to_string();
+
+        assert!(refused.starts_with(&format!("port {port} is taken by somebody else")), "{refused}");
+        drop(taken);
+        assert!(refuse_taken(port, Path::new("/srv/berth-dev")).is_ok());
+    }
+}

@@ -35,8 +35,10 @@ impl Days {
         for (day, visit) in UNPAID.into_iter().zip(1..) {
             let at = due + SignedDuration::from_hours(24 * day) + SignedDuration::from_secs(LATER_SECONDS * visit);
             self.go_to(guide, at).await?;
+            // On its own it runs by the hour; a month without it would be an alert.
+            guide.sweep("stripe_events").await?;
             for _ in 0..MOST_SWEEPS {
-                guide.sweep().await?;
+                guide.sweep("accounts").await?;
                 self.settle(guide).await?;
                 if self.count("select count(*) from berth.agenda where look_at <= berth.now()").await? == 0 {
                     break;
