@@ -1,22 +1,40 @@
 //! What somebody sees who visits the accounts: their sites as a browser gets them, their containers as the daemon lists them.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, bail};
 use reqwest::{Method, StatusCode, header};
 use url::form_urlencoded;
 
-use super::{Guide, Sold};
+use super::{Guide, POLL_EVERY, Sold};
+
+/// How long a server that has just read its files may go on serving by the old ones.
+const SOON: Duration = Duration::from_secs(2);
 
 impl Guide<'_> {
     pub(super) async fn all_work(&self, sold: &[Sold]) -> anyhow::Result<()> {
         for account in sold {
-            let seen = match (self.has_container(account), &account.site_url) {
-                (true, _) => self.running(account).await?,
-                (false, Some(url)) => self.open_site(account, url).await?,
-                (false, None) => bail!("{} has neither a container nor a site", account.account_username),
+            let begun = Instant::now();
+            let seen = loop {
+                match self.works(account).await {
+                    Ok(seen) => break seen,
+                    Err(error) if begun.elapsed() > SOON => return Err(error),
+                    // Said aloud, for it should not be: the account was said to be active.
+                    Err(error) => self.say(&format!("  {:<9} not yet: {error:#}", account.service_type)),
+                }
+                tokio::time::sleep(POLL_EVERY).await;
             };
             self.say(&format!("  {:<9} {} works: {seen}", account.service_type, account.account_username));
         }
         Ok(())
+    }
+
+    async fn works(&self, account: &Sold) -> anyhow::Result<String> {
+        match (self.has_container(account), &account.site_url) {
+            (true, _) => self.running(account).await,
+            (false, Some(url)) => self.open_site(account, url).await,
+            (false, None) => bail!("{} has neither a container nor a site", account.account_username),
+        }
     }
 
     pub(super) async fn none_work(&self, sold: &[Sold]) -> anyhow::Result<()> {
