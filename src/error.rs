@@ -12,6 +12,7 @@ use crate::{
     mail::RenderError,
     queue::committer::CommitError,
     secrets::SecretError,
+    servers::NoServer,
     store::StoreError,
     sweeps::SweepError,
 };
@@ -69,11 +70,6 @@ impl JobError {
     /// As [`parked`](Self::parked), for at most so long.
     pub(crate) fn parked_for(reason: String, after: Duration) -> Self {
         Self::Snooze { reason, after, give_up_after: BROKEN_SERVER_DEADLINE }
-    }
-
-    /// No server takes a new account now.
-    pub(crate) fn no_server(pool: &str) -> Self {
-        Self::broken_server(format!("no server of the pool {pool} takes new accounts"))
     }
 
     fn broken_server(reason: String) -> Self {
@@ -171,6 +167,12 @@ impl From<GatewayError> for JobError {
                 Self::Retry(text)
             }
         }
+    }
+}
+
+impl From<NoServer> for JobError {
+    fn from(none: NoServer) -> Self {
+        Self::broken_server(chain(&none))
     }
 }
 

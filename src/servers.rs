@@ -6,8 +6,13 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     domain::placement::{self, Candidate},
+    effects::Alert,
     gateways::panels::Panels,
-    store::{Store, StoreError, servers::Server},
+    store::{
+        Store, StoreError,
+        accounts::Account,
+        servers::{ConfiguredServer, Server},
+    },
 };
 
 /// How old what is known of the servers' health may be.
@@ -50,7 +55,7 @@ impl Servers {
         *self.load.lock().await = None;
     }
 
-    /// The server of a pool on which a new account is placed, but for `except`; `None` when none takes any.
+    /// The server of its pool on which a new account is placed, but for `except`, or that none takes it.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -58,9 +63,9 @@ impl Servers {
         &self,
         store: &Store,
         panels: &Panels,
-        pool: &str,
+        account: &Account,
         except: Option<&str>,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Result<String, NoServer>, StoreError> {
         let servers = self.all(store).await?;
         let mut load = self.load.lock().await;
         let placed = match &mut *load {
@@ -69,7 +74,7 @@ impl Servers {
         };
         let takes = |name: &str| servers.iter().any(|server| server.name == name && server.takes_accounts());
         let candidates = panels.servers().filter(|(name, _, placement)| {
-            let of_pool = placement.pools.as_ref().is_none_or(|pools| pools.iter().any(|one| one == pool));
+            let of_pool = placement.pools.as_ref().is_none_or(|pools| pools.contains(&account.pool));
             of_pool && Some(*name) != except && takes(name)
         });
         let chosen = placement::choose(candidates.map(|(name, _, placement)| Candidate {
@@ -82,6 +87,47 @@ impl Servers {
         if let Some(name) = &chosen {
             *placed.entry(name.clone()).or_default() += 1;
         }
-        Ok(chosen)
+        Ok(chosen.ok_or_else(|| NoServer { pool: account.pool.clone() }))
     }
+}
+
+/// No server takes new accounts of a pool now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no server of the pool {pool} takes new accounts")]
+pub struct NoServer {
+    /// The pool.
+    pub pool: String,
+}
+
+impl NoServer {
+    /// What a person is told: the accounts wait for them.
+    #[must_use]
+    pub fn alert(&self) -> Alert {
+        Alert {
+            kind: "no_server",
+            subject: self.pool.clone(),
+            detail: format!(
+                "No server of the pool {} takes new accounts: each is full, drained, disabled or broken. Add one, or give \
+                 one more capacity. Nothing is lost: its accounts wait.",
+                self.pool
+            ),
+        }
+    }
+}
+
+/// The servers of a configuration, as the database is told of them.
+#[must_use]
+pub fn configured(panels: &Panels) -> Vec<ConfiguredServer> {
+    panels
+        .servers()
+        .map(|(name, driver, placement)| ConfiguredServer {
+            name: name.to_owned(),
+            driver: driver.to_owned(),
+            pools: placement.pools.clone(),
+            capacity: placement.capacity,
+            weight: placement.weight,
+            state: placement.state.as_str(),
+            at_once: placement.at_once,
+        })
+        .collect()
 }

@@ -26,6 +26,7 @@ use crate::{
         committer::{Claim, CommitError, Settlement},
         relay::Relay,
     },
+    servers,
     store::{StoreError, jobs::ClaimedJob},
     supervise::{Supervisor, spawn},
     watchdog::Watchdog,
@@ -89,7 +90,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
 /// # Errors
 /// When the lease cannot be taken out.
 pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<(), StoreError> {
-    app.store.configure_servers(&app.panels).await?;
+    app.store.configure_servers(&servers::configured(&app.panels)).await?;
     app.lease.begin().await?;
     let lease = app.lease.clone();
     let stopped = tasks.stopped.clone();

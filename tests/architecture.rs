@@ -54,7 +54,7 @@ impl SourceFile {
     }
 }
 
-static HOUSE: LazyLock<Vec<SourceFile>> = LazyLock::new(|| files_under(&["src", "jobs/src", "panels/src"]));
+static HOUSE: LazyLock<Vec<SourceFile>> = LazyLock::new(|| files_under(&["src", "jobs/src", "panels/src", "host/src"]));
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

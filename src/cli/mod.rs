@@ -180,7 +180,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(file, &args),
         Command::Enqueue(args) => enqueue::run(file, args).await,
         Command::Jobs(command) => jobs::run(file, command).await,
-        Command::Servers(command) => servers::run(file, command).await,
+        Command::Servers(command) => Box::pin(servers::run(file, command)).await,
         Command::Accounts(command) => Box::pin(accounts::run(file, command)).await,
         Command::Trigger(command) => Box::pin(trigger::run(file, command)).await,
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,

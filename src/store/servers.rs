@@ -7,7 +7,25 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::gateways::panels::Panels;
+
+/// A server, as a configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredServer {
+    /// Its name.
+    pub name: String,
+    /// What drives it, such as `site`.
+    pub driver: String,
+    /// The pools whose accounts it takes; `None` takes all.
+    pub pools: Option<Vec<String>>,
+    /// How many accounts it may hold; `None` is any number.
+    pub capacity: Option<u32>,
+    /// At least 1.
+    pub weight: u32,
+    /// `active`, `draining` or `disabled`.
+    pub state: &'static str,
+    /// How many jobs may talk to it at once; `None` is any number.
+    pub at_once: Option<u32>,
+}
 
 /// A server, as the last worker to start has configured it, and how it fares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +61,9 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn configure_servers(&self, panels: &Panels) -> Result<(), StoreError> {
+    pub async fn configure_servers(&self, servers: &[ConfiguredServer]) -> Result<(), StoreError> {
         let mut db = self.pool.begin().await?;
-        for (name, driver, placement) in panels.servers() {
+        for server in servers {
             let most = |number: Option<u32>| number.map(|number| i32::try_from(number).unwrap_or(i32::MAX));
             sqlx::query!(
                 "insert into berth.servers
@@ -55,13 +73,13 @@ impl Store {
                  set driver = excluded.driver, pools = excluded.pools, capacity = excluded.capacity,
                      weight = excluded.weight, state = excluded.state, at_once = excluded.at_once,
                      configured_at = excluded.configured_at",
-                name,
-                driver,
-                placement.pools.as_deref(),
-                most(placement.capacity),
-                most(Some(placement.weight.max(1))),
-                placement.state.as_str(),
-                most(placement.at_once),
+                server.name,
+                server.driver,
+                server.pools.as_deref(),
+                most(server.capacity),
+                most(Some(server.weight.max(1))),
+                server.state,
+                most(server.at_once),
             )
             .execute(&mut *db)
             .await?;
@@ -69,8 +87,8 @@ impl Store {
                 "insert into berth.server_slots (server, slot)
                  select $1, slot from generate_series(1, $2::int) slot
                  on conflict do nothing",
-                name,
-                most(placement.at_once).unwrap_or(0),
+                server.name,
+                most(server.at_once).unwrap_or(0),
             )
             .execute(&mut *db)
             .await?;

@@ -13,6 +13,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     // What an invoice shows, and its PDF: values in, bytes out.
     ("papers", &["domain"]),
     ("secrets", &["domain"]),
+    ("servers", &["domain", "effects", "gateways", "store"]),
     ("telemetry", &["config"]),
     ("watchdog", &["failpoint", "supervise"]),
     ("effects", &["domain", "mail"]),
@@ -20,7 +21,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["config", "domain", "effects", "failpoint", "mail"]),
     ("queue", &["clock", "config", "effects", "error", "failpoint", "store", "supervise"]),
     // The table that classifies every failure.
-    ("error", &["domain", "gateways", "mail", "queue", "secrets", "store", "sweeps"]),
+    ("error", &["domain", "gateways", "mail", "queue", "secrets", "servers", "store", "sweeps"]),
     // What builds every part.
     (
         "app",
@@ -34,6 +35,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "mail",
             "queue",
             "secrets",
+            "servers",
             "store",
             "supervise",
         ],
@@ -99,7 +101,19 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "worker",
-        &["app", "config", "effects", "error", "failpoint", "handlers", "queue", "store", "supervise", "watchdog"],
+        &[
+            "app",
+            "config",
+            "effects",
+            "error",
+            "failpoint",
+            "handlers",
+            "queue",
+            "servers",
+            "store",
+            "supervise",
+            "watchdog",
+        ],
     ),
     ("schedule", &["app", "effects", "error", "queue", "store", "supervise", "sweeps"]),
     (
@@ -213,8 +227,8 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("harfrust", &["src/papers/typeface.rs"]),
     ("chacha20poly1305", &["src/secrets"]),
     ("croner", &["src/schedule.rs"]),
-    ("tar", &["panels/src/site/archive"]),
-    ("flate2", &["panels/src/site/archive"]),
+    ("tar", &["panels/src/site/archive", "host/src/backups"]),
+    ("flate2", &["panels/src/site/archive", "host/src/backups"]),
     ("clap", &["src/cli/", "src/main.rs", "src/dev/stripe_sim/command.rs"]),
 ];
 

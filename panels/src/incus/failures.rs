@@ -19,9 +19,11 @@ impl Refusal {
 
 /// What the daemon says when a disk is full, in the words of the file systems beneath it.
 const FULL: [&str; 4] = ["no space left", "disk quota exceeded", "not enough space", "insufficient free space"];
-/// Somebody else is at work on the instance, or the daemon is starting or stopping.
-const BUSY: [&str; 5] = [
+/// Somebody else is at work on the instance, or has just ended it, or the daemon is starting or stopping.
+const BUSY: [&str; 7] = [
     "is busy running",
+    "matching non-reusable operation",
+    "instance is not running",
     "daemon is starting up",
     "daemon is shutting down",
     "database is locked",

@@ -19,6 +19,7 @@ mod crashes;
 mod daemon;
 mod kept;
 mod lives;
+mod product;
 
 fn packages() -> BTreeMap<String, Package> {
     let package =
@@ -69,7 +70,7 @@ fn by_https(daemon: &Daemon, identity: ClientIdentity) -> HttpConfig {
     let certificate = daemon.scratch("client.crt");
     std::fs::write(&certificate, &identity.certificates).unwrap();
     daemon.cli(&["config", "set", &format!("core.https_address={address}")]);
-    daemon.cli(&["config", "trust", "add-certificate", certificate.to_str().unwrap()]);
+    daemon.cli(&["config", "trust", daemon.trust(), certificate.to_str().unwrap()]);
     let fingerprint = daemon.query("/1.0")["environment"]["certificate_fingerprint"].as_str().unwrap().parse().unwrap();
     HttpConfig {
         private: true,
@@ -132,6 +133,6 @@ async fn a_probe_says_what_the_server_is_and_what_it_lacks() {
     }
     let nobody = probe(config(by_socket(daemon.scratch("no.socket")))).await.unwrap_err();
 
-    assert!(info.version.starts_with("incus "), "{info:?}");
+    assert!(info.version.starts_with(daemon.product()), "{info:?}");
     assert!(matches!(nobody, PanelError::Transient(_)), "{nobody:?}");
 }

@@ -37,7 +37,7 @@ pub(super) async fn enter<'a>(ctx: &'a Ctx, name: &'a str) -> Result<AtServer<'a
     }
     if let Some(broken) = health.as_ref().filter(|server| server.broken_since.is_some()) {
         // Whoever comes sees to it that somebody looks after it.
-        ctx.committer.write(Effects::none().enqueue(probe_of(name))).await?;
+        ctx.checkpoint(Effects::none().enqueue(probe_of(name))).await?;
         let why = broken.last_failure.as_deref().unwrap_or("no reason is known");
         return Err(JobError::parked(format!("the server {name} is broken: {why}")));
     }
@@ -80,7 +80,7 @@ impl AtServer<'_> {
                 Fact::ServerAnswered { server: self.name.to_owned() }.into()
             }
         };
-        if let Err(error) = self.ctx.committer.write(learnt).await {
+        if let Err(error) = self.ctx.checkpoint(learnt).await {
             tracing::warn!(
                 server = self.name,
                 error = chain(&error),

@@ -8,7 +8,7 @@ use crate::{
         account::{AccountMove, AccountState, Intent},
         username::{self, Username},
     },
-    effects::{Alert, Effects},
+    effects::Effects,
     error::JobError,
     secrets::Place,
     store::accounts::Account,
@@ -68,21 +68,13 @@ fn begun_anew(state: &AccountState, intent: Intent) -> Effects {
 
 /// Where a new account of its pool goes. None is lost for want of room: a person is told, and it waits.
 async fn server_for(ctx: &Ctx, account: &Account, except: Option<&str>) -> Result<String, JobError> {
-    let chosen = ctx.servers.choose(&ctx.store, &ctx.panels, &account.pool, except).await?;
-    if let Some(server) = chosen {
-        return Ok(server);
+    match ctx.servers.choose(&ctx.store, &ctx.panels, account, except).await? {
+        Ok(server) => Ok(server),
+        Err(none) => {
+            ctx.checkpoint(Effects::none().alert(none.alert())).await?;
+            Err(none.into())
+        }
     }
-    let alert = Alert {
-        kind: "no_server",
-        subject: account.pool.clone(),
-        detail: format!(
-            "No server of the pool {} takes new accounts: each is full, drained, disabled or broken. Add one, or give one \
-             more capacity. Nothing is lost: its accounts wait.",
-            account.pool
-        ),
-    };
-    ctx.checkpoint(Effects::none().alert(alert)).await?;
-    Err(JobError::no_server(&account.pool))
 }
 
 async fn new_intent(ctx: &Ctx, account: &AccountState, server: String, first_salt: i32) -> Result<Intent, JobError> {

@@ -29,12 +29,12 @@ pub(crate) struct WatchedPanel {
     held_changes: Mutex<VecDeque<Hold>>,
     running: Mutex<Running>,
     asked: Mutex<Vec<CreateSpec>>,
+    /// The accounts of which the panel has not lost an answer yet are to lose their first one.
+    loses_first: AtomicBool,
     logins: Mutex<VecDeque<Login>>,
     links: Mutex<Vec<String>>,
     passwords: Mutex<Vec<SecretString>>,
     uses: Mutex<Option<Usage>>,
-    /// The accounts of which the panel has not lost an answer yet are to lose their first one.
-    loses_first: AtomicBool,
 }
 
 /// What happens to the next wish for a sign-in link.

@@ -1,8 +1,9 @@
 //! What a daemon leaves that is killed, and what becomes of work that takes long.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use secrecy::ExposeSecret as _;
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::conformance::{
@@ -38,19 +39,19 @@ async fn a_daemon_killed_while_it_creates_leaves_one_whole_container_in_the_end(
     // Plain directories: elsewhere the pool unpacks an image once, and a daemon that is killed meanwhile cannot use it again.
     let Some(daemon) = Daemon::start(Pool::Dir) else { return };
     daemon.import_heavy("heavy", HEAVY_MIB);
-    let panel = patient_for(Duration::from_secs(20), &daemon);
+    let panel = Arc::new(patient_for(Duration::from_secs(20), &daemon));
     let mut wanted = spec("alice");
     "heavy".clone_into(&mut wanted.package);
-    let crash = async {
-        until(|| daemon.cli_succeeds(&["config", "get", "alice", "user.berth.account"])).await;
-        daemon.crash();
-    };
+    let mut creating = JoinSet::new();
+    let (its_panel, its_wish) = (Arc::clone(&panel), wanted.clone());
+    creating.spawn(async move { its_panel.ensure_created(&its_wish).await });
+    until(|| daemon.cli_succeeds(&["config", "get", "alice", "user.berth.account"])).await;
 
-    let (lost, ()) = futures::join!(panel.ensure_created(&wanted), crash);
-    let lost = lost.unwrap_err();
+    daemon.crash();
+    let lost = creating.join_next().await.unwrap().unwrap().unwrap_err();
     daemon.run();
     let half = panel.observe(&wanted.account).await.unwrap();
-    settled(&panel, || panel.ensure_created(&wanted)).await;
+    settled(&*panel, || panel.ensure_created(&wanted)).await;
 
     assert!(matches!(lost, PanelError::Ambiguous(_)), "{lost:?}");
     assert!(matches!(half, Observed::Partial { .. } | Observed::Absent), "{half:?}");

@@ -21,13 +21,12 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::product::Product;
 use crate::{
     AccountRef,
     conformance::{Server, cases::Skip},
 };
 
-const INSTALL: &str = "apt-get install -t bookworm-backports incus-base && apt-get install btrfs-progs busybox-static";
-const DAEMONS: [&str; 3] = ["/usr/libexec/incus/incusd", "/usr/lib/incus/incusd", "/opt/incus/bin/incusd"];
 const BUSYBOX: &str = "/bin/busybox";
 /// A daemon is up within a second; a machine with much to do may need longer.
 const UP_WITHIN: Duration = Duration::from_secs(60);
@@ -45,6 +44,7 @@ pub(super) enum Pool {
 
 /// A running daemon. It ends with all that it made when this is dropped.
 pub(super) struct Daemon {
+    product: Product,
     dir: TempDir,
     process: Mutex<Option<Child>>,
     monitor: Mutex<Option<Child>>,
@@ -68,15 +68,16 @@ struct Events {
 impl Daemon {
     /// A fresh one; `None`, said aloud, where the machine cannot have one and the test is not required.
     pub(super) fn start(pool: Pool) -> Option<Self> {
-        if let Some(missing) = missing() {
+        let product = Product::chosen();
+        if let Some(missing) = missing(product) {
             let required = env::var_os("BERTH_TEST_INCUS").is_some_and(|value| value == "required");
             assert!(!required, "{missing}");
-            eprintln!("skipped: {missing}");
+            println!("conformance: incus: machine: skip: {missing}");
             return None;
         }
         let dir = tempfile::Builder::new().prefix("incus").tempdir().unwrap();
-        let daemon =
-            Self { dir, process: Mutex::new(None), monitor: Mutex::new(None), seen: Arc::new(Seen::default()) };
+        let (process, monitor) = (Mutex::new(None), Mutex::new(None));
+        let daemon = Self { product, dir, process, monitor, seen: Arc::new(Seen::default()) };
         daemon.run();
         match pool {
             Pool::Btrfs => daemon.cli(&["storage", "create", "default", "btrfs", "size=2GiB"]),
@@ -91,21 +92,13 @@ impl Daemon {
 
     /// Starts the process, anew if it was killed.
     pub(super) fn run(&self) {
-        let path = DAEMONS.into_iter().find(|path| Path::new(path).exists()).unwrap();
         let log = File::create(self.dir.path().join("output")).unwrap();
         fs::create_dir_all(self.incus_dir()).unwrap();
-        let child = Command::new(path)
-            .args(["--group", "root", "--logfile"])
-            .arg(self.dir.path().join("log"))
-            .env("INCUS_DIR", self.incus_dir())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = self.product.process(self.dir.path());
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         *self.process.lock().unwrap() = Some(child);
         let end = Instant::now() + UP_WITHIN;
-        while !self.command(&["admin", "waitready", "--timeout", "10"]).output().unwrap().status.success() {
+        while !self.admin(&["waitready", "--timeout", "10"]).output().unwrap().status.success() {
             assert!(Instant::now() < end, "the daemon is not up: {}", self.log());
             thread::sleep(Duration::from_millis(100));
         }
@@ -121,7 +114,7 @@ impl Daemon {
 
     /// Ends the process as the machine's own end would.
     pub(super) fn shut_down(&self) {
-        self.cli(&["admin", "shutdown", "--timeout", "30"]);
+        assert!(self.admin(&["shutdown", "--timeout", "30"]).status().unwrap().success());
         if let Some(mut process) = self.process.lock().unwrap().take() {
             process.wait().unwrap();
         }
@@ -136,7 +129,7 @@ impl Daemon {
     }
 
     pub(super) fn incus_dir(&self) -> PathBuf {
-        self.dir.path().join("incus")
+        self.dir.path().join("daemon")
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -184,10 +177,21 @@ impl Daemon {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("incus");
-        command.args(args).env("INCUS_DIR", self.incus_dir()).env("INCUS_CONF", self.dir.path().join("conf"));
-        command.stdin(Stdio::null());
-        command
+        self.product.command(self.dir.path(), args)
+    }
+
+    fn admin(&self, args: &[&str]) -> Command {
+        self.product.admin(self.dir.path(), args)
+    }
+
+    /// What adds a client's certificate, after `config trust`.
+    pub(super) fn trust(&self) -> &'static str {
+        self.product.trust
+    }
+
+    /// What the daemon calls itself.
+    pub(super) fn product(&self) -> &'static str {
+        self.product.name
     }
 
     /// Follows the daemon's events, and notes for whom each instance is created, while it is there.
@@ -203,9 +207,10 @@ impl Daemon {
                 let event = &event["metadata"];
                 match event["action"].as_str() {
                     Some("instance-created") => {
-                        let name = event["name"].as_str().unwrap();
-                        if !name.starts_with("backup-") {
-                            let account = ask(name);
+                        let name = event["source"].as_str().unwrap().rsplit('/').next().unwrap();
+                        if !name.starts_with("backup-")
+                            && let Some(account) = ask(name)
+                        {
                             seen.events.lock().unwrap().created.push(account);
                         }
                     }
@@ -235,14 +240,12 @@ impl Daemon {
         }
     }
 
-    fn asker(&self) -> impl Fn(&str) -> String + Send + 'static {
-        let (dir, conf) = (self.incus_dir(), self.dir.path().join("conf"));
+    fn asker(&self) -> impl Fn(&str) -> Option<String> + Send + 'static {
+        let (product, below) = (self.product, self.dir.path().to_owned());
         move |name| {
-            let mut command = Command::new("incus");
-            command.args(["config", "get", name, "user.berth.account"]).env("INCUS_DIR", &dir).env("INCUS_CONF", &conf);
+            let mut command = product.command(&below, &["config", "get", name, "user.berth.account"]);
             let output = command.output().unwrap();
-            assert!(output.status.success(), "{name} was gone before it could be seen whose it was");
-            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+            output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
         }
     }
 
@@ -330,7 +333,12 @@ impl Drop for Daemon {
             // It has left containers behind, which only a daemon can end.
             self.run();
         }
-        drop(self.command(&["admin", "shutdown", "--force", "--timeout", "30"]).output());
+        // Deleted, not only stopped: so the kernel's groups of theirs are gone with them.
+        let names =
+            self.command(&["list", "-f", "csv", "-c", "n"]).output().map(|output| output.stdout).unwrap_or_default();
+        let names = String::from_utf8_lossy(&names).into_owned();
+        drop(self.command(&[&["delete", "--force"], &*names.lines().collect::<Vec<_>>()].concat()).output());
+        drop(self.admin(&["shutdown", "--force", "--timeout", "30"]).output());
         if let Some(mut process) = self.process.lock().unwrap().take() {
             drop(process.kill());
             drop(process.wait());
@@ -346,14 +354,17 @@ impl Drop for Daemon {
 }
 
 /// What the machine lacks.
-fn missing() -> Option<String> {
+fn missing(product: Product) -> Option<String> {
     let root = nix::unistd::geteuid().is_root();
-    let daemon = DAEMONS.into_iter().any(|path| Path::new(path).exists());
-    let all = daemon && Path::new(BUSYBOX).exists() && Command::new("mkfs.btrfs").arg("--version").output().is_ok();
+    let all = product.daemon().is_some()
+        && Path::new(BUSYBOX).exists()
+        && Command::new("mkfs.btrfs").arg("--version").output().is_ok();
     match (root, all) {
         (true, true) => None,
         (false, _) => Some("the tests of the driver incus need root".to_owned()),
-        (true, false) => Some(format!("the tests of the driver incus need incus, btrfs and busybox: {INSTALL}")),
+        (true, false) => {
+            Some(format!("the tests of the driver incus need {}, btrfs and busybox: {}", product.name, product.install))
+        }
     }
 }
 
