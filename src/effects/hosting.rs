@@ -67,7 +67,7 @@ pub struct UsageSample {
     pub account_id: AccountId,
     /// Bytes of its files.
     pub disk_bytes: u64,
-    /// Files and directories, where its panel counts them.
+    /// Files and directories; `None` where its panel does not count them.
     pub inodes: Option<u64>,
     /// Bytes sent in this calendar month; `None` where its panel does not count them.
     pub traffic_bytes: Option<u64>,

@@ -134,7 +134,7 @@ async fn a_new_password_is_set_told_of_without_it_and_revealed_once() {
 
     let second = opens(&panel, &live);
     assert_ne!(first, second);
-    assert_eq!(panel.passwords(), std::slice::from_ref(&second));
+    assert_eq!(panel.passwords(), [second.as_str()]);
     let now = shown(&stack, &live).await;
     assert_eq!((&now["password_waits"], &now["password_being_reset"]), (&json!(true), &json!(false)));
     let told = stack.mails_of(&live).await;

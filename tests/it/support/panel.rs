@@ -29,8 +29,6 @@ pub(crate) struct WatchedPanel {
     held_changes: Mutex<VecDeque<Hold>>,
     running: Mutex<Running>,
     asked: Mutex<Vec<CreateSpec>>,
-    /// The accounts of which the panel has not lost an answer yet are to lose their first one.
-    loses_first: AtomicBool,
     logins: Mutex<VecDeque<Login>>,
     links: Mutex<Vec<String>>,
     passwords: Mutex<Vec<SecretString>>,
