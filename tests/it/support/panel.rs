@@ -33,6 +33,8 @@ pub(crate) struct WatchedPanel {
     links: Mutex<Vec<String>>,
     passwords: Mutex<Vec<SecretString>>,
     uses: Mutex<Option<Usage>>,
+    /// The accounts of which the panel has not lost an answer yet are to lose their first one.
+    loses_first: AtomicBool,
 }
 
 /// What happens to the next wish for a sign-in link.
