@@ -21,6 +21,7 @@ pub mod http;
 pub mod incus;
 pub mod linux;
 pub mod memory;
+pub mod private;
 mod servers;
 pub mod site;
 pub mod whm;

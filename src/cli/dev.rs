@@ -17,9 +17,11 @@ use super::{
 };
 use crate::{
     app::App,
+    clock::Clock,
     config::Role,
     dev::{
-        run::{self, DevInstance, DevOptions, HOME},
+        run::{self, DevInstance, DevOptions, DevPanel, HOME},
+        tour::Tour,
         trigger::Purchase,
     },
     supervise::Supervisor,
@@ -32,7 +34,8 @@ pub(super) const AFTER_HELP: &str = "Everything lies under .berth/ in this direc
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DevArgs {
-    /// Buy one hosting account, show when what happened, stop.
+    /// Buy one hosting account, show when what happened, stop. With real servers (--panels): buy one account of each type, look
+    /// at it from outside, let it lapse and pay for it, which moves this instance's clock on by a month.
     #[arg(long)]
     once: bool,
     /// Forget what is there: database, mails, sites, their backups and keys.
@@ -41,12 +44,17 @@ pub(super) struct DevArgs {
     /// The shop's port. Without it 8080, or a free one when that is taken.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
+    /// What to sell on: site, or real servers of one's own: linux, incus or both. They need Debian 12 and root. Without it, as
+    /// the last time.
+    #[arg(long, value_delimiter = ',', value_name = "PANEL,…")]
+    panels: Vec<DevPanelArg>,
 }
 
 pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<ExitCode> {
     settings::log(&run::preliminary(file.clone())?)?;
     let signals = Signals::catch(None)?;
-    let options = DevOptions { home: HOME.into(), file, port: args.port, reset: args.reset };
+    let panels = args.panels.iter().map(|panel| DevPanel::from(*panel)).collect();
+    let options = DevOptions { home: HOME.into(), file, port: args.port, reset: args.reset, panels };
     let starting = Box::pin(DevInstance::start(options, |text| say(&format!("berth dev: {text}"))));
     let mut instance = tokio::select! {
         started = starting => started?,
@@ -63,6 +71,27 @@ pub(super) async fn run(file: Option<PathBuf>, args: DevArgs) -> anyhow::Result<
     result
 }
 
+/// See [`DevPanel`].
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DevPanelArg {
+    /// Sites that Berth serves itself, for whatever the others do not sell.
+    Site,
+    /// Shared hosting and WordPress on nginx, php-fpm, MariaDB and SFTP.
+    Linux,
+    /// VPS and cloud servers as containers of Incus or LXD.
+    Incus,
+}
+
+impl From<DevPanelArg> for DevPanel {
+    fn from(panel: DevPanelArg) -> Self {
+        match panel {
+            DevPanelArg::Site => Self::Site,
+            DevPanelArg::Linux => Self::Linux,
+            DevPanelArg::Incus => Self::Incus,
+        }
+    }
+}
+
 /// Runs Berth on the instance: for one purchase, or until it is stopped.
 async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> anyhow::Result<ExitCode> {
     let tasks = Supervisor::default();
@@ -70,7 +99,12 @@ async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> 
     checks::may_start(&app).await?;
     let (listener, pages) = (instance.take_listener(), instance.pages());
     let mut running = Running::start(app.clone(), tasks, &Queue::ALL, listener, Some(pages)).await?;
-    let result = if args.once {
+    let result = if args.once && instance.servers.are_any() {
+        tokio::select! {
+            gone = Box::pin(tour(&app, instance)) => gone,
+            () = signals.asked() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
+        }
+    } else if args.once {
         let purchase = Purchase { service: trigger::DEFAULT_SERVICE.to_owned(), quantity: 1 };
         tokio::select! {
             bought = Box::pin(trigger::buy(&app.config, &app.store, purchase, false)) => bought,
@@ -89,6 +123,21 @@ async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> 
     result
 }
 
+/// Shows what the real servers do for what is sold on them.
+async fn tour(app: &App, instance: &DevInstance) -> anyhow::Result<ExitCode> {
+    let tour = Tour {
+        config: &app.config,
+        store: &app.store,
+        clock: &app.clock,
+        owner_url: instance.owner_url(),
+        servers: &instance.servers,
+    };
+    let tell =
+        |text: &str| print(text).unwrap_or_else(|error| say(&format!("berth dev: nothing can be printed: {error}")));
+    tour.go(Clock::machine(), &tell).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn welcome(instance: &DevInstance) -> String {
     let addresses = &instance.addresses;
     let berth = this_program();
@@ -100,6 +149,13 @@ fn welcome(instance: &DevInstance) -> String {
             format!("{} served as http://<name>.localhost:{}/", addresses.sites.display(), addresses.listen.port()),
         ),
     ];
+    if let Some(linux) = &instance.servers.linux {
+        let (sites, sftp) = (linux.sites_port(), linux.sftp_port());
+        lines.push(("linux", format!("http://<name>.localhost:{sites}/ · sftp -P {sftp} <name>@127.0.0.1")));
+    }
+    if let Some(incus) = &instance.servers.incus {
+        lines.push((incus.product(), incus.socket().display().to_string()));
+    }
     let stripe = addresses.stripe.clone();
     lines.push(("Stripe", stripe.unwrap_or_else(|| "Stripe's test mode, with your stripe.secret_key".to_owned())));
     lines.extend([

@@ -91,7 +91,8 @@ enum Command {
     /// Run everything on this machine: private Postgres and Redis, a Stripe to buy from, a mailbox to read.
     #[command(
         before_help = "Examples:\n  berth dev\n  berth dev --once      buy one hosting account, show the timeline, \
-        stop\n  berth dev --reset     forget what is there and begin anew\n"
+        stop\n  berth dev --reset     forget what is there and begin anew\n  berth dev --panels linux,incus --once      the same on real \
+        servers, with one account of each type\n"
     )]
     #[command(after_help = dev::AFTER_HELP)]
     Dev(dev::DevArgs),

@@ -1,7 +1,8 @@
-//! What `berth dev` adds: private servers, a Stripe to buy from, a mailbox to read.
+//! What `berth dev` adds: private servers and real ones to sell on, a Stripe to buy from, a mailbox to read.
 
 pub mod mailbox;
 pub mod run;
 pub mod servers;
 pub mod stripe_sim;
+pub mod tour;
 pub mod trigger;

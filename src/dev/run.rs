@@ -1,6 +1,7 @@
 //! A whole installation of one's own under `.berth/`: servers, keys and settings, started together and stopped together.
 
 mod keys;
+mod panels;
 mod settings;
 mod stripe;
 
@@ -28,6 +29,8 @@ use crate::{
     store::migrations::migrate,
 };
 use keys::Keys;
+use panels::Wanted;
+pub use panels::{DevPanel, RealServers};
 use settings::DevSettings;
 pub use settings::{Addresses, RunningDev, preliminary};
 use stripe::StripeProcess;
@@ -49,12 +52,16 @@ pub struct DevOptions {
     pub port: Option<u16>,
     /// Begin with nothing.
     pub reset: bool,
+    /// What to sell on; empty: on what the last start did, or on sites of Berth's own.
+    pub panels: Vec<DevPanel>,
 }
 
 /// Servers that run, and the settings to run Berth on them.
 pub struct DevInstance {
     /// Where to find what.
     pub addresses: Addresses,
+    /// The real servers to sell on.
+    pub servers: RealServers,
     settings: DevSettings,
     file: Option<PathBuf>,
     listener: Option<TcpListener>,
@@ -76,6 +83,7 @@ impl DevInstance {
         if let Some(running) = RunningDev::find(&home)? {
             bail!("`berth dev` runs here already (process {}): stop it, or start in another directory", running.pid);
         }
+        let wanted = Wanted::of(&home, &options.panels, options.reset)?;
         if !home.join("postgres").exists() {
             say("making a private Postgres and Redis; the first start takes some seconds …");
         }
@@ -84,6 +92,11 @@ impl DevInstance {
             PrivateRedis::start(RedisOptions::in_directory(home.join("redis"))),
         )?;
         if options.reset {
+            RealServers::remove_unwanted(&home, &wanted, &say).await?;
+        }
+        let servers = RealServers::start(&home, &wanted, &say).await?;
+        if options.reset {
+            servers.empty().await?;
             forget(&home, &postgres, &redis).await?;
         }
         let keys = Keys::kept_in(&home)?;
@@ -99,7 +112,11 @@ impl DevInstance {
         // With a key of one's own, one buys from Stripe's own test mode.
         let stripe = match operators.stripe.secret_key {
             Some(_) => None,
-            None => Some(StripeProcess::start(&home, &webhook_url, &keys).await?),
+            None => {
+                let stripe = StripeProcess::start(&home, &webhook_url, &keys).await?;
+                stripe.live_ahead(seconds_ahead(&owner_url).await?).await?;
+                Some(stripe)
+            }
         };
         let addresses = Addresses {
             pid: std::process::id(),
@@ -111,11 +128,15 @@ impl DevInstance {
             webhook_url,
             sites: home.join("sites"),
         };
-        let settings = DevSettings::of(&addresses, &keys, &owner_url, &app_url, &redis.url());
+        let mut settings = DevSettings::of(&addresses, &keys, &owner_url, &app_url, &redis.url());
+        if let Some(file) = servers.file() {
+            settings.sell_on(file);
+        }
         settings.load(options.file.clone())?;
         settings.keep(&home, &addresses)?;
         let file = options.file;
-        Ok(Self { addresses, settings, file, listener: Some(listener), mailbox, stop_mailbox, stripe, redis, postgres })
+        let listener = Some(listener);
+        Ok(Self { addresses, servers, settings, file, listener, mailbox, stop_mailbox, stripe, redis, postgres })
     }
 
     /// The settings to run on these servers.
@@ -130,6 +151,12 @@ impl DevInstance {
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.settings.app_url
+    }
+
+    /// The same for the database's owner.
+    #[must_use]
+    pub fn owner_url(&self) -> &str {
+        &self.settings.owner_url
     }
 
     /// Redis' URL, password and all.
@@ -165,9 +192,11 @@ impl DevInstance {
         if let Some(stripe) = self.stripe.take() {
             stripe.stop().await;
         }
+        let servers = self.servers.stop().await;
         let redis = self.redis.stop().await;
         let postgres = self.postgres.stop(StopMode::Fast).await;
         self.settings.withdraw()?;
+        servers?;
         redis?;
         Ok(postgres?)
     }
@@ -193,6 +222,15 @@ async fn database(postgres: &PrivatePostgres, keys: &Keys) -> anyhow::Result<(St
     let (owner, app) = (SecretUrl::from(Url::parse(&owner_url)?), SecretUrl::from(app_url.clone()));
     migrate(&owner, &app).await.context("the private database was not migrated; `berth dev --reset` begins anew")?;
     Ok((owner_url, app_url.into()))
+}
+
+/// How far the time machine has moved Berth's clock on.
+async fn seconds_ahead(owner_url: &str) -> anyhow::Result<i64> {
+    let mut owner = PgConnection::connect(owner_url).await?;
+    let query = "select extract(epoch from clock_offset)::bigint from berth.clock";
+    let ahead: Option<i64> = sqlx::query_scalar(query).fetch_optional(&mut owner).await?;
+    owner.close().await?;
+    Ok(ahead.unwrap_or(0))
 }
 
 /// The port that was asked for, or else the usual one, or else a free one.

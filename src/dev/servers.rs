@@ -1,4 +1,5 @@
-//! Private PostgreSQL and Redis servers: found on the machine, started on free ports, stopped with their owner.
+//! Private PostgreSQL and Redis servers, and servers to sell hosting on: found on the machine, started on free ports, stopped
+//! with their owner.
 //!
 //! `berth dev`, the tests and the benches use these; nothing here connects to, signals or stops a server that was
 //! not started here. Each server has a directory of its own:
@@ -17,6 +18,8 @@
 
 mod find;
 mod home;
+mod incus;
+mod linux;
 mod postgres;
 mod process;
 mod redis;
@@ -25,6 +28,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use self::find::{Installation, Version, find_postgres, find_redis};
+pub use self::incus::{Container, IMAGE, PrivateIncus};
+pub use self::linux::PrivateLinux;
 pub use self::postgres::{OWNER, PostgresOptions, PrivatePostgres, StopMode};
 pub use self::redis::{Persistence, PrivateRedis, RedisOptions};
 
@@ -56,6 +61,14 @@ pub enum ServerError {
     DidNotStop { server: &'static str, pid: u32 },
     #[error("`{0}` cannot name a database: lower-case letters, digits and `_`, at most 63, not beginning with a digit")]
     DatabaseName(String),
+    #[error("`--panels {panel}` cannot be had on this machine: {why}")]
+    CannotBeHad { panel: &'static str, why: String },
+    #[error(
+        "port {port} is taken by somebody else, and the addresses of sites hold it: free it, or choose others in {} and \
+         begin anew with --reset",
+        file.display()
+    )]
+    PortTaken { port: u16, file: PathBuf },
     #[error("could not {action} {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("the private PostgreSQL refused a statement")]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use berth_jobs::ids::OrderId;
 use jiff::Timestamp;
-use reqwest::{StatusCode, header};
+use reqwest::{Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
@@ -70,9 +70,24 @@ pub struct Page {
 }
 
 #[derive(Deserialize)]
-struct Opened {
-    order_id: OrderId,
-    checkout_url: String,
+pub(super) struct Opened {
+    pub(super) order_id: OrderId,
+    pub(super) checkout_url: String,
+}
+
+/// Somebody new.
+pub(super) struct Customer {
+    pub(super) email: String,
+    pub(super) token: String,
+}
+
+impl Customer {
+    pub(super) fn new(config: &Config, now: Timestamp) -> anyhow::Result<Self> {
+        let id = Uuid::new_v4();
+        let email = format!("customer-{}@berth.test", id.simple());
+        let token = development_token(&config.auth, id, Some(&email), false, now, TOKEN_LIFETIME)?;
+        Ok(Self { email, token })
+    }
 }
 
 /// Buys at the shop that `config` describes, pays at the Stripe simulator, and waits until everything is delivered.
@@ -85,18 +100,16 @@ pub async fn checkout(config: &Config, store: &Store, purchase: &Purchase, now: 
     if api_base.host_str().is_none_or(|host| host.ends_with("stripe.com")) {
         bail!("this pays at the Stripe simulator, but stripe.api_base is {api_base}: run it beside `berth dev`");
     }
-    let shop = Shop { base: base_of(config)?, http: http_client::build(TIMEOUTS)? };
-    let customer = Uuid::new_v4();
-    let email = format!("customer-{}@berth.test", customer.simple());
-    let token = development_token(&config.auth, customer, Some(&email), false, now, TOKEN_LIFETIME)?;
-    let opened = shop.order(&token, purchase).await?;
+    let shop = Shop::of(config)?;
+    let customer = Customer::new(config, now)?;
+    let opened = shop.order(&customer.token, &[(&purchase.service, purchase.quantity)]).await?;
     shop.pay(&opened.checkout_url).await?;
     let course = delivered(store, opened.order_id).await?;
     let mut pages = Vec::new();
     for url in course.accounts.iter().filter_map(|account| account.site_url.as_deref()) {
         pages.push(shop.page(url).await?);
     }
-    Ok(Bought { order_id: opened.order_id, email, timeline: timeline(&course), pages })
+    Ok(Bought { order_id: opened.order_id, email: customer.email, timeline: timeline(&course), pages })
 }
 
 /// The shop on this machine, whatever the address that it listens on.
@@ -108,14 +121,20 @@ fn base_of(config: &Config) -> anyhow::Result<Url> {
 }
 
 /// The shop, seen by a customer on this machine.
-struct Shop {
-    base: Url,
-    http: reqwest::Client,
+pub(super) struct Shop {
+    pub(super) base: Url,
+    pub(super) http: reqwest::Client,
 }
 
 impl Shop {
-    async fn order(&self, token: &str, purchase: &Purchase) -> anyhow::Result<Opened> {
-        let body = json!({ "items": [{ "service_id": purchase.service, "quantity": purchase.quantity }] });
+    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { base: base_of(config)?, http: http_client::build(TIMEOUTS)? })
+    }
+
+    /// Orders services, each so many times.
+    pub(super) async fn order(&self, token: &str, services: &[(&str, u32)]) -> anyhow::Result<Opened> {
+        let item = |(service, quantity): &(&str, u32)| json!({ "service_id": service, "quantity": quantity });
+        let body = json!({ "items": services.iter().map(item).collect::<Vec<_>>() });
         let answer = self
             .http
             .post(self.base.join("/v1/checkout")?)
@@ -134,7 +153,7 @@ impl Shop {
     }
 
     /// Presses "Pay" on the hosted page.
-    async fn pay(&self, checkout_url: &str) -> anyhow::Result<()> {
+    pub(super) async fn pay(&self, checkout_url: &str) -> anyhow::Result<()> {
         let answer = self
             .http
             .post(checkout_url)
@@ -150,31 +169,42 @@ impl Shop {
         bail!("the payment page {checkout_url} refused the payment ({})", answer.status())
     }
 
-    /// Fetches a hosted site from the shop's own listener, by its host name.
+    /// Fetches a hosted site by its host name, whose address is this machine.
     async fn page(&self, url: &str) -> anyhow::Result<Page> {
+        let answer = self.visit(Method::GET, url, "").await?;
+        Ok(Page { url: url.to_owned(), status: answer.status().as_u16() })
+    }
+
+    /// Asks a hosted site as a browser would that has sent that form.
+    pub(super) async fn visit(&self, method: Method, url: &str, form: &str) -> anyhow::Result<reqwest::Response> {
         let site = Url::parse(url).with_context(|| format!("the site's address {url} cannot be read"))?;
         let port = site.port().map(|port| format!(":{port}")).unwrap_or_default();
         let host = format!("{}{port}", site.host_str().unwrap_or_default());
-        let answer = self
-            .http
-            .get(self.base.join(site.path())?)
+        let mut here = self.base.join(site.path())?;
+        // Sites that Berth serves itself have its own port, the others that of their server.
+        if site.port().is_some() && here.set_port(site.port()).is_err() {
+            bail!("the site's address {url} cannot be used");
+        }
+        self.http
+            .request(method, here)
             .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.to_owned())
             .send()
             .await
-            .with_context(|| format!("the site {url} does not answer"))?;
-        Ok(Page { url: url.to_owned(), status: answer.status().as_u16() })
+            .with_context(|| format!("the site {url} does not answer"))
     }
 }
 
 /// The sentence of a problem document, or else the text itself.
-fn reason(text: &str) -> String {
+pub(super) fn reason(text: &str) -> String {
     let problem: Value = serde_json::from_str(text).unwrap_or_default();
     let said = ["detail", "title"].into_iter().find_map(|member| problem.get(member)?.as_str());
     said.map_or_else(|| text.trim().to_owned(), str::to_owned)
 }
 
 /// Waits until the order is completed and its mails were accepted.
-async fn delivered(store: &Store, id: OrderId) -> anyhow::Result<OrderCourse> {
+pub(super) async fn delivered(store: &Store, id: OrderId) -> anyhow::Result<OrderCourse> {
     let begun = Instant::now();
     loop {
         let course = store.order_course(id).await?;
@@ -217,7 +247,7 @@ fn missing(course: &OrderCourse) -> Vec<String> {
 }
 
 /// The steps in their order, counted from Stripe's event, or from the payment where no event told of it.
-fn timeline(course: &OrderCourse) -> Vec<Step> {
+pub(super) fn timeline(course: &OrderCourse) -> Vec<Step> {
     let Some(start) = course.event.as_ref().map(|(_, at)| *at).or(course.paid_at) else { return Vec::new() };
     let step = |at: Timestamp, what, which: &str| Step {
         after_ms: i64::try_from(at.duration_since(start).as_millis()).unwrap_or(i64::MAX),

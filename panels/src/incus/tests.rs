@@ -19,7 +19,6 @@ mod crashes;
 mod daemon;
 mod kept;
 mod lives;
-mod product;
 
 fn packages() -> BTreeMap<String, Package> {
     let package =

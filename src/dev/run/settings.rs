@@ -63,6 +63,7 @@ pub(super) struct DevSettings {
     table: Table,
     home: PathBuf,
     pub(super) app_url: String,
+    pub(super) owner_url: String,
 }
 
 impl DevSettings {
@@ -97,13 +98,20 @@ impl DevSettings {
             }
         }
         let home = addresses.sites.parent().unwrap_or(&addresses.sites).to_owned();
-        Self { table, home, app_url: app_url.to_owned() }
+        Self { table, home, app_url: app_url.to_owned(), owner_url: owner_url.to_owned() }
+    }
+
+    /// Has the accounts placed on the servers of that file.
+    pub(super) fn sell_on(&mut self, servers: &Path) {
+        if let Some(Value::Table(hosting)) = self.table.get_mut("hosting") {
+            hosting.insert("servers".to_owned(), servers.to_string_lossy().into_owned().into());
+        }
     }
 
     fn read(home: &Path) -> anyhow::Result<Self> {
         let path = home.join(SETTINGS);
         let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        Ok(Self { table: text.parse()?, home: home.to_owned(), app_url: String::new() })
+        Ok(Self { table: text.parse()?, home: home.to_owned(), app_url: String::new(), owner_url: String::new() })
     }
 
     /// These settings under the operator's, but for what is the instance's own.
@@ -119,6 +127,9 @@ impl DevSettings {
         config.mail.smtp_url = own.mail.smtp_url;
         config.hosting.sites_dir = own.hosting.sites_dir;
         config.hosting.backups_dir = own.hosting.backups_dir;
+        if own.hosting.servers.is_some() {
+            config.hosting.servers = own.hosting.servers;
+        }
         if own.stripe.secret_key.is_some() {
             config.stripe.secret_key = own.stripe.secret_key;
             config.stripe.webhook_secrets = own.stripe.webhook_secrets;

@@ -7,6 +7,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -14,12 +15,14 @@ use tokio::{
 };
 
 use super::keys::Keys;
+use crate::gateways::http_client::{self, Timeouts};
 
 const LOG: &str = "stripe-sim.log";
 /// Its first line says where it listens.
 const GREETING: &str = "stripe-sim listening on ";
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(10) };
 
 pub(super) struct StripeProcess {
     child: Child,
@@ -57,6 +60,15 @@ impl StripeProcess {
             first.ok().and_then(Result::ok).flatten().and_then(|line| line.strip_prefix(GREETING).map(str::to_owned));
         let url = url.with_context(|| format!("the Stripe simulator did not start; see {}", log.display()))?;
         Ok(Self { child, url })
+    }
+
+    /// Has it live so many seconds ahead, as Berth does whose clock was moved.
+    pub(super) async fn live_ahead(&self, offset_seconds: i64) -> anyhow::Result<()> {
+        let client = http_client::build(TIMEOUTS)?;
+        let body = json!({ "offset_seconds": offset_seconds });
+        let moved = client.post(format!("{}/_sim/clock", self.url)).json(&body).send().await?;
+        moved.error_for_status().context("the Stripe simulator's clock cannot be moved")?;
+        Ok(())
     }
 
     /// Ends when it has ended by itself.

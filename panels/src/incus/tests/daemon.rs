@@ -5,8 +5,7 @@ use std::{
     env,
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -21,13 +20,12 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::product::Product;
 use crate::{
     AccountRef,
     conformance::{Server, cases::Skip},
+    private::incus::{BUSYBOX, INCUS, LXD, Product, build_image, directory, pack, socket, unmount},
 };
 
-const BUSYBOX: &str = "/bin/busybox";
 /// A daemon is up within a second; a machine with much to do may need longer.
 const UP_WITHIN: Duration = Duration::from_secs(60);
 /// The image's alias.
@@ -68,10 +66,10 @@ struct Events {
 impl Daemon {
     /// A fresh one; `None`, said aloud, where the machine cannot have one and the test is not required.
     pub(super) fn start(pool: Pool) -> Option<Self> {
-        let product = Product::chosen();
-        if let Some(missing) = missing(product) {
+        let product = chosen();
+        if let Some(missing) = product.missing() {
             let required = env::var_os("BERTH_TEST_INCUS").is_some_and(|value| value == "required");
-            assert!(!required, "{missing}");
+            assert!(!required, "the driver incus cannot be tested: {missing}");
             println!("conformance: incus: machine: skip: {missing}");
             return None;
         }
@@ -83,7 +81,7 @@ impl Daemon {
             Pool::Btrfs => daemon.cli(&["storage", "create", "default", "btrfs", "size=2GiB"]),
             Pool::Dir => daemon.cli(&["storage", "create", "default", "dir"]),
         };
-        let image = build_image(&daemon.dir.path().join("image"));
+        let image = build_image(&daemon.dir.path().join("image")).unwrap();
         daemon.cli(&["image", "import", image.to_str().unwrap(), "--alias", IMAGE]);
         daemon.cli(&["profile", "create", "marker"]);
         daemon.watch();
@@ -124,16 +122,16 @@ impl Daemon {
     pub(super) fn import_heavy(&self, alias: &str, mib: u64) {
         let dir = self.dir.path().join("image");
         File::create(dir.join("rootfs/heavy")).unwrap().set_len(mib * 1024 * 1024).unwrap();
-        let image = pack(&dir, &self.dir.path().join("heavy.tar"), "-cf");
+        let image = pack(&dir, &self.dir.path().join("heavy.tar"), "-cf").unwrap();
         self.cli(&["image", "import", image.to_str().unwrap(), "--alias", alias]);
     }
 
     pub(super) fn incus_dir(&self) -> PathBuf {
-        self.dir.path().join("daemon")
+        directory(self.dir.path())
     }
 
     pub(super) fn socket(&self) -> PathBuf {
-        self.incus_dir().join("unix.socket")
+        socket(self.dir.path())
     }
 
     /// A path for something of the test's own.
@@ -344,66 +342,12 @@ impl Drop for Daemon {
             drop(process.wait());
         }
         self.kill_containers();
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let ours = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-        let below: Vec<_> = ours.filter(|path| Path::new(path).starts_with(self.dir.path())).collect();
-        for path in below.iter().rev() {
-            drop(Command::new("umount").arg(path).output());
-        }
+        drop(unmount(self.dir.path()));
     }
 }
 
-/// What the machine lacks.
-fn missing(product: Product) -> Option<String> {
-    let root = nix::unistd::geteuid().is_root();
-    let all = product.daemon().is_some()
-        && Path::new(BUSYBOX).exists()
-        && Command::new("mkfs.btrfs").arg("--version").output().is_ok();
-    match (root, all) {
-        (true, true) => None,
-        (false, _) => Some("the tests of the driver incus need root".to_owned()),
-        (true, false) => {
-            Some(format!("the tests of the driver incus need {}, btrfs and busybox: {}", product.name, product.install))
-        }
-    }
-}
-
-/// An image of one program: a few milliseconds to build, a megabyte to import.
-fn build_image(dir: &Path) -> PathBuf {
-    let root = dir.join("rootfs");
-    for below in ["bin", "sbin", "etc", "proc", "sys", "dev", "tmp", "root", "run", "srv"] {
-        fs::create_dir_all(root.join(below)).unwrap();
-    }
-    fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
-    for applet in ["sh", "ls", "cat", "rm", "sleep", "passwd", "hostname", "poweroff", "true", "id", "dd", "chmod"] {
-        symlink("busybox", root.join("bin").join(applet)).unwrap();
-    }
-    symlink("../bin/busybox", root.join("sbin/init")).unwrap();
-    for (path, text) in [
-        ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
-        ("etc/shadow", "root:!:19000:0:99999:7:::\n"),
-        ("etc/group", "root:x:0:\n"),
-        ("etc/inittab", "::respawn:/bin/sleep 86400\n"),
-        // Debian builds busybox without chpasswd; this one takes what chpasswd does, for one line.
-        (
-            "bin/chpasswd",
-            "#!/bin/sh\nIFS=: read -r user new\nprintf '%s\\n%s\\n' \"$new\" \"$new\" | passwd -a sha512 \"$user\"\n",
-        ),
-    ] {
-        fs::write(root.join(path), text).unwrap();
-    }
-    let mode = |path: &str, mode| {
-        fs::set_permissions(root.join(path), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-    };
-    mode("bin/chpasswd", 0o755);
-    mode("etc/shadow", 0o600);
-    let metadata = format!("architecture: {}\ncreation_date: 1700000000\n", env::consts::ARCH);
-    fs::write(dir.join("metadata.yaml"), metadata).unwrap();
-    pack(dir, &dir.with_extension("tar.gz"), "-czf")
-}
-
-fn pack(dir: &Path, image: &Path, how: &str) -> PathBuf {
-    let packed = Command::new("tar").arg("-C").arg(dir).arg(how).arg(image).args(["metadata.yaml", "rootfs"]).status();
-    assert!(packed.unwrap().success());
-    image.to_owned()
+/// Incus, unless `BERTH_TEST_INCUS_DAEMON` says `lxd`.
+fn chosen() -> Product {
+    let lxd = env::var_os("BERTH_TEST_INCUS_DAEMON").is_some_and(|value| value == "lxd");
+    if lxd { LXD } else { INCUS }
 }

@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File, Permissions},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,11 +13,12 @@ use std::{
 
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, Uid},
+    unistd::Pid,
 };
 use tempfile::TempDir;
 
 use super::super::{LinuxConfig, LinuxPanel};
+use crate::private::linux::{Daemon, INSTALL, LinuxServer, missing};
 
 mod views;
 
@@ -31,22 +32,9 @@ pub(super) const DOMAIN: &str = "linux.test";
 /// Daemons start within seconds; this is for machines that are busy with something else.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const PROGRAMS: [&str; 9] = [
-    "/usr/sbin/nginx",
-    "/usr/sbin/php-fpm8.2",
-    "/usr/bin/php8.2",
-    "/usr/sbin/mariadbd",
-    "/usr/bin/mariadb-dump",
-    "/usr/sbin/sshd",
-    "/usr/bin/sftp",
-    "/usr/bin/sshpass",
-    "/usr/share/wordpress/wp-content/themes",
-];
-const INSTALL: &str = "apt-get install --no-install-recommends nginx-light php8.2-fpm php8.2-cli php8.2-mysql \
-                       mariadb-server openssh-server openssh-client sshpass wordpress wordpress-theme-twentytwentythree";
-
 pub(super) struct Machine {
     daemons: Vec<Child>,
+    server: LinuxServer,
     dir: TempDir,
     http: u16,
     ssh: u16,
@@ -89,10 +77,7 @@ impl Machine {
     }
 
     fn start_with(prepare: impl FnOnce(&Path) -> bool) -> Option<Self> {
-        let mut missing: Vec<_> = PROGRAMS.into_iter().filter(|path| !Path::new(path).exists()).collect();
-        if !Uid::effective().is_root() {
-            missing.push("root");
-        }
+        let missing = missing();
         if !missing.is_empty() {
             let message = format!("the linux panel cannot be tested without {missing:?}; as root: {INSTALL}");
             assert!(env::var_os("BERTH_TEST_LINUX").is_none_or(|how| how != "required"), "{message}");
@@ -102,82 +87,41 @@ impl Machine {
         let turn = File::create("/run/berth-test-linux.lock").unwrap();
         turn.lock().unwrap();
         sweep();
-        run(Command::new("/usr/sbin/groupadd").args(["--force", GROUP]));
         let dir = tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o755)).tempdir_in(BASE);
         let dir = dir.unwrap();
         if !prepare(dir.path()) {
             return None;
         }
         let [http, ssh] = free_ports();
-        let mut machine = Self { daemons: Vec::new(), dir, http, ssh, host: build_host(), _turn: turn };
-        machine.write_files();
+        let server = LinuxServer {
+            dir: dir.path().to_owned(),
+            http,
+            ssh,
+            group: GROUP,
+            domain: DOMAIN,
+            uids: (40_000, 49_999),
+            packages: include_str!("machine/packages.toml"),
+        };
+        let mut machine = Self { daemons: Vec::new(), server, dir, http, ssh, host: build_host(), _turn: turn };
         machine.start_daemons();
         Some(machine)
     }
 
-    fn write_files(&self) {
-        for part in ["homes", "state", "vhosts", "pools", "run", "db", "mysql", "log"] {
-            fs::create_dir_all(self.path(part)).unwrap();
-        }
-        let texts = [
-            ("nginx.conf", include_str!("machine/nginx.conf")),
-            ("php-fpm.conf", include_str!("machine/php-fpm.conf")),
-            ("sshd_config", include_str!("machine/sshd_config")),
-            ("host.toml", include_str!("machine/host.toml")),
-        ];
-        for (name, text) in texts {
-            let text = text
-                .replace("{{dir}}", self.dir.path().to_str().unwrap())
-                .replace("{{http}}", &self.http.to_string())
-                .replace("{{ssh}}", &self.ssh.to_string())
-                .replace("{{group}}", GROUP)
-                .replace("{{domain}}", DOMAIN);
-            fs::write(self.path(name), text).unwrap();
-        }
-        let key = self.path("host_key");
-        run(Command::new("/usr/bin/ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(key));
-        // Debian's sshd separates its privileges there.
-        fs::create_dir_all("/run/sshd").unwrap();
-    }
-
     fn start_daemons(&mut self) {
-        let data = self.path("mysql");
-        run(Command::new("/bin/chown").arg("mysql:").arg(self.path("db")));
-        run(Command::new("/usr/bin/mariadb-install-db")
-            .args(["--no-defaults", "--user=mysql", "--auth-root-authentication-method=socket", "--skip-test-db"])
-            .arg(format!("--datadir={}", data.display())));
-        let socket = self.path("db/mysqld.sock");
-        self.spawn(
-            "/usr/sbin/mariadbd",
-            &[
-                "--no-defaults",
-                "--user=mysql",
-                "--skip-networking",
-                "--innodb-buffer-pool-size=32M",
-                "--innodb-flush-log-at-trx-commit=0",
-                &format!("--datadir={}", data.display()),
-                &format!("--socket={}", socket.display()),
-                &format!("--pid-file={}", data.join("mysqld.pid").display()),
-            ],
-        );
-        let path = |name: &str| self.path(name).to_str().unwrap().to_owned();
-        let (nginx, php, sshd) = (path("nginx.conf"), path("php-fpm.conf"), path("sshd_config"));
-        self.spawn("/usr/sbin/nginx", &["-c", &nginx]);
-        self.spawn("/usr/sbin/php-fpm8.2", &["--nodaemonize", "--fpm-config", &php]);
-        self.spawn("/usr/sbin/sshd", &["-D", "-e", "-f", &sshd]);
-        await_that("the daemons run", || {
-            socket.exists()
-                && [self.http, self.ssh].iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
-                && self.path("run/php-fpm.pid").exists()
-        });
+        self.server.prepare().unwrap();
+        let daemons = self.server.daemons();
+        for daemon in &daemons {
+            self.spawn(daemon);
+        }
+        await_that("the daemons run", || daemons.iter().all(|daemon| self.server.is_ready(daemon)));
     }
 
     /// A daemon that ends with us, however we end.
-    fn spawn(&mut self, program: &str, args: &[&str]) {
+    fn spawn(&mut self, daemon: &Daemon) {
         let log = || File::options().create(true).append(true).open(self.path("log/daemons.log")).unwrap();
         let child = Command::new("/usr/bin/setpriv")
-            .args(["--pdeathsig=TERM", "--", program])
-            .args(args)
+            .args(["--pdeathsig=TERM", "--", daemon.program])
+            .args(&daemon.args)
             .stdin(Stdio::null())
             .stdout(log())
             .stderr(log())

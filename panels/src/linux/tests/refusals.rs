@@ -108,7 +108,7 @@ async fn a_file_that_does_not_pass_is_taken_out_again_and_breaks_nobody() {
     let panel = machine.panel();
     let (there, _) = created(&panel, "unbroken").await;
     // The operator breaks what every test of nginx reads.
-    let file = machine.path("nginx.conf");
+    let file = machine.path("nginx/nginx.conf");
     let good = fs::read_to_string(&file).unwrap();
     fs::write(&file, good.replace("access_log off;", "access_log nonsense nonsense;")).unwrap();
 
