@@ -28,6 +28,7 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum AccountsCommand {
     /// What Berth has of an account, and what its panel says.
+    #[command(before_help = "Examples:\n  berth accounts show acc_01k9z3m6sne5y8r7q2w4x6t8va\n")]
     Show {
         /// The account, such as acc_01k9z3m6sne5y8r7q2w4x6t8va.
         id: AccountId,
@@ -35,11 +36,13 @@ pub(super) enum AccountsCommand {
         #[arg(long)]
         json: bool,
     },
+    #[command(before_help = "Examples:\n  berth accounts adopt acc_01k9z3m6sne5y8r7q2w4x6t8va\n")]
     /// Go on with an account that is not live, where its panel has it, whole or in part, and it is provably ours.
     Adopt {
         /// The account.
         id: AccountId,
     },
+    #[command(before_help = "Examples:\n  berth accounts repair acc_01k9z3m6sne5y8r7q2w4x6t8va\n")]
     /// Have an account looked at on its panel, and put right what may be put right by itself.
     Repair {
         /// The account.

@@ -21,8 +21,10 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum ServersCommand {
     /// All servers: what they hold, and how they fare.
+    #[command(before_help = "Examples:\n  berth servers list\n  berth servers list --json\n")]
     List(Json),
     /// Ask servers whether they live and take our credentials. Exits 1 when one does not.
+    #[command(before_help = "Examples:\n  berth servers test\n  berth servers test web1\n")]
     Test {
         /// Which; without it, all that are configured.
         name: Option<String>,
@@ -30,6 +32,7 @@ pub(super) enum ServersCommand {
         json: Json,
     },
     /// Have new accounts go elsewhere. What is on the server stays, and is looked after.
+    #[command(before_help = "Examples:\n  berth servers drain web1\n  berth servers drain web1 --undo\n")]
     Drain {
         /// Which.
         name: String,

@@ -117,7 +117,7 @@ async fn until_no_runs_are_left(stack: &Stack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_eight_sweepers_one_freezes_past_its_lease_and_one_dies_and_each_period_is_invoiced_once() {
-    let due = u64::from(size("DUE", 5_000));
+    let due = u64::from(size("DUE", 2_000));
     let stack = Stack::with(any_number_of_them().quick().setting("database.max_connections", "5")).await;
     fill(&stack, due, due).await;
     let sweeper =

@@ -102,6 +102,8 @@ async fn world() -> Stack {
     let keys = format!("k2:{SEALING_KEY},k1:{OLDER_SEALING_KEY}");
     let options = StackOptions::default()
         .own_postgres()
+        // A server that has failed is looked at again soon.
+        .setting("hosting.probe_seconds", "1")
         .setting("auth.jwt_secret", JWT_SECRET)
         .setting("secrets.key", &keys)
         .setting("stripe.webhook_secrets", &format!("{WEBHOOK_SECRET},{OTHER_WEBHOOK_SECRET}"));
