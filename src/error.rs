@@ -22,7 +22,7 @@ const BROKEN_SERVER_DEADLINE: Duration = Duration::from_secs(72 * 3600);
 /// How long a job may otherwise be snoozed.
 const SNOOZE_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 /// How soon a job looks again by itself whose server is broken, should nobody call it before.
-const PARKED_WAIT: Duration = Duration::from_secs(5 * 60);
+const PARKED_WAIT: Duration = Duration::from_secs(60);
 /// How soon to look again at a server that cannot be used until somebody mends it.
 const BROKEN_SERVER_WAIT: Duration = Duration::from_secs(60);
 

@@ -20,16 +20,10 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const PREFIX: &str = "BERTH_";
 const FILE_SUFFIX: &str = "_FILE";
 /// Variables with the prefix which are no settings: the first names the file, the others are tests' alone.
-const NOT_SETTINGS: [&str; 8] = [
-    "BERTH_CONFIG",
-    "BERTH_FAILPOINTS",
-    "BERTH_BREAK",
-    "BERTH_SHORTEN",
-    "BERTH_TEST_CACHE",
-    "BERTH_TEST_LOG",
-    "BERTH_TEST_POSTGRES",
-    "BERTH_BUILD_DATABASE_URL",
-];
+const NOT_SETTINGS: [&str; 5] =
+    ["BERTH_CONFIG", "BERTH_FAILPOINTS", "BERTH_BREAK", "BERTH_SHORTEN", "BERTH_BUILD_DATABASE_URL"];
+/// What tests are told how to run by.
+const OF_TESTS: &str = "BERTH_TEST_";
 /// What hosts and habits call two of the settings.
 const CUSTOMARY: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
 
@@ -131,7 +125,8 @@ impl Reader {
         }
         let mut files = Vec::new();
         for (variable, text) in env {
-            if !variable.starts_with(PREFIX) || NOT_SETTINGS.contains(&variable.as_str()) {
+            let is_setting = variable.starts_with(PREFIX) && !variable.starts_with(OF_TESTS);
+            if !is_setting || NOT_SETTINGS.contains(&variable.as_str()) {
                 continue;
             }
             let stem = variable.strip_suffix(FILE_SUFFIX);

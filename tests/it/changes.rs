@@ -459,9 +459,16 @@ async fn money_that_comes_after_the_account_has_ended_or_the_change_was_given_up
     world.stack.post(world.user, &path, &json!({ "at": "now", "confirm": true })).await;
     world.stack.until_idle().await;
     world.pay(&other).await;
-    let sweep = Effects::none().enqueue(Sweep::StripeEvents.job(None));
-    world.berth.app.committer.write(sweep).await.unwrap();
-    world.until_order(&other, "rejected").await;
+    // Stripe lists what has happened a moment later.
+    world
+        .stack
+        .until("the payment is found", async || {
+            let sweep = Effects::none().enqueue(Sweep::StripeEvents.job(None));
+            world.berth.app.committer.write(sweep).await.unwrap();
+            world.stack.until_idle().await;
+            world.order_phase(&other).await == "rejected"
+        })
+        .await;
     assert_eq!(world.mails("change_not_made").await, 2);
     let credited = "select count(*) from berth.payments where state = 'credited'";
     assert_eq!(world.stack.count(credited).await, 2);

@@ -118,7 +118,9 @@ impl LinuxServer {
         }
         run(Command::new("/usr/bin/mariadb-install-db")
             .args(["--no-defaults", "--user=mysql", "--auth-root-authentication-method=socket", "--skip-test-db"])
-            .arg(format!("--datadir={}", unfinished.display())))?;
+            .arg(format!("--datadir={}", unfinished.display()))
+            // What the caller's environment says may be for the caller alone.
+            .arg(format!("--tmpdir={}", self.path("db").display())))?;
         fs::rename(unfinished, data)
     }
 

@@ -31,7 +31,12 @@ pub(super) struct AtServer<'a> {
 pub(super) async fn enter<'a>(ctx: &'a Ctx, name: &'a str) -> Result<AtServer<'a>, JobError> {
     let panel = ctx.panels.of(name)?;
     let placement = ctx.panels.placement(name)?;
-    let health = ctx.servers.health(&ctx.store, name).await?;
+    let mut health = ctx.servers.health(&ctx.store, name).await?;
+    if health.as_ref().is_some_and(|server| server.broken_since.is_some()) {
+        // Whoever waits is called once: nobody begins to wait by what was known a second ago.
+        ctx.servers.forget().await;
+        health = ctx.servers.health(&ctx.store, name).await?;
+    }
     if placement.state == ServerState::Disabled {
         return Err(JobError::parked(format!("the server {name} is disabled")));
     }
