@@ -102,6 +102,8 @@ async fn a_gap_of_29_days_is_made_up_for_and_one_of_31_is_an_alarm() {
     let (_, heard) = stack.checkout(Uuid::new_v4(), "shared-monthly", 1).await;
     stack.pay(&heard).await;
     stack.until_count("select count(*) from berth.orders where phase = 'completed'", 1).await;
+    // What came of this late would have come after all that time.
+    stack.until_all_is_heard().await;
     run(&stack, &berth.app, Sweep::StripeEvents).await;
     assert_eq!(stack.count(FOUND_OF_PAGES).await, 0, "what came is not found again");
     lose_events(&stack).await;

@@ -64,7 +64,9 @@ pub(super) async fn release(db: &mut PgConnection, units: &[UnitEffects<'_>]) ->
     }
     let waiting = sqlx::query!(
         r#"select id, serial as "serial!" from berth.jobs
-           where state = 'queued' and queue = 'provisioning' and run_at > berth.now() and serial is not null"#
+           where state = 'queued' and queue = 'provisioning' and run_at > berth.now() and serial is not null
+             -- One that has failed waits for its backoff.
+             and snooze_deadline is not null"#
     )
     .fetch_all(&mut *db)
     .await?;
