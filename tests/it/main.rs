@@ -43,5 +43,6 @@ mod shutdown;
 mod storm;
 mod strangers;
 mod support;
+mod ways_in;
 mod webhook;
 mod wrong_clocks;
