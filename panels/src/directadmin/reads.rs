@@ -1,7 +1,7 @@
 //! What is there: accounts, packages, addresses, the server.
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -68,15 +68,30 @@ impl DirectAdminPanel {
         if refusal.about() == About::Forbidden || refusal.about() == About::Busy {
             return Err(refusal.into());
         }
-        let exists = self.calls.read("CMD_API_USER_EXISTS", &[("user", name)]).await??;
-        let exists = exists.as_object().and_then(|fields| text_of(fields, "exists"));
-        match exists.as_deref() {
-            Some("0") => return Ok(Found::Nothing),
-            Some("1") => {}
-            _ => return Err(unreadable("CMD_API_USER_EXISTS")),
+        let exists = self.exists(name).await?;
+        if exists == Some(false) {
+            return Ok(Found::Nothing);
         }
-        let ours = self.list("CMD_API_SHOW_USERS").await?;
-        if ours.iter().any(|known| known == name) { Err(refusal.into()) } else { Ok(Found::Foreign) }
+        if self.list("CMD_API_SHOW_USERS").await?.iter().any(|known| known == name) {
+            return Err(refusal.into());
+        }
+        // Where it is not told, the name is free or somebody else's; a create hears which.
+        Ok(if exists == Some(true) { Found::Foreign } else { Found::Nothing })
+    }
+
+    /// Whether anybody has the name; `None` where the server keeps that from resellers.
+    async fn exists(&self, name: &str) -> Result<Option<bool>, PanelError> {
+        let told = match self.calls.read("CMD_API_USER_EXISTS", &[("user", name)]).await {
+            Ok(Ok(told)) => told,
+            // Of credentials that are wrong the next call speaks too.
+            Ok(Err(_)) | Err(PanelError::Misconfigured(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match told.as_object().and_then(|fields| text_of(fields, "exists")).as_deref() {
+            Some("0") => Ok(Some(false)),
+            Some("1") => Ok(Some(true)),
+            _ => Err(unreadable("CMD_API_USER_EXISTS")),
+        }
     }
 
     /// The account, once it is proved to be ours.
@@ -161,7 +176,7 @@ impl DirectAdminPanel {
         let link = made.as_object().and_then(|fields| text_of(fields, "url")).map(SecretString::from);
         let is_link = |url: &str| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
         match link {
-            Some(link) if is_link(secrecy::ExposeSecret::expose_secret(&link)) => Ok(OneTimeUrl(link)),
+            Some(link) if is_link(link.expose_secret()) => Ok(OneTimeUrl(link)),
             _ => Err(PanelError::transient("DirectAdmin made a sign-in link and did not tell it")),
         }
     }

@@ -52,6 +52,11 @@ impl DirectAdminPanel {
             )));
         }
         let comments = self.comments(&conf).await?;
+        if comments.mark().is_none() {
+            return Err(PanelError::permanent(
+                "DirectAdmin did not keep the mark that tells the suspension from one that staff made: staff must lift it",
+            ));
+        }
         self.note(&conf, &comments, Some(&Mark { at: conf.suspend_date, ..mark })).await
     }
 

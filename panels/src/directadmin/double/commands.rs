@@ -136,9 +136,12 @@ impl World {
 
     fn comments(&mut self, call: &Call<'_>) -> Outcome {
         let (name, comments) = (call.get("user").to_owned(), call.get("comments").to_owned());
+        let keeps = self.keeps_comments;
         match self.seen(call, &name) {
             Ok(user) => {
-                user.comments = comments;
+                if keeps {
+                    user.comments = comments;
+                }
                 done("Comments Saved")
             }
             Err(refusal) => refusal,

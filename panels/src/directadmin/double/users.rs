@@ -38,6 +38,8 @@ pub(crate) struct World {
     /// Whether configurations have the date of a suspension in them, and its reason.
     pub(crate) tells_dates: bool,
     pub(crate) tells_reasons: bool,
+    /// Whether comments are kept that it says it has saved.
+    pub(crate) keeps_comments: bool,
     /// A command that the reseller's key may not run.
     pub(crate) forbidden: Option<&'static str>,
     /// So many seconds is its clock ahead.
@@ -92,6 +94,7 @@ impl World {
             users_max: usize::MAX,
             tells_dates: true,
             tells_reasons: true,
+            keeps_comments: true,
             forbidden: None,
             ahead: 0,
             next_id: 1000,

@@ -22,6 +22,20 @@ async fn names_that_the_server_cannot_give_are_taken() {
 }
 
 #[tokio::test]
+async fn a_server_that_tells_no_reseller_which_names_are_taken_tells_at_the_create() {
+    let world = World::new().await;
+    world.double.world().put("theirs", "x.example", "otherres");
+    world.double.world().forbidden = Some("USER_EXISTS");
+
+    let refused = refused(&world.panel, &spec("theirs")).await;
+    let (free, _) = created(&world.panel, "isfree").await;
+
+    assert!(matches!(refused, PanelError::NameTaken(_)), "{refused:?}");
+    assert!(matches!(world.panel.observe(&free.account).await.unwrap(), Observed::Present { .. }));
+    assert_eq!(world.double.world().users.len(), 2);
+}
+
+#[tokio::test]
 async fn names_that_not_every_server_takes_are_never_sent() {
     let world = World::new().await;
 
@@ -248,7 +262,7 @@ async fn wrong_credentials_and_a_banned_address_are_for_the_operator() {
 
 #[tokio::test]
 async fn a_command_that_the_key_may_not_run_is_for_the_operator() {
-    for command in ["SHOW_USER_CONFIG", "USER_EXISTS", "PACKAGES_USER", "SHOW_RESELLER_IPS", "ACCOUNT_USER"] {
+    for command in ["SHOW_USER_CONFIG", "PACKAGES_USER", "SHOW_RESELLER_IPS", "ACCOUNT_USER"] {
         let world = World::new().await;
         world.double.world().forbidden = Some(command);
 

@@ -202,6 +202,31 @@ async fn a_server_without_our_word_or_any_says_so_at_the_first_suspension() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_keep_the_mark_says_so_at_the_first_suspension() {
+    let world = World::new().await;
+    let (spec, _) = created(&world.panel, "nomark").await;
+    world.double.world().keeps_comments = false;
+
+    is_permanent(world.panel.ensure_suspended(&spec.account, "non_payment").await);
+
+    is_permanent(world.panel.ensure_active(&spec.account).await);
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_write_comments_suspends_nothing() {
+    let world = World::new().await;
+    let (spec, _) = created(&world.panel, "nocommnt").await;
+
+    for command in ["COMMENTS", "SHOW_USER"] {
+        world.double.world().forbidden = Some(command);
+        let refused = world.panel.ensure_suspended(&spec.account, "non_payment").await;
+
+        assert!(matches!(refused, Err(PanelError::Misconfigured(_))), "{refused:?}");
+        assert_eq!(world.double.world().users["nocommnt"].suspension, None);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_tells_no_dates_is_believed_by_its_word() {
     let world = World::new().await;
     world.double.world().tells_dates = false;
