@@ -25,6 +25,7 @@
 //!   DirectAdmin, and Berth finds the account active.
 //! - Staff want an account to stay suspended that Berth has suspended: DirectAdmin does not suspend twice. They lift it and
 //!   suspend anew under their own reason, or take out the mark.
+//! - DirectAdmin suspends by itself at a limit of traffic or disk, under words of its own: left alone as staff's is.
 //! - A server whose list lacks the word, or which tells no reason: the suspension is made, and the first one is answered with
 //!   [`PanelError::Permanent`], as Berth could never lift it. A person lifts it and sets the word right.
 //!

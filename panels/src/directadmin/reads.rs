@@ -106,12 +106,11 @@ impl DirectAdminPanel {
     /// What reseller and admins have noted of the account.
     pub(super) async fn comments(&self, conf: &UserConf) -> Result<Comments, PanelError> {
         let shown = self.calls.read("CMD_SHOW_USER", &[("user", &conf.username)]).await??;
-        let fields = shown.as_object().ok_or_else(|| unreadable("CMD_SHOW_USER"))?;
-        // A page's worth of other fields comes too; without any, this is no answer.
-        if fields.is_empty() {
-            return Err(unreadable("CMD_SHOW_USER"));
-        }
-        Ok(Comments(entities::decoded(&text_of(fields, "comments").unwrap_or_default())))
+        let comments = shown.as_object().and_then(|fields| text_of(fields, "comments"));
+        // An answer without them must not pass for an account without any: what staff wrote would be overwritten.
+        let comments = comments.ok_or_else(|| unreadable("CMD_SHOW_USER"))?;
+        // Line breaks are written as they are in C, within JSON's own escapes.
+        Ok(Comments(entities::decoded(&comments).replace("\\r", "\r").replace("\\n", "\n")))
     }
 
     /// Whether accounts can be made with a package.

@@ -128,7 +128,8 @@ impl World {
         let name = call.get("user").to_owned();
         match self.seen(call, &name) {
             Ok(user) => {
-                Outcome::Told(json!({"comments": escaped(&user.comments), "user_email": user.email, "user": name}))
+                let comments = escaped(&user.comments).replace('\r', "\\r").replace('\n', "\\n");
+                Outcome::Told(json!({"comments": comments, "user_email": user.email, "user": name}))
             }
             Err(refusal) => refusal,
         }

@@ -19,7 +19,7 @@ fn lift(world: &World, username: &str) {
 async fn state(world: &World, account: &AccountRef) -> RemoteState {
     match world.panel.observe(account).await.unwrap() {
         Observed::Present { state, .. } => state,
-        other => panic!("{other:?}"),
+        other @ (Observed::Absent | Observed::Partial { .. } | Observed::Foreign) => panic!("{other:?}"),
     }
 }
 
@@ -48,7 +48,7 @@ async fn meets(world: &World, nth: u32, fault: &Fault, call: impl AsyncFn() -> R
 async fn a_crash_at_any_request_of_a_suspension_or_its_end_is_made_good_by_the_next() {
     let world = World::new().await;
     let (spec, _) = created(&world.panel, "crashes").await;
-    set_comments(&world, "crashes", "pays in cash & on Fridays\nask Ann");
+    set_comments(&world, "crashes", "pays in cash & on Fridays\r\nask <Ann>");
     let account = &spec.account;
 
     for fault in [Fault::DropRequest, Fault::DropResponse] {
@@ -62,7 +62,7 @@ async fn a_crash_at_any_request_of_a_suspension_or_its_end_is_made_good_by_the_n
             let is_met = meets(&world, nth, &fault, activate).await;
             at_once(activate().await);
             assert_eq!(state(&world, account).await, RemoteState::Active, "{fault:?} {nth}");
-            assert_eq!(comments(&world, "crashes"), "pays in cash & on Fridays\nask Ann", "{fault:?} {nth}");
+            assert_eq!(comments(&world, "crashes"), "pays in cash & on Fridays\r\nask <Ann>", "{fault:?} {nth}");
             if !was_met && !is_met {
                 assert!(nth > 5, "{nth}");
                 break;
@@ -267,7 +267,7 @@ async fn an_answer_without_the_comments_is_no_proof_and_changes_none() {
     set_comments(&world, "unshown", "ask Ann");
     let body = "<!DOCTYPE html><html><body>Welcome</body></html>";
 
-    for body in [body, "{}", "[]"] {
+    for body in [body, "{}", "[]", r#"{"user":"unshown","user_email":"owner@example.org"}"#] {
         let shows = Requests::all().method("GET").path("/CMD_SHOW_USER?");
         world.proxy.next(1, shows, Fault::Answer { status: 200, headers: &[], body });
 
