@@ -116,12 +116,10 @@ fn refusal(command: &str, value: &Value, secrets: &[&str]) -> Option<Refusal> {
     Some(Refusal::new(command, &said.join(": "), secrets))
 }
 
-/// `{"success": "…"}`, `error=0`, or what a call of the newer API answers: an object without either.
+/// `{"success": "…"}` or `error=0`: a command that did something says so.
 fn is_success(value: &Value) -> bool {
-    value.as_object().is_some_and(|fields| {
-        let says = |name: &str| text_of(fields, name).is_some_and(|text| !text.is_empty());
-        says("success") || text_of(fields, "error").is_some_and(|error| error == "0") || says("url")
-    })
+    let text = |name| value.as_object().and_then(|fields| text_of(fields, name));
+    text("success").is_some_and(|said| !said.is_empty()) || text("error").is_some_and(|error| error == "0")
 }
 
 /// A text, number or truth of an object as text.

@@ -42,10 +42,7 @@ const KNOWN: &[(About, &[&str])] = &[
         ],
     ),
     (About::Busy, &["is locked", "currently being", "in progress", "try again later"]),
-    (
-        About::Forbidden,
-        &["authority level", "login key", "not allowed to run", "access denied", "access_denied", "permission"],
-    ),
+    (About::Forbidden, &["authority level", "login key", "not allowed to run", "access denied"]),
 ];
 
 /// A refusal.
