@@ -71,6 +71,7 @@ pub(super) const KEYS: &[Key] = &[
     key("inbox.enabled", Kind::Flag),
     key("http.listen", Kind::Address),
     key("http.public_url", WEB),
+    key("http.max_connections", Kind::Number(16, 1_000_000)),
     key("http.trusted_proxies", Kind::IpAddresses),
     key("http.coupon_checks_per_customer", Kind::Number(1, 1_000_000)),
     key("http.coupon_checks_per_address", Kind::Number(1, 1_000_000)),

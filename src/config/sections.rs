@@ -48,6 +48,7 @@ pub struct Http {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "parsed")]
     pub public_url: Url,
+    pub max_connections: usize,
     /// Whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpAddr>,

@@ -413,6 +413,7 @@ fn what_is_in_force_is_shown_with_its_origin_and_without_secrets() {
     [http]
     listen = "127.0.0.1:8080" # from default
     public_url = "http://localhost:8080" # from default
+    max_connections = 4096 # from default
     # trusted_proxies is not set
     coupon_checks_per_customer = 10 # from default
     coupon_checks_per_address = 30 # from default

@@ -7,6 +7,7 @@
 mod a_year;
 mod access;
 mod api;
+mod attacks;
 mod broken;
 mod buying;
 mod cart;
