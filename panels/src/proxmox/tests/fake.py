@@ -1,0 +1,184 @@
+"""A Proxmox VE for tests, by fakepve, with what the driver needs and fakepve leaves out.
+
+Arguments: a certificate's file and its key's. It listens on two ports of 127.0.0.1, plain and TLS, and prints them as JSON. Then
+each line of its input names a method with its arguments, as JSON, and is answered by a line. It ends with its input.
+"""
+
+import asyncio
+import json
+import re
+import ssl
+import sys
+import time
+
+from aiohttp import web
+from fakepve import FakePve
+from fakepve.model import PveError
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+GIB = UNITS["G"]
+
+
+def size_of(text):
+    number, unit = re.fullmatch(r"(\d+)([KMGT]?)", text).groups()
+    return int(number) * UNITS[unit]
+
+
+class Server(FakePve):
+    def __init__(self):
+        super().__init__(host="127.0.0.1", port=0)
+        self.clones = []
+        self.hides_names = False
+
+    # What fakepve answers without doing it.
+
+    def _routes_for_berth(self):
+        return [("PUT", "/nodes/{node}/qemu/{vmid}/resize", self._grow)]
+
+    async def _grow(self, values, user):
+        vm = self.find(values["node"], values["vmid"])
+        self._check_lock(vm)
+        self.need_quorum()
+        drive = vm.config.get(values["disk"])
+        if drive is None:
+            raise PveError(500, "disk '{0}' does not exist".format(values["disk"]))
+        now = size_of(re.search(r"size=(\w+)", drive).group(1))
+        wanted = values["size"]
+        size = now + size_of(wanted[1:]) if wanted.startswith("+") else size_of(wanted)
+        if size < now:
+            raise PveError(500, "shrinking disks is not supported")
+
+        async def body():
+            vm.config[values["disk"]] = re.sub(r"size=\w+", "size={0}M".format(size >> 20), drive)
+
+        return await self.task(vm.node, "resize", vm.vmid, user, body, vm=vm)
+
+    # What a real server does, and fakepve does not.
+
+    async def _qm_clone(self, values, user):
+        source = self.vm(int(values["vmid"]))
+        upid = await super()._qm_clone(values, user)
+        self.clones.append((upid, values.get("description", "")))
+        vm = self.vm(int(values["newid"]))
+        if vm is not None:
+            vm.agent = source.agent
+        if vm is not None and vm.lock and self.hides_names:
+            # Until its first disk is copied a clone has nothing but its lock.
+            vm.hidden = {key: vm.config.pop(key) for key in ("name", "description") if key in vm.config}
+            vm.config["description"] = "qmclone temporary file\n"
+            vm.name = ""
+        return upid
+
+    @staticmethod
+    def _qm_lock(vm, lock):
+        FakePve._qm_lock(vm, lock)
+        if lock is None and getattr(vm, "hidden", None):
+            vm.config.update(vm.hidden)
+            vm.name = vm.hidden["name"]
+            vm.hidden = None
+
+    async def _agent_call(self, match, values):
+        answer = await super()._agent_call(match, values)
+        if match.template.endswith("set-user-password"):
+            vm = self.find(values["node"], values["vmid"])
+            vm.inside = (values["password"], vm.config.get("cipassword"))
+        return answer
+
+    # What tests ask for.
+
+    def add_template(self, vmid, storage, gib, agent):
+        volume = "base-{0}-disk-0".format(vmid)
+        self.storages[storage].setdefault("volumes", {})[volume] = {
+            "content": "images", "format": "raw", "size": gib * GIB, "vmid": vmid, "ctime": int(time.time())}
+        config = {
+            "template": 1, "cores": 1, "sockets": 2, "memory": 256, "agent": "1" if agent else "0",
+            "scsi0": "{0}:{1},size={2}G".format(storage, volume, gib), "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0",
+            "ide2": "{0}:vm-{1}-cloudinit,media=cdrom".format(storage, vmid), "description": "a template"}
+        self.add_vm(vmid, "template", template=True, config=config).agent = {} if agent else None
+
+    def set_token(self, token, secret):
+        self.apitokens[token] = secret
+
+    def revoke_token(self, token):
+        del self.apitokens[token]
+
+    def made(self):
+        """What was said of every machine that was ever cloned."""
+        return [text for upid, text in self.clones if self.tasks[upid].get("exitstatus") in (None, "OK")]
+
+    def change(self, vmid, attributes):
+        for name, value in attributes.items():
+            setattr(self.vm(vmid), name, value)
+
+    def change_config(self, vmid, config):
+        self.vm(vmid).config.update(config)
+
+    def change_self(self, attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def change_storage(self, name, attributes):
+        self.storages[name].update(attributes)
+
+    def unfail(self):
+        self.failures.clear()
+
+    def machines(self):
+        return [[vm.vmid, vm.name] for vm in self.vms if not vm.template]
+
+    def image(self, vmid):
+        vm = self.vm(vmid)
+        shown = ("node", "name", "status", "qmpstatus", "config", "pending", "lock")
+        return vm and {name: getattr(vm, name) for name in shown}
+
+    def volumes(self, storage):
+        return sorted(self.storages[storage].get("volumes", {}))
+
+    def opens(self, name, password):
+        """Whether the login of a machine that runs takes a password: cloud-init's, or the agent's since."""
+        for vm in self.vms:
+            if vm.name == name:
+                inside, given = getattr(vm, "inside", (None, None)), vm.config.get("cipassword")
+                is_now = inside[0] if inside[0] is not None and inside[1] == given else given
+                return vm.status == "running" and is_now == password
+        return False
+
+    def restart(self, vmid):
+        vm = self.vm(vmid)
+        vm.apply_pending()
+        vm.status = vm.qmpstatus = "running"
+
+    async def half_clone(self, template, vmid, name, description):
+        await self._qm_clone({"node": "pve1", "vmid": template, "newid": vmid, "name": name, "description": description},
+                             "root@pam")
+
+    async def staff_clone(self, vmid, newid, name):
+        await super()._qm_clone({"node": self.vm(vmid).node, "vmid": vmid, "newid": newid, "name": name, "full": 1},
+                                "root@pam")
+
+    async def serve(self, certificate, key):
+        self.runner = web.AppRunner(self._build_app())
+        await self.runner.setup()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        await web.TCPSite(self.runner, self.host, 0).start()
+        await web.TCPSite(self.runner, self.host, 0, ssl_context=context).start()
+        return [address[1] for address in self.runner.addresses]
+
+
+async def main(certificate, key):
+    server = Server()
+    print(json.dumps(await server.serve(certificate, key)), flush=True)
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        name, *arguments = json.loads(line)
+        try:
+            answer = getattr(server, name)(*arguments)
+            if asyncio.iscoroutine(answer):
+                answer = await answer
+            print(json.dumps({"ok": answer}, default=str), flush=True)
+        except Exception as error:  # Whatever it is, the test shows it.
+            print(json.dumps({"error": repr(error)}), flush=True)
+
+
+asyncio.run(main(*sys.argv[1:]))
