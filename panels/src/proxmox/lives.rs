@@ -42,7 +42,10 @@ impl Work<'_> {
         };
         let created = Created { remote_id: machine.remote_id(), site_url: None, control_panel_url: None, adopted };
         if !machine.is_ready() {
-            self.finish(spec, machine).await.map_err(past_placing)?;
+            self.finish(spec, machine).await.map_err(|halt| match halt {
+                Halt::Failed(error) => past_placing(error).into(),
+                waiting @ Halt::Waiting(_) => waiting,
+            })?;
         }
         Ok(created)
     }
@@ -63,7 +66,10 @@ impl Work<'_> {
             let was_made = matches!(ended, super::work::Ended::Well);
             // Whatever was said: what is there now, and whose, is to be seen.
             let mut taken = std::mem::take(&mut look.taken);
-            look = self.look_for(&spec.account).await.map_err(|error| if was_made { unseen(error) } else { error })?;
+            look = self
+                .look_for(&spec.account)
+                .await
+                .map_err(|error| if was_made { past_placing(error) } else { error })?;
             match look.found {
                 Found::Ours(machine) => return Ok((machine, !was_made)),
                 Found::Foreign => return Err(name_taken(&spec.account).into()),
@@ -228,25 +234,27 @@ impl Work<'_> {
     }
 
     pub(super) async fn remove(&self, account: &AccountRef) -> Result<(), Halt> {
+        let mut removed = false;
         // More than one there is only where a create came late; see `look_for`.
         for _ in 0..=PROBES {
-            let Some(machine) = self.to_be_removed(account).await? else { return Ok(()) };
+            let machine = match self.look_for(account).await?.found {
+                Found::Nothing => return Ok(()),
+                Found::Foreign if removed => return Ok(()),
+                Found::Foreign => return Err(somebody_elses(&account.username).into()),
+                Found::Ours(machine) => self.made(machine).await?,
+            };
             if machine.has_power() {
                 self.cut_power(&machine).await?;
             }
             // Read back right before it goes: the stop has taken its time.
-            let Some(machine) = self.to_be_removed(account).await? else { return Ok(()) };
+            let machine = self.again(&machine).await?;
+            if !machine.notes.prove(account.account_id, machine.vmid) {
+                return Err(somebody_elses(&account.username).into());
+            }
             self.delete(&machine).await?;
+            removed = true;
         }
         Err(PanelError::ambiguous(format!("{} is there again and again", account.username)).into())
-    }
-
-    async fn to_be_removed(&self, account: &AccountRef) -> Result<Option<Machine>, Halt> {
-        match self.look_for(account).await?.found {
-            Found::Nothing => Ok(None),
-            Found::Ours(machine) => self.made(machine).await.map(Some),
-            Found::Foreign => Err(somebody_elses(&account.username).into()),
-        }
     }
 
     fn package(&self, name: &str) -> Result<&Package, PanelError> {
@@ -304,18 +312,15 @@ fn unseen_guest(vmid: u32) -> PanelError {
     PanelError::misconfigured(format!("the token may not see the guest that has the VMID {vmid}: it needs VM.Audit"))
 }
 
-/// Whatever hinders the look, the clone was made.
-fn unseen(error: PanelError) -> PanelError {
-    PanelError::Ambiguous(crate::Cause::new("the machine was made, and could not be seen").because(error))
-}
-
 /// A machine that is there already is not placed elsewhere, however full or busy the server is.
-fn past_placing(halt: Halt) -> Halt {
-    match halt {
-        Halt::Failed(PanelError::Capacity(cause) | PanelError::Transient(cause)) => {
-            Halt::Failed(PanelError::Ambiguous(cause))
-        }
-        Halt::Failed(_) | Halt::Waiting(_) => halt,
+fn past_placing(error: PanelError) -> PanelError {
+    match error {
+        PanelError::Capacity(cause) | PanelError::Transient(cause) => PanelError::Ambiguous(cause),
+        PanelError::Ambiguous(_)
+        | PanelError::NameTaken(_)
+        | PanelError::Permanent(_)
+        | PanelError::Misconfigured(_)
+        | PanelError::RateLimited { .. } => error,
     }
 }
 

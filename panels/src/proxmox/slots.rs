@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn a_range_that_is_too_small_or_not_proxmoxs_is_refused() {
-        for range in [100..=10_098, 99..=20_000, 999_000_000..=1_000_000_000, RangeInclusive::new(20_000, 10_000), 0..=u32::MAX] {
+        for range in
+            [100..=10_098, 99..=20_000, 999_000_000..=1_000_000_000, RangeInclusive::new(20_000, 10_000), 0..=u32::MAX]
+        {
             let refused = Slots::new(&range).unwrap_err();
 
             assert!(matches!(refused, PanelError::Misconfigured(_)), "{range:?}: {refused:?}");

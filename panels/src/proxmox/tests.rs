@@ -21,11 +21,15 @@ use crate::{
         conformance, created, done,
         faults::{Fault, FaultProxy, Requests, Upstream},
         http::{self, HttpServer, Operation},
-        settled, spec,
+        result, settled, spec,
     },
 };
 
+mod catalogue;
 mod fake;
+mod numbers;
+mod surprises;
+mod tasks;
 
 /// A server is given four mutations at once; these are five times as many.
 const AT_ONCE: usize = 20;

@@ -96,9 +96,7 @@ impl Work<'_> {
             if !slots.contains(&guest.vmid) && remote_id != Some(guest.vmid) && guest.name != name {
                 continue;
             }
-            let Some(machine) = self.api.machine(Place { node: &guest.node, vmid: guest.vmid }).await? else {
-                continue;
-            };
+            let machine = self.listed(guest).await?;
             if machine.notes.prove(account.account_id, guest.vmid) {
                 ours.push(machine);
             } else if slots.contains(&guest.vmid) {
@@ -113,6 +111,13 @@ impl Work<'_> {
             None => Found::Nothing,
         };
         Ok(Look { found, taken: guests.iter().map(|guest: &Guest| guest.vmid).collect() })
+    }
+
+    /// A machine that the list shows. One that is not where it was said to be has just moved or gone, and is nobody's neither.
+    async fn listed(&self, guest: &Guest) -> Result<Machine, PanelError> {
+        let machine = self.api.machine(Place { node: &guest.node, vmid: guest.vmid }).await?;
+        let why = || format!("machine {} is being moved or removed, and does not say whose it is", guest.vmid);
+        machine.ok_or_else(|| PanelError::transient(why()))
     }
 
     /// A clone has no notes until its first disk is copied: until then it may be ours. One that no task is at work on any more
@@ -185,22 +190,12 @@ impl Work<'_> {
 
     /// Follows what a request has started, for as long as a call may take.
     pub(super) async fn end_of(&self, goal: Goal, vmid: u32, said: Result<Outcome, Refusal>) -> Result<Ended, Halt> {
-        self.end_within(self.patience, goal, vmid, said).await
-    }
-
-    pub(super) async fn end_within(
-        &self,
-        patience: Duration,
-        goal: Goal,
-        vmid: u32,
-        said: Result<Outcome, Refusal>,
-    ) -> Result<Ended, Halt> {
         let upid = match said {
             Ok(Outcome::Done) => return Ok(Ended::Well),
             Err(refusal) => return Ok(Ended::Badly(refusal)),
             Ok(Outcome::Started(upid)) => upid,
         };
-        let (mut left, mut pause) = (patience, FIRST_PAUSE);
+        let (mut left, mut pause) = (self.patience, FIRST_PAUSE);
         loop {
             match self.api.task(&upid).await {
                 Ok(Some(task)) if !task.is_running() && task.has_succeeded() => return Ok(Ended::Well),
@@ -248,10 +243,10 @@ impl Work<'_> {
         if machine.is_paused() {
             return self.cut_power(machine).await;
         }
-        let grace = self.config.grace;
-        let form = vec![("timeout", grace.as_secs().to_string()), ("forceStop", "1".to_owned())];
+        let grace = self.config.grace.as_secs().to_string();
+        let form = vec![("timeout", grace), ("forceStop", "1".to_owned())];
         let said = self.api.power(machine, "shutdown", &form).await?;
-        let ended = self.end_within(grace + self.patience, Goal::Stopped, machine.vmid, said).await?;
+        let ended = self.end_of(Goal::Stopped, machine.vmid, said).await?;
         match ended {
             _ if self.holds(Goal::Stopped, machine.vmid).await? => Ok(()),
             // Somebody else is at work on it, or it hears nobody.
@@ -276,16 +271,13 @@ impl Work<'_> {
     /// Whether it shows that a goal is reached.
     async fn holds(&self, goal: Goal, vmid: u32) -> Result<bool, PanelError> {
         let guests = self.api.guests().await?;
-        let machine = match guests.iter().find(|guest| guest.vmid == vmid) {
-            Some(guest) => self.api.machine(Place { node: &guest.node, vmid }).await?,
-            None => None,
-        };
+        let Some(guest) = guests.iter().find(|guest| guest.vmid == vmid) else { return Ok(goal == Goal::Gone) };
+        let machine = self.listed(guest).await?;
         Ok(match goal {
-            Goal::There => machine.is_some_and(|machine| !machine.is_being_made()),
-            Goal::Gone => machine.is_none(),
-            Goal::Running => machine.is_some_and(|machine| machine.runs()),
-            Goal::Stopped => machine.is_some_and(|machine| !machine.has_power()),
-            Goal::Grown => false,
+            Goal::There => !machine.is_being_made(),
+            Goal::Running => machine.runs(),
+            Goal::Stopped => !machine.has_power(),
+            Goal::Gone | Goal::Grown => false,
         })
     }
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 from aiohttp import web
-from fakepve import FakePve
+from fakepve import FakePve, errors
 from fakepve.model import PveError
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -99,6 +99,9 @@ class Server(FakePve):
     def set_token(self, token, secret):
         self.apitokens[token] = secret
 
+    def add_pool(self, name):
+        self.pools[name] = set()
+
     def revoke_token(self, token):
         del self.apitokens[token]
 
@@ -119,6 +122,10 @@ class Server(FakePve):
 
     def change_storage(self, name, attributes):
         self.storages[name].update(attributes)
+
+    def errors(self, method, template):
+        """The errors that a real server may answer a request with, by name, and whether a task ends with them."""
+        return [[error["name"], error["in_task"]] for error in errors.listing(method, template)]
 
     def unfail(self):
         self.failures.clear()
