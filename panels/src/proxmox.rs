@@ -153,9 +153,13 @@ impl ProxmoxPanel {
     /// Connects to nothing yet.
     ///
     /// # Errors
-    /// [`PanelError::Misconfigured`] where the endpoint, a certificate, the token or the range of numbers cannot be used.
+    /// [`PanelError::Misconfigured`] where the endpoint, a certificate, the token, the range of numbers or the storage cannot be used.
     pub fn new(config: ProxmoxConfig) -> Result<Self, PanelError> {
         let slots = Slots::new(&config.vmids)?;
+        if config.storage.is_some() && !config.full_clones {
+            let why = "linked clones stay on their template's storage: only full ones go to another";
+            return Err(PanelError::misconfigured(why));
+        }
         let api = Api::new(config.http.clone(), &config.token_id, &config.token_secret)?;
         Ok(Self { config, slots, api, locks: (0..LOCKS).map(|_| Mutex::new(())).collect() })
     }

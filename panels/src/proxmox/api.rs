@@ -1,6 +1,6 @@
 //! The API's requests. What is told in confidence goes in forms, so that it is in no URL and no access log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{
     Method, RequestBuilder,
@@ -66,6 +66,14 @@ impl Api {
 
     pub(super) async fn nodes(&self) -> Result<Vec<Node>, PanelError> {
         self.asked(self.get(&["nodes"]), "the server could not be asked for its nodes").await
+    }
+
+    /// The privileges that the token has at a path of the access control's, such as `/vms`.
+    pub(super) async fn privileges(&self, path: &str) -> Result<BTreeSet<String>, PanelError> {
+        let request = self.get(&["access", "permissions"]).query(&[("path", path)]);
+        let held: BTreeMap<String, BTreeMap<String, Value>> =
+            self.asked(request, "the server could not be asked for the token's privileges").await?;
+        Ok(held.into_values().flat_map(BTreeMap::into_keys).collect())
     }
 
     /// All guests of the cluster that the token may see.

@@ -130,6 +130,8 @@ impl Work<'_> {
         let machine = self.grow_to(limits, machine).await?;
         let notes = machine.notes.clone().with_stage(Stage::Configured);
         let mut form = vec![("description", notes.to_string()), ("onboot", "1".to_owned())];
+        // That of a template, which its clones have too, would keep them for ever.
+        form.push(("protection", "0".to_owned()));
         form.extend(limits.parameters());
         form.push(("ciuser", self.config.login.clone()));
         form.extend(self.config.ip_config.iter().map(|addresses| ("ipconfig0", addresses.clone())));

@@ -5,6 +5,18 @@ use std::collections::BTreeSet;
 use super::{api::Place, limits::size_kib, work::Work};
 use crate::{PanelError, ServerInfo};
 
+/// What the token must be allowed to do to the machines. What the guest agent takes is called differently by each release.
+const PRIVILEGES: [&str; 8] = [
+    "VM.Allocate",
+    "VM.PowerMgmt",
+    "VM.Config.Options",
+    "VM.Config.CPU",
+    "VM.Config.Memory",
+    "VM.Config.Disk",
+    "VM.Config.Cloudinit",
+    "VM.Config.Network",
+];
+
 impl Work<'_> {
     pub(super) async fn server_info(&self) -> Result<ServerInfo, PanelError> {
         let version = self.api.version().await?.version;
@@ -16,6 +28,7 @@ impl Work<'_> {
             Some(_) => {}
             None => return Err(PanelError::misconfigured(format!("the cluster has no node {}", self.config.node))),
         }
+        self.check_privileges().await?;
         let named = self.config.packages.values().filter_map(|package| package.template);
         for template in named.chain([self.config.template]).collect::<BTreeSet<_>>() {
             self.check_template(template).await?;
@@ -27,7 +40,29 @@ impl Work<'_> {
         })
     }
 
+    async fn check_privileges(&self) -> Result<(), PanelError> {
+        let on_all = self.api.privileges("/vms").await?;
+        let mut held = on_all.clone();
+        if let Some(pool) = &self.config.resource_pool {
+            held.extend(self.api.privileges(&format!("/pool/{pool}")).await?);
+        }
+        let missing: Vec<_> = PRIVILEGES.into_iter().filter(|privilege| !held.contains(*privilege)).collect();
+        if !missing.is_empty() {
+            let why = format!("the token may not do to machines what takes {}", missing.join(", "));
+            return Err(PanelError::misconfigured(why));
+        }
+        if !on_all.contains("VM.Audit") {
+            let why = "the token may not see all machines (VM.Audit on /vms), of which some may have its numbers";
+            return Err(PanelError::misconfigured(why));
+        }
+        Ok(())
+    }
+
     async fn check_template(&self, vmid: u32) -> Result<(), PanelError> {
+        if !self.api.privileges(&format!("/vms/{vmid}")).await?.contains("VM.Clone") {
+            let why = format!("the token may not clone the template {vmid} (VM.Clone on /vms/{vmid})");
+            return Err(PanelError::misconfigured(why));
+        }
         let found = self.api.machine(Place { node: &self.config.node, vmid }).await?;
         let refuse = |why: &str| Err(PanelError::misconfigured(format!("the template {vmid} {why}")));
         let Some(template) = found else { return refuse("is not on the node") };

@@ -224,8 +224,24 @@ impl Work<'_> {
         what: &str,
     ) -> Result<(), Halt> {
         let ended = self.end_of(goal, machine.vmid, said).await?;
-        // A cluster's manager of high availability has done nothing yet when its task ends.
-        if self.holds(goal, machine.vmid).await? { Ok(()) } else { Err(ended.error(what).into()) }
+        if self.shows(goal, machine.vmid, &ended).await? { Ok(()) } else { Err(ended.error(what).into()) }
+    }
+
+    /// Whether a goal is reached once its task has ended. The cluster's manager of high availability may have done nothing yet
+    /// when a task of its own has ended well: it is given as long as a task is.
+    async fn shows(&self, goal: Goal, vmid: u32, ended: &Ended) -> Result<bool, PanelError> {
+        let mut left = if matches!(ended, Ended::Well) { self.patience } else { Duration::ZERO };
+        loop {
+            if self.holds(goal, vmid).await? {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
+            }
+            let nap = LONGEST_PAUSE.min(left);
+            tokio::time::sleep(nap).await;
+            left = left.saturating_sub(nap);
+        }
     }
 
     pub(super) async fn start(&self, machine: &Machine) -> Result<(), Halt> {
@@ -247,12 +263,14 @@ impl Work<'_> {
         let form = vec![("timeout", grace), ("forceStop", "1".to_owned())];
         let said = self.api.power(machine, "shutdown", &form).await?;
         let ended = self.end_of(Goal::Stopped, machine.vmid, said).await?;
+        if self.shows(Goal::Stopped, machine.vmid, &ended).await? {
+            return Ok(());
+        }
         match ended {
-            _ if self.holds(Goal::Stopped, machine.vmid).await? => Ok(()),
-            // Somebody else is at work on it, or it hears nobody.
             Ended::Badly(refusal) if refusal.is_lock() => {
                 Err(refusal.error(Effect::Mutation, "the machine could not be shut down").into())
             }
+            // It hears nobody.
             Ended::Well | Ended::Badly(_) | Ended::Lost => self.cut_power(machine).await,
         }
     }

@@ -12,7 +12,7 @@ import sys
 import time
 
 from aiohttp import web
-from fakepve import FakePve, errors
+from fakepve import FakePve, errors, shapes
 from fakepve.model import PveError
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -98,6 +98,13 @@ class Server(FakePve):
 
     def set_token(self, token, secret):
         self.apitokens[token] = secret
+
+    def grant_all_but(self, token, path, privilege):
+        """Everything everywhere, but for a privilege at a path."""
+        held = set(shapes.PRIVILEGES)
+        self.acl = {token: [(at, held - {privilege} if at == path else held) for at in ("/vms", "/vms/9000", "/storage")]}
+        if path != "/vms":
+            self.acl[token][0] = ("/vms", held - {privilege})
 
     def add_pool(self, name):
         self.pools[name] = set()

@@ -46,6 +46,47 @@ async fn two_accounts_that_race_for_one_number_get_a_machine_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn creates_of_several_processes_at_once_make_one_machine() {
+    let Some(world) = World::new().await else { return };
+    let alice = spec("alice");
+    // Each has locks of its own, as processes have.
+    let panels: Vec<_> = (0..5).map(|_| ProxmoxPanel::new(config(&world.proxy.url())).unwrap()).collect();
+    world.proxy.next(5, world.requests(Operation::Create), Fault::Latency(Duration::from_millis(300)));
+
+    let until_done = async |panel: &ProxmoxPanel| {
+        for _ in 0..20 {
+            match panel.ensure_created(&alice).await {
+                Ok(Step::Done(created)) => return created,
+                Ok(Step::Pending(..)) | Err(PanelError::Transient(_) | PanelError::Ambiguous(_)) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        panic!("it is never done");
+    };
+    let made = futures::future::join_all(panels.iter().map(until_done)).await;
+
+    assert!(made.iter().all(|each| each.remote_id == made[0].remote_id), "{made:?}");
+    assert_eq!((world.fake.count(), world.creates_of(&alice.account)), (1, 1));
+    assert!(world.fake.takes("alice", alice.password.expose_secret()));
+    assert!(matches!(world.panel.observe(&alice.account).await.unwrap(), Observed::Present { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_machines_of_one_account_the_finished_one_is_used_and_both_are_removed() {
+    let Some(world) = World::new().await else { return };
+    let (alice, made) = created(&world.panel, "alice").await;
+    let late = slots(&world, &alice.account)[1];
+    let notes = Notes::of_clone(alice.account.account_id, late, "small", limits::Options::default());
+    world.fake.call(json!(["half_clone", TEMPLATE, late, "alice", notes.to_string()]));
+
+    let observed = world.panel.observe(&alice.account).await.unwrap();
+    done(&world.panel, || world.panel.ensure_absent(&alice.account)).await;
+
+    assert!(matches!(observed, Observed::Present { remote_id, .. } if remote_id == made.remote_id));
+    assert_eq!(world.fake.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_was_lost_asks_for_the_same_number_again() {
     let Some(world) = World::new().await else { return };
     let alice = spec("alice");

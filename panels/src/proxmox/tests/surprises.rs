@@ -198,12 +198,38 @@ async fn a_suspended_machine_that_somebody_started_is_suspended_again_and_a_pass
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_protected_machine_is_not_removed() {
-    let Some(world) = World::new().await else { return };
+async fn a_storage_for_linked_clones_is_refused() {
+    let mut config = config("http://127.0.0.1:8006");
+    (config.storage, config.full_clones) = (Some("second".to_owned()), false);
+
+    let refused = ProxmoxPanel::new(config).err().unwrap();
+
+    assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linked_clones_live_and_end_as_others_do() {
+    let Some(world) = World::with(false, |config| config.full_clones = false).await else { return };
+    let volumes = world.fake.call(json!(["volumes", fake::STORAGE]));
+
     let (alice, _) = created(&world.panel, "alice").await;
+    let disk = world.fake.config("alice")["scsi0"].clone();
+    done(&world.panel, || world.panel.ensure_absent(&alice.account)).await;
+
+    assert!(disk.as_str().unwrap().contains("size=4096M"), "{disk}");
+    assert_eq!(world.fake.call(json!(["volumes", fake::STORAGE])), volumes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protected_machine_is_not_removed_and_a_protected_template_protects_none() {
+    let Some(world) = World::new().await else { return };
+    world.fake.call(json!(["change_config", TEMPLATE, { "protection": 1 }]));
+    let (alice, _) = created(&world.panel, "alice").await;
+    let (bob, _) = created(&world.panel, "bob").await;
     world.fake.change_config("alice", json!({ "protection": 1 }));
 
     let refused = result(&world.panel, || world.panel.ensure_absent(&alice.account)).await.unwrap_err();
+    done(&world.panel, || world.panel.ensure_absent(&bob.account)).await;
 
     assert!(matches!(refused, PanelError::Permanent(_)), "{refused:?}");
     assert_eq!(world.fake.count(), 1);
@@ -337,6 +363,13 @@ async fn a_probe_says_what_the_server_is_and_what_it_lacks() {
     ] {
         assert!(matches!(wrong, Err(PanelError::Misconfigured(_))), "{wrong:?}");
     }
+    for (path, privilege) in [("/vms", "VM.Audit"), ("/vms", "VM.PowerMgmt"), ("/vms/9000", "VM.Clone")] {
+        world.fake.call(json!(["grant_all_but", TOKEN_ID, path, privilege]));
+        let refused = probe(&|_| {}).await.unwrap_err();
+        assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
+        assert!(refused.to_string().contains(privilege), "{refused}");
+    }
+    world.fake.call(json!(["change_self", { "acl": null }]));
     world.fake.call(json!(["set_node_offline", "pve1"]));
     let offline = probe(&|_| {}).await;
 

@@ -159,6 +159,22 @@ async fn a_shutdown_that_takes_long_is_pending_and_then_a_suspension() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_manager_of_high_availability_does_later_is_waited_for() {
+    let Some(world) = World::new().await else { return };
+    let (alice, _) = created(&world.panel, "alice").await;
+    world.fake.change("alice", json!({ "ha_state": "started" }));
+    world.fake.call(json!(["change_self", { "time_scale": 0.1, "ha_delay": 10 }]));
+
+    done(&world.panel, || world.panel.ensure_suspended(&alice.account, "abuse")).await;
+    let stopped = world.fake.machine(world.fake.vmid_of("alice"))["status"] == "stopped";
+    done(&world.panel, || world.panel.ensure_active(&alice.account)).await;
+    done(&world.panel, || world.panel.ensure_absent(&alice.account)).await;
+
+    assert!(stopped);
+    assert_eq!(world.fake.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_needs_a_slow_restart_is_pending_and_then_opens() {
     let Some(world) = World::with(false, |config| config.patience = Duration::ZERO).await else { return };
     let (alice, _) = created(&world.panel, "alice").await;
