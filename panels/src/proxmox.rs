@@ -8,12 +8,12 @@
 //! Some things a virtual machine decides. Its disk only grows: a smaller package leaves it as it is. Cores and memory change at
 //! its next restart, unless the template's `hotplug` takes them at once. A machine that its owner has turned off is active; one
 //! that staff have stopped for good, without `onboot`, is suspended by somebody else. There is no sign-in link, as the server's
-//! own page has no logins for customers; and backups are the operator's own, by schedule: [`Caps::backups`] is false.
+//! own page has no logins for customers.
 //!
 //! The token's user needs, on `/vms` with propagation, `VM.Audit`, `VM.Allocate`, `VM.Clone`, `VM.PowerMgmt`, `VM.Config.Options`,
 //! `VM.Config.CPU`, `VM.Config.Memory`, `VM.Config.Disk`, `VM.Config.Cloudinit`, `VM.Config.Network` and, with the guest agent,
-//! `VM.GuestAgent.Unrestricted` and `VM.GuestAgent.Audit`; `Datastore.AllocateSpace` on the storage; and `SDN.Use` on the
-//! template's network. It must see every machine: one that it does not see would hold a number that seems free.
+//! `VM.GuestAgent.Unrestricted` and `VM.GuestAgent.Audit`; with backups,
+//! `VM.Backup`; `Datastore.AllocateSpace` on the storages; and `SDN.Use` on the template's network. It must see every machine: one that it does not see would hold a number that seems free.
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
 
@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod api;
+mod backups;
 mod failures;
 mod limits;
 mod lives;
@@ -77,6 +78,8 @@ pub struct ProxmoxConfig {
     pub full_clones: bool,
     /// Where the disks of full clones go; `None` for where the template's are.
     pub storage: Option<String>,
+    /// Where backups go, whichever node a machine is on; `None` for none: [`Caps::backups`] is false then.
+    pub backup_storage: Option<String>,
     /// The resource pool that machines are put into.
     pub resource_pool: Option<String>,
     /// Who logs in with the account's password: cloud-init makes the user.
@@ -117,6 +120,7 @@ impl ProxmoxConfig {
             disk: "scsi0".to_owned(),
             full_clones: true,
             storage: None,
+            backup_storage: None,
             resource_pool: None,
             login: "root".to_owned(),
             ssh_keys: Vec::new(),
@@ -197,7 +201,7 @@ impl Panel for ProxmoxPanel {
             passwords: true,
             login_url: false,
             usage: self.config.guest_agent,
-            backups: false,
+            backups: self.config.backup_storage.is_some(),
             enforces_packages: true,
             tasks: true,
             username_max: NAME_MAX,
@@ -232,16 +236,16 @@ impl Panel for ProxmoxPanel {
         Box::pin(async move { work::answer(self.work(account.account_id).await.remove(account).await) })
     }
 
-    fn ensure_backup<'a>(&'a self, _: &'a AccountRef, _: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
-        Box::pin(async { Err(no_backups()) })
+    fn ensure_backup<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
+        Box::pin(async move { work::answer(self.work(account.account_id).await.back_up(account, backup).await) })
     }
 
-    fn ensure_backup_absent<'a>(&'a self, _: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async { Err(no_backups()) })
+    fn ensure_backup_absent<'a>(&'a self, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async move { work::answer(self.work(backup.account_id()).await.remove_backup(backup).await) })
     }
 
-    fn ensure_restored<'a>(&'a self, _: &'a AccountRef, _: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async { Err(no_backups()) })
+    fn ensure_restored<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<()>> {
+        Box::pin(async move { work::answer(self.work(account.account_id).await.restore(account, backup).await) })
     }
 
     fn set_password<'a>(&'a self, account: &'a AccountRef, password: &'a SecretString) -> PanelFuture<'a, Step<()>> {
@@ -259,10 +263,6 @@ impl Panel for ProxmoxPanel {
     fn poll<'a>(&'a self, task: &'a TaskRef) -> PanelFuture<'a, Step<TaskOutcome>> {
         Box::pin(async move { self.look().poll(task).await })
     }
-}
-
-fn no_backups() -> PanelError {
-    PanelError::permanent("the server's backups are made by its own schedule, not by Berth")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     failures::Refusal,
     machine::Machine,
     tasks::Upid,
-    wire::{Envelope, FileSystems, Guest, ListedTask, Node, Pending, Status, TaskStatus, Version, text_of},
+    wire::{Archive, Envelope, FileSystems, Guest, ListedTask, Node, Pending, Status, TaskStatus, Version, text_of},
 };
 use crate::{
     Cause, PanelError,
@@ -105,15 +105,20 @@ impl Api {
         }
     }
 
-    /// A clone of this template that is at work at a node, if any.
-    pub(super) async fn running_clone(&self, node: &str, template: u32) -> Result<Option<Upid>, PanelError> {
-        let template = template.to_string();
-        let query =
-            [("source", "active"), ("typefilter", "qmclone"), ("vmid", template.as_str()), ("limit", TASKS_MAX)];
+    /// A task of this kind that is at work at a node for this guest, if any. A clone's is its template's.
+    pub(super) async fn running(&self, node: &str, kind: &str, vmid: u32) -> Result<Option<Upid>, PanelError> {
+        let vmid = vmid.to_string();
+        let query = [("source", "active"), ("typefilter", kind), ("vmid", vmid.as_str()), ("limit", TASKS_MAX)];
         let request = self.get(&["nodes", node, "tasks"]).query(&query);
         let tasks: Vec<ListedTask> = self.asked(request, "the server could not be asked what it does").await?;
-        let running = tasks.into_iter().find(|task| task.kind == "qmclone" && task.is_running());
+        let running = tasks.into_iter().find(|task| task.kind == kind && task.is_running());
         Ok(running.and_then(|task| Upid::parse(&task.upid)))
+    }
+
+    /// The backups in a storage.
+    pub(super) async fn archives(&self, node: &str, storage: &str) -> Result<Vec<Archive>, PanelError> {
+        let request = self.get(&["nodes", node, "storage", storage, "content"]).query(&[("content", "backup")]);
+        self.asked(request, "the server could not be asked for its backups").await
     }
 
     pub(super) async fn clone_of(&self, template: Place<'_>, form: &Form<'_>) -> Said<Outcome> {
@@ -150,6 +155,43 @@ impl Api {
     pub(super) async fn delete(&self, machine: &Machine) -> Said<Outcome> {
         let query = [("purge", "1"), ("destroy-unreferenced-disks", "1")];
         self.change(self.at(Method::DELETE, machine.into(), &[]).query(&query), &[]).await
+    }
+
+    /// Backs a machine up while it runs, and keeps that from what a schedule prunes.
+    pub(super) async fn dump(&self, machine: &Machine, storage: &str, note: &str) -> Said<Outcome> {
+        let form = [
+            ("vmid", machine.vmid.to_string().as_str()),
+            ("storage", storage),
+            ("mode", "snapshot"),
+            ("compress", "zstd"),
+            ("notes-template", note),
+            ("protected", "1"),
+            ("remove", "0"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        self.change(self.request(Method::POST, &["nodes", &machine.node, "vzdump"]).form(&form), &[]).await
+    }
+
+    /// Puts what a backup holds in the place of a machine; the form says what the machine is to have in place of that.
+    pub(super) async fn restore(&self, machine: &Machine, archive: &Archive, mut form: Form<'_>) -> Said<Outcome> {
+        form.push(("vmid", machine.vmid.to_string()));
+        form.push(("archive", archive.volid.clone()));
+        form.push(("force", "1".to_owned()));
+        self.change(self.request(Method::POST, &["nodes", &machine.node, "qemu"]).form(&form), &[]).await
+    }
+
+    pub(super) async fn unprotect(&self, node: &str, storage: &str, archive: &Archive) -> Said<Outcome> {
+        self.change(self.archive(Method::PUT, node, storage, archive).form(&[("protected", "0")]), &[]).await
+    }
+
+    pub(super) async fn delete_archive(&self, node: &str, storage: &str, archive: &Archive) -> Said<Outcome> {
+        self.change(self.archive(Method::DELETE, node, storage, archive), &[]).await
+    }
+
+    fn archive(&self, method: Method, node: &str, storage: &str, archive: &Archive) -> RequestBuilder {
+        let path: Vec<_> =
+            ["nodes", node, "storage", storage, "content"].into_iter().chain(archive.volid.split('/')).collect();
+        self.request(method, &path)
     }
 
     /// Sets a password by the guest agent.

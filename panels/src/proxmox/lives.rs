@@ -10,7 +10,7 @@ use super::{
     notes::{Notes, Stage, one_line},
     slots::PROBES,
     tasks::Goal,
-    work::{Found, Halt, Look, Work, somebody_elses},
+    work::{Ended, Found, Halt, Look, Work, somebody_elses},
 };
 use crate::{AccountRef, CreateSpec, Created, Observed, PanelError, RemoteState, http::Effect};
 
@@ -61,9 +61,10 @@ impl Work<'_> {
             let Some(vmid) = slots.into_iter().find(|vmid| !look.taken.contains(vmid)) else { break };
             let notes = Notes::of_clone(spec.account.account_id, vmid, &spec.package, options);
             let said = self.api.clone_of(template, &self.clone_form(spec, vmid, &notes)?).await?;
-            let was_taken = said.as_ref().is_err_and(super::failures::Refusal::is_taken);
             let ended = self.end_of(Goal::There, vmid, said).await?;
-            let was_made = matches!(ended, super::work::Ended::Well);
+            let was_made = matches!(ended, Ended::Well);
+            // Of two requests at once for a number, one fails at once or as a task.
+            let was_taken = matches!(&ended, Ended::Badly(refusal) if refusal.is_taken());
             // Whatever was said: what is there now, and whose, is to be seen.
             let mut taken = std::mem::take(&mut look.taken);
             look = self
@@ -75,7 +76,7 @@ impl Work<'_> {
                 Found::Foreign => return Err(name_taken(&spec.account).into()),
                 Found::Nothing if was_taken => {
                     if !look.taken.contains(&vmid) {
-                        return Err(unseen_guest(vmid).into());
+                        return Err(self.unseen_guest(vmid).await.into());
                     }
                     taken.insert(vmid);
                     look.taken.extend(taken);
@@ -84,6 +85,20 @@ impl Work<'_> {
             }
         }
         Err(PanelError::capacity("the VMIDs that the account may have are all taken: the range is too small").into())
+    }
+
+    /// What it means that a number is taken by a guest that the list does not show.
+    async fn unseen_guest(&self, vmid: u32) -> PanelError {
+        match self.api.privileges("/vms").await {
+            Ok(held) if held.contains("VM.Audit") => {
+                PanelError::transient(format!("the VMID {vmid} was taken a moment ago, and is free again"))
+            }
+            Ok(_) => {
+                let why = format!("the token may not see the guest that has the VMID {vmid} (VM.Audit on /vms)");
+                PanelError::misconfigured(why)
+            }
+            Err(error) => error,
+        }
     }
 
     fn clone_form(&self, spec: &CreateSpec, vmid: u32, notes: &Notes) -> Result<Form<'static>, PanelError> {
@@ -154,12 +169,12 @@ impl Work<'_> {
     }
 
     /// Lets the disk grow to what the limits say. It never shrinks, whatever they say.
-    async fn grow_to(&self, limits: Limits, machine: Machine) -> Result<Machine, Halt> {
+    pub(super) async fn grow_to(&self, limits: Limits, machine: Machine) -> Result<Machine, Halt> {
         if disk_is_large_enough(&self.config.disk, limits, &machine)? {
             return Ok(machine);
         }
         let said = self.api.grow(&machine, &self.config.disk, limits.disk_mib).await?;
-        let ended = self.end_of(Goal::Grown, machine.vmid, said).await?;
+        let ended = self.end_of(Goal::Changed, machine.vmid, said).await?;
         let machine = self.again(&machine).await?;
         if disk_is_large_enough(&self.config.disk, limits, &machine)? {
             return Ok(machine);
@@ -259,7 +274,7 @@ impl Work<'_> {
         Err(PanelError::ambiguous(format!("{} is there again and again", account.username)).into())
     }
 
-    fn package(&self, name: &str) -> Result<&Package, PanelError> {
+    pub(super) fn package(&self, name: &str) -> Result<&Package, PanelError> {
         let known = self.config.packages.get(name);
         known.ok_or_else(|| PanelError::permanent(format!("no package of this server is called {name:?}")))
     }
@@ -308,10 +323,6 @@ fn escaped(text: &str) -> String {
 
 fn name_taken(account: &AccountRef) -> PanelError {
     PanelError::name_taken(format!("{} is somebody else's machine", account.username))
-}
-
-fn unseen_guest(vmid: u32) -> PanelError {
-    PanelError::misconfigured(format!("the token may not see the guest that has the VMID {vmid}: it needs VM.Audit"))
 }
 
 /// A machine that is there already is not placed elsewhere, however full or busy the server is.

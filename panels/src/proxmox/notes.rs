@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use berth_jobs::ids::AccountId;
 
 use super::limits::Options;
-use crate::PanelError;
+use crate::{BackupRef, PanelError};
 
 /// What our lines begin with.
 const OURS: &str = "berth.";
@@ -24,6 +24,9 @@ const STAGE: &str = "stage";
 const SUSPENDED: &str = "suspended";
 /// There while the machine is stopped by us in order to be started anew.
 const RESTARTING: &str = "restarting";
+
+/// The backup whose files the machine has been given.
+const RESTORED: &str = "restored";
 
 /// How far a create has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +109,10 @@ impl Notes {
         self.get(SUSPENDED)
     }
 
+    pub(super) fn restored(&self) -> Option<&str> {
+        self.get(RESTORED)
+    }
+
     pub(super) fn is_restarting(&self) -> bool {
         self.get(RESTARTING).is_some()
     }
@@ -128,6 +135,11 @@ impl Notes {
 
     pub(super) fn with_restart(mut self) -> Self {
         self.set(RESTARTING, "true");
+        self
+    }
+
+    pub(super) fn with_restored(mut self, backup: &BackupRef) -> Self {
+        self.set(RESTORED, &backup.to_string());
         self
     }
 

@@ -16,12 +16,12 @@ pub(super) enum Goal {
     Gone,
     Running,
     Stopped,
-    /// A disk has grown, which a later look at the machine shows.
-    Grown,
+    /// A disk has grown, a backup is made or gone, or one is restored: a later look shows that.
+    Changed,
 }
 
 impl Goal {
-    const ALL: [Self; 5] = [Self::There, Self::Gone, Self::Running, Self::Stopped, Self::Grown];
+    const ALL: [Self; 5] = [Self::There, Self::Gone, Self::Running, Self::Stopped, Self::Changed];
 
     fn word(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Goal {
             Self::Gone => "gone",
             Self::Running => "running",
             Self::Stopped => "stopped",
-            Self::Grown => "grown",
+            Self::Changed => "changed",
         }
     }
 }

@@ -102,6 +102,34 @@ impl ListedTask {
     }
 }
 
+/// A backup in a storage.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Archive {
+    /// Such as `local:backup/vzdump-qemu-100-2026_11_26-19_16_48.vma.zst`.
+    pub(super) volid: String,
+    #[serde(default)]
+    pub(super) size: u64,
+    /// Seconds since the epoch.
+    #[serde(default)]
+    pub(super) ctime: i64,
+    #[serde(default)]
+    notes: String,
+    #[serde(default)]
+    protected: Option<Value>,
+}
+
+impl Archive {
+    /// Whether its notes have this line.
+    pub(super) fn says(&self, line: &str) -> bool {
+        self.notes.lines().any(|found| found.trim() == line)
+    }
+
+    /// No schedule may delete it.
+    pub(super) fn is_protected(&self) -> bool {
+        self.protected.as_ref().is_some_and(|value| !matches!(text_of(value).as_str(), "0" | "false" | "null"))
+    }
+}
+
 /// One key of a machine's configuration, with what it will be at the next start.
 #[derive(Debug, Deserialize)]
 pub(super) struct Pending {

@@ -96,11 +96,12 @@ impl Work<'_> {
             if !slots.contains(&guest.vmid) && remote_id != Some(guest.vmid) && guest.name != name {
                 continue;
             }
-            let machine = self.listed(guest).await?;
+            let mut machine = self.listed(guest).await?;
+            if slots.contains(&guest.vmid) && machine.is_being_made() && !machine.notes.name_an_account() {
+                machine = self.named(guest, &machine).await?;
+            }
             if machine.notes.prove(account.account_id, guest.vmid) {
                 ours.push(machine);
-            } else if slots.contains(&guest.vmid) {
-                self.check_not_nameless(&machine).await?;
             }
         }
         // Of two, which only a create can leave that came late and to a number that was taken before, the one that is used.
@@ -120,34 +121,39 @@ impl Work<'_> {
         machine.ok_or_else(|| PanelError::transient(why()))
     }
 
-    /// A clone has no notes until its first disk is copied: until then it may be ours. One that no task is at work on any more
-    /// will never be anybody's, and its number is just taken.
-    async fn check_not_nameless(&self, machine: &Machine) -> Result<(), PanelError> {
-        if machine.is_being_made() && !machine.notes.name_an_account() && self.clone_at_work(machine).await?.is_some() {
-            let why = format!("machine {} is being made, and does not say yet whose it will be", machine.vmid);
+    /// A clone has no notes until its first disk is copied: until then it may be ours. One that no task is at work on any more,
+    /// and that has none then, will never be anybody's, and its number is just taken.
+    async fn named(&self, guest: &Guest, nameless: &Machine) -> Result<Machine, PanelError> {
+        if self.clone_at_work(nameless).await?.is_some() {
+            let why = format!("machine {} is being made, and does not say yet whose it will be", guest.vmid);
             return Err(PanelError::transient(why));
         }
-        Ok(())
+        // The task may have ended since the machine was looked at.
+        self.listed(guest).await
     }
 
     /// A task that may be cloning this machine. A task says of which template it makes a clone, not which one.
     async fn clone_at_work(&self, machine: &Machine) -> Result<Option<Upid>, PanelError> {
         let templates = self.config.packages.values().filter_map(|package| package.template);
         for template in templates.chain([self.config.template]).collect::<BTreeSet<_>>() {
-            if let Some(upid) = self.api.running_clone(&machine.node, template).await? {
+            if let Some(upid) = self.api.running(&machine.node, "qmclone", template).await? {
                 return Ok(Some(upid));
             }
         }
         Ok(None)
     }
 
-    /// That a machine is not being cloned any more.
+    /// That a machine is not being cloned or restored any more.
     pub(super) async fn made(&self, machine: Machine) -> Result<Machine, Halt> {
         if !machine.is_being_made() {
             return Ok(machine);
         }
         let vmid = machine.vmid;
-        if let Some(upid) = self.clone_at_work(&machine).await? {
+        let at_work = match self.api.running(&machine.node, "qmrestore", vmid).await? {
+            None => self.clone_at_work(&machine).await?,
+            restore => restore,
+        };
+        if let Some(upid) = at_work {
             return Err(Halt::Waiting(Task { goal: Goal::There, vmid, upid }));
         }
         // The task may have ended since the machine was looked at.
@@ -295,7 +301,7 @@ impl Work<'_> {
             Goal::There => !machine.is_being_made(),
             Goal::Running => machine.runs(),
             Goal::Stopped => !machine.has_power(),
-            Goal::Gone | Goal::Grown => false,
+            Goal::Gone | Goal::Changed => false,
         })
     }
 

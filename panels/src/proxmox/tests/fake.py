@@ -24,16 +24,23 @@ def size_of(text):
     return int(number) * UNITS[unit]
 
 
+def files_of(vm):
+    """What a machine's owner has written, by path."""
+    vm.files = getattr(vm, "files", {})
+    return vm.files
+
+
 class Server(FakePve):
     def __init__(self):
         super().__init__(host="127.0.0.1", port=0)
         self.clones = []
         self.hides_names = False
+        self.dumps, self.dump_secs, self.overrides = 0, 0, True
 
     # What fakepve answers without doing it.
 
     def _routes_for_berth(self):
-        return [("PUT", "/nodes/{node}/qemu/{vmid}/resize", self._grow)]
+        return [("PUT", "/nodes/{node}/qemu/{vmid}/resize", self._grow), ("POST", "/nodes/{node}/vzdump", self._dump)]
 
     async def _grow(self, values, user):
         vm = self.find(values["node"], values["vmid"])
@@ -52,6 +59,52 @@ class Server(FakePve):
             vm.config[values["disk"]] = re.sub(r"size=\w+", "size={0}M".format(size >> 20), drive)
 
         return await self.task(vm.node, "resize", vm.vmid, user, body, vm=vm)
+
+    async def _dump(self, values, user):
+        vm = self.find(values["node"], values["vmid"])
+        store = self._active_store(values["storage"], vm.node)
+        self.dumps += 1
+        second = time.strftime("%Y_%m_%d-%H_%M_%S", time.gmtime(time.time() + self.dumps))
+        volume = "backup/vzdump-qemu-{0}-{1}.vma.zst".format(vm.vmid, second)
+
+        async def body():
+            self._check_lock(vm)
+            self._qm_lock(vm, "backup")
+            kept = (dict(vm.config), dict(files_of(vm)))
+            kept[0].pop("lock")
+            await self.pause(self.dump_secs)
+            self._qm_lock(vm, None)
+            store.setdefault("volumes", {})[volume] = {
+                "content": "backup", "format": "vma.zst", "size": 1000 + len(str(kept)), "vmid": vm.vmid, "kept": kept,
+                "ctime": int(time.time()), "notes": values["notes-template"], "protected": values["protected"]}
+
+        return await self.task(vm.node, "vzdump", vm.vmid, user, body, vm=vm, lock=False)
+
+    async def _qm_create(self, values, user):
+        """A restore is all that is made in this way; what is said besides the archive holds instead of what is in that."""
+        vm = self.find(values["node"], values["vmid"])
+        storage, volume = values["archive"].split(":", 1)
+        if not values.get("force"):
+            raise PveError(500, "unable to restore VM {0} - VM {0} already exists on node".format(vm.vmid))
+        self._check_lock(vm)
+        if vm.status == "running":
+            raise PveError(500, "unable to restore VM {0} - vm is running".format(vm.vmid))
+        archive = self.storages[storage]["volumes"].get(volume)
+        if archive is None:
+            raise PveError(500, "volume '{0}' does not exist".format(values["archive"]))
+        apart = ("node", "vmid", "archive", "force", "storage")
+        more = {key: value for key, value in values.items() if key not in apart and self.overrides}
+        self._qm_lock(vm, "create")
+
+        async def body():
+            await self.pause(self.dump_secs)
+            disk = vm.config["scsi0"].split(",")[0]
+            vm.config = {**archive["kept"][0], **more}
+            vm.config["scsi0"] = ",".join([disk] + vm.config["scsi0"].split(",")[1:])
+            vm.files = dict(archive["kept"][1])
+            self._qm_lock(vm, None)
+
+        return await self.task(vm.node, "qmrestore", vm.vmid, user, body, vm=vm, lock=False)
 
     # What a real server does, and fakepve does not.
 
@@ -156,6 +209,17 @@ class Server(FakePve):
                 is_now = inside[0] if inside[0] is not None and inside[1] == given else given
                 return vm.status == "running" and is_now == password
         return False
+
+    def write(self, vmid, path, text):
+        files_of(self.vm(vmid))[path] = text
+
+    def files(self, vmid):
+        return files_of(self.vm(vmid))
+
+    def backups(self, storage):
+        """The notes of each, and whether it is protected."""
+        volumes = self.storages[storage].get("volumes", {}).values()
+        return [[vol["notes"], bool(vol.get("protected"))] for vol in volumes if vol["content"] == "backup"]
 
     def restart(self, vmid):
         vm = self.vm(vmid)

@@ -118,6 +118,33 @@ async fn a_number_that_somebody_else_has_is_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_was_lost_to_another_task_is_passed_over_or_asked_for_again() {
+    const TAKEN: &str =
+        r#"{"data": {"status": "stopped", "exitstatus": "unable to create VM 7: config file already exists"}}"#;
+    let Some(world) = World::new().await else { return };
+    let answer = |body| Fault::Answer { status: 200, headers: &[], body };
+    let loses = || {
+        world.proxy.next(1, world.requests(Operation::Create), answer(BEGUN));
+        world.proxy.next(1, Requests::all().method("GET").path("/tasks/UPID"), answer(TAKEN));
+    };
+    let (alice, bob) = (spec("alice"), spec("bob"));
+    let numbers = slots(&world, &alice.account);
+    // Whoever was faster is not in the first list yet.
+    world.fake.call(json!(["add_vm", numbers[0], "theirs"]));
+    world.proxy.next(1, world.requests(Operation::Observe), answer(r#"{"data": []}"#));
+
+    loses();
+    let passed_over = done(&world.panel, || world.panel.ensure_created(&alice)).await;
+    loses();
+    let free_again = result(&world.panel, || world.panel.ensure_created(&bob)).await.unwrap_err();
+    settled(&world.panel, || world.panel.ensure_created(&bob)).await;
+
+    assert_eq!(passed_over.remote_id, numbers[1].to_string());
+    assert!(matches!(free_again, PanelError::Transient(_)), "{free_again:?}");
+    assert_eq!(world.fake.vmid_of("bob"), slots(&world, &bob.account)[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_range_without_a_free_number_is_full() {
     let Some(world) = World::new().await else { return };
     let alice = spec("alice");

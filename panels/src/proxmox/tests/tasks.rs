@@ -58,6 +58,20 @@ async fn a_clone_that_does_not_say_whose_it_is_yet_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_nameless_clone_that_ends_while_it_is_looked_at_is_found() {
+    const CLONING: &str = r#"{"data": {"lock": "clone", "description": "qmclone temporary file\n"}}"#;
+    let Some(world) = World::new().await else { return };
+    let (alice, made) = created(&world.panel, "alice").await;
+    let as_it_was = Fault::Answer { status: 200, headers: &[], body: CLONING };
+    world.proxy.next(1, Requests::all().method("GET").path("/config"), as_it_was);
+
+    let observed = world.panel.observe(&alice.account).await.unwrap();
+
+    assert!(world.proxy.is_spent());
+    assert!(matches!(&observed, Observed::Present { remote_id, .. } if *remote_id == made.remote_id), "{observed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_nameless_rest_of_a_clone_just_takes_its_number() {
     let Some(world) = World::new().await else { return };
     let alice = spec("alice");
