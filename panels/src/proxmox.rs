@@ -10,10 +10,11 @@
 //! that staff have stopped for good, without `onboot`, is suspended by somebody else. There is no sign-in link, as the server's
 //! own page has no logins for customers.
 //!
-//! The token's user needs, on `/vms` with propagation, `VM.Audit`, `VM.Allocate`, `VM.Clone`, `VM.PowerMgmt`, `VM.Config.Options`,
-//! `VM.Config.CPU`, `VM.Config.Memory`, `VM.Config.Disk`, `VM.Config.Cloudinit`, `VM.Config.Network` and, with the guest agent,
-//! `VM.GuestAgent.Unrestricted` and `VM.GuestAgent.Audit`; with backups,
-//! `VM.Backup`; `Datastore.AllocateSpace` on the storages; and `SDN.Use` on the template's network. It must see every machine: one that it does not see would hold a number that seems free.
+//! The token's user needs, on `/vms` with propagation: `VM.Audit`, `VM.Allocate`, `VM.Clone`, `VM.PowerMgmt`,
+//! `VM.Config.Options`, `VM.Config.CPU`, `VM.Config.Memory`, `VM.Config.Disk`, `VM.Config.Cloudinit`, `VM.Config.Network`; with
+//! the guest agent `VM.GuestAgent.Unrestricted` and `VM.GuestAgent.Audit`; with backups `VM.Backup`. Besides,
+//! `Datastore.AllocateSpace` on the storages and `SDN.Use` on the template's network. It must see every machine: one that it
+//! does not see would hold a number that seems free. Versions before 8 say in no answer why they refuse, and are not supported.
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
 
@@ -157,7 +158,8 @@ impl ProxmoxPanel {
     /// Connects to nothing yet.
     ///
     /// # Errors
-    /// [`PanelError::Misconfigured`] where the endpoint, a certificate, the token, the range of numbers or the storage cannot be used.
+    /// [`PanelError::Misconfigured`] where the endpoint, a certificate, the token, the range of numbers or the storage cannot
+    /// be used.
     pub fn new(config: ProxmoxConfig) -> Result<Self, PanelError> {
         let slots = Slots::new(&config.vmids)?;
         if config.storage.is_some() && !config.full_clones {

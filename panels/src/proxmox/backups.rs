@@ -1,5 +1,5 @@
-//! Backups: the server's own (`vzdump`), in a storage that is named for them, each with our name for it in its notes, and protected
-//! from what a schedule prunes. A backup gets its notes last: one that has them is whole.
+//! Backups: the server's own (`vzdump`), in a storage that is named for them, each with our name for it in its notes, and
+//! protected from what a schedule prunes. A backup gets its notes last: one that has them is whole.
 
 use jiff::Timestamp;
 

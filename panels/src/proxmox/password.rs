@@ -29,8 +29,8 @@ impl Work<'_> {
         if self.config.guest_agent && machine.runs() && self.is_set_inside(&machine, password).await? {
             return Ok(());
         }
-        // One that is off, and not by an earlier call of this kind, takes it when it is started; so does one that is suspended and
-        // was started all the same, as a restart of ours would lift the suspension.
+        // One that is off, and not by an earlier call of this kind, takes it when it is started; so does one that is suspended
+        // and was started all the same, as a restart of ours would lift the suspension.
         let restarts = (machine.runs() || machine.notes.is_restarting()) && machine.notes.suspended().is_none();
         let notes = if restarts { machine.notes.clone().with_restart() } else { machine.notes.clone() };
         self.hand_over(&machine, &notes, password).await?;

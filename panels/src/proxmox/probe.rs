@@ -29,6 +29,9 @@ impl Work<'_> {
             None => return Err(PanelError::misconfigured(format!("the cluster has no node {}", self.config.node))),
         }
         self.check_privileges().await?;
+        if let Some(storage) = &self.config.backup_storage {
+            self.api.archives(&self.config.node, storage).await?;
+        }
         let named = self.config.packages.values().filter_map(|package| package.template);
         for template in named.chain([self.config.template]).collect::<BTreeSet<_>>() {
             self.check_template(template).await?;
@@ -46,7 +49,9 @@ impl Work<'_> {
         if let Some(pool) = &self.config.resource_pool {
             held.extend(self.api.privileges(&format!("/pool/{pool}")).await?);
         }
-        let missing: Vec<_> = PRIVILEGES.into_iter().filter(|privilege| !held.contains(*privilege)).collect();
+        let to_back_up = self.config.backup_storage.as_ref().map(|_| "VM.Backup");
+        let missing: Vec<_> =
+            PRIVILEGES.into_iter().chain(to_back_up).filter(|privilege| !held.contains(*privilege)).collect();
         if !missing.is_empty() {
             let why = format!("the token may not do to machines what takes {}", missing.join(", "));
             return Err(PanelError::misconfigured(why));

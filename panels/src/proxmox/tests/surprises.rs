@@ -359,11 +359,14 @@ async fn a_probe_says_what_the_server_is_and_what_it_lacks() {
         probe(&|config| config.template = 9999).await,
         probe(&|config| config.template = 9002).await,
         probe(&|config| config.disk = "virtio0".to_owned()).await,
+        probe(&|config| config.backup_storage = Some("none".to_owned())).await,
         probe(&|config| config.token_secret = "wrong".to_owned().into()).await,
     ] {
         assert!(matches!(wrong, Err(PanelError::Misconfigured(_))), "{wrong:?}");
     }
-    for (path, privilege) in [("/vms", "VM.Audit"), ("/vms", "VM.PowerMgmt"), ("/vms/9000", "VM.Clone")] {
+    for (path, privilege) in
+        [("/vms", "VM.Audit"), ("/vms", "VM.PowerMgmt"), ("/vms", "VM.Backup"), ("/vms/9000", "VM.Clone")]
+    {
         world.fake.call(json!(["grant_all_but", TOKEN_ID, path, privilege]));
         let refused = probe(&|_| {}).await.unwrap_err();
         assert!(matches!(refused, PanelError::Misconfigured(_)), "{refused:?}");
