@@ -23,6 +23,7 @@ pub mod incus;
 pub mod linux;
 pub mod memory;
 pub mod private;
+pub mod proxmox;
 mod servers;
 pub mod site;
 pub mod whm;
