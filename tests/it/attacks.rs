@@ -75,7 +75,8 @@ async fn ten_thousand_brackets_and_packed_bodies_are_no_json() {
     let post = |body: Vec<u8>, encoding: Option<&'static str>| {
         let request = stack.client.post(format!("{}/v1/checkout", stack.base())).bearer_auth(stack.token(user));
         let request = request.header("content-type", "application/json");
-        let request = encoding.map_or(request.try_clone().unwrap(), |encoding| request.header("content-encoding", encoding));
+        let request =
+            encoding.map_or(request.try_clone().unwrap(), |encoding| request.header("content-encoding", encoding));
         async move { request.body(body).send().await.unwrap().status() }
     };
     // 42 bytes of gzip: the beginning of what could be a gigabyte.
@@ -122,9 +123,7 @@ async fn who_comes_when_all_connections_are_taken_waits_and_is_served() {
     let _berth = stack.start().await;
     let mut held = join_all((0..16).map(|_| TcpStream::connect(stack.address))).await;
     for stream in held.iter_mut().map(|stream| stream.as_mut().unwrap()) {
-        // The head is whole and the body never comes, so that the place stays taken.
-        let head = "POST /v1/checkout HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n";
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(b"G").await.unwrap();
     }
     let client = reqwest_without_pool();
 
@@ -168,16 +167,19 @@ async fn texts_that_are_made_to_break_out_stay_texts() {
         let (_, session) = stack.checkout(user, "shared-monthly", 1).await;
         stack.pay(&session).await;
     }
-    stack.until_count("select count(*) from berth.orders where phase = 'completed'", i64::try_from(EVIL.len()).unwrap()).await;
+    stack
+        .until_count("select count(*) from berth.orders where phase = 'completed'", i64::try_from(EVIL.len()).unwrap())
+        .await;
     stack.until_idle().await;
 
     let mails = stack.mailbox.mails();
     assert!(mails.len() >= EVIL.len());
     for mail in &mails {
-        let raw = format!("{mail:?}");
-        assert!(!raw.contains("<script>alert(1)"), "{raw}");
-        assert!(!raw.lines().any(|line| line.starts_with("Bcc:")), "{raw}");
-        assert!(!raw.contains("49${7*7}"), "{raw}");
+        let message = mail.message();
+        assert_eq!(mail.to.len(), 1, "{:?}", mail.to);
+        assert!(!message.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("bcc")), "{:?}", message.headers);
+        let html = message.html.unwrap_or_default();
+        assert!(!html.contains("<script") && !html.contains("49${7*7}"), "{html}");
     }
     stack.audit().await;
 }
