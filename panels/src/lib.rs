@@ -17,6 +17,7 @@ mod backup;
 #[cfg(test)]
 mod conformance;
 mod error;
+pub mod hestia;
 pub mod http;
 pub mod incus;
 pub mod linux;
