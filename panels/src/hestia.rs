@@ -18,6 +18,10 @@
 //! for a reason of their own, theirs counts as ours until Berth has activated the account once. The notification also tells
 //! that an unsuspension has not ended: Hestia clears the user's flag first and opens the sites last.
 //!
+//! **Passwords** travel in the body of a request, and reach the server's scripts as Hestia's API gives them: as an argument,
+//! which its `/proc` hides from customers (`hidepid=2`), and which its `sudo` may write to root's own log: `Defaults:hestiaweb
+//! !syslog` keeps them out of it. The API's other way, a file in `/tmp`, would show them to every customer with a shell.
+//!
 //! **Not done.** Backups: Hestia names them by the minute they end in, rotates them by the package's number, and says of none
 //! who asked for it, so that after a lost answer ours could not be told from the nightly one: [`Caps::backups`] is false.
 //! Sign-in links: there are none, only a form: [`Caps::login_url`] is false. Disk space is limited only where the server's

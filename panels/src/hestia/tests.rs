@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+mod answers;
 mod interrupted;
 mod real;
 mod recorded;

@@ -26,6 +26,7 @@ pub(super) fn printed(value: &Value) -> Outcome {
 
 impl World {
     pub(super) fn run(&mut self, command: &str, args: &[String]) -> Outcome {
+        self.ran.insert(command.to_owned());
         let arg = |nth: usize| args.get(nth - 1).map_or("", String::as_str);
         let user = arg(1);
         let of_a_user =

@@ -1,6 +1,6 @@
 //! What a Hestia server holds: users, packages, keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
     pub(crate) permissions: Vec<String>,
+    /// The commands that were run, ever.
+    pub(crate) ran: BTreeSet<String>,
     /// The API is turned on.
     pub(crate) api: bool,
     /// The caller's address is among those that may call.
@@ -77,6 +79,7 @@ impl World {
             access_key: "Q7W2E9R4T1Y6U3I8O5PA".to_owned(),
             secret_key: "HESTIA-SECRET_4K8X=9Z3V7Q2W5N6M1B0C8D4F7".to_owned(),
             permissions: names(HestiaConfig::COMMANDS),
+            ran: BTreeSet::new(),
             api: true,
             is_allowed_here: true,
             has_dns: true,
