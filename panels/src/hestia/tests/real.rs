@@ -138,6 +138,11 @@ impl HttpServer for Real {
         Ok(())
     }
 
+    fn case_max(&self) -> Duration {
+        // A server takes some seconds for an account, and one case makes ten.
+        Duration::from_secs(600)
+    }
+
     fn credentials(&self) -> Vec<String> {
         vec![self.secret.clone()]
     }
