@@ -44,8 +44,10 @@ mod double;
 mod exits;
 mod reads;
 mod suspensions;
+mod turns;
 
 use calls::Calls;
+use turns::Turns;
 
 /// The longest and the shortest name that Hestia takes.
 const USERNAME_MAX: usize = 30;
@@ -114,6 +116,7 @@ impl HestiaConfig {
 /// The driver `hestia`.
 pub struct HestiaPanel {
     calls: Calls,
+    turns: Turns,
     base_domain: String,
     dns: bool,
     mail: bool,
@@ -129,6 +132,7 @@ impl HestiaPanel {
         let control_panel_url = config.http.endpoint.to_string();
         Ok(Self {
             calls: Calls::new(config.http, config.access_key, config.secret_key)?,
+            turns: Turns::new(),
             base_domain: config.base_domain,
             dns: config.dns,
             mail: config.mail,
@@ -183,23 +187,38 @@ impl Panel for HestiaPanel {
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {
-        Box::pin(async move { self.create(spec).await.map(Step::Done) })
+        Box::pin(async move {
+            let _turn = self.turns.of(&spec.account.username).await?;
+            self.create(spec).await.map(Step::Done)
+        })
     }
 
     fn ensure_suspended<'a>(&'a self, account: &'a AccountRef, reason: &'a str) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async move { self.suspend(account, reason).await.map(Step::Done) })
+        Box::pin(async move {
+            let _turn = self.turns.of(&account.username).await?;
+            self.suspend(account, reason).await.map(Step::Done)
+        })
     }
 
     fn ensure_active<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async move { self.activate(account).await.map(Step::Done) })
+        Box::pin(async move {
+            let _turn = self.turns.of(&account.username).await?;
+            self.activate(account).await.map(Step::Done)
+        })
     }
 
     fn ensure_package<'a>(&'a self, account: &'a AccountRef, package: &'a str) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async move { self.change_package(account, package).await.map(Step::Done) })
+        Box::pin(async move {
+            let _turn = self.turns.of(&account.username).await?;
+            self.change_package(account, package).await.map(Step::Done)
+        })
     }
 
     fn ensure_absent<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async move { self.remove(account).await.map(Step::Done) })
+        Box::pin(async move {
+            let _turn = self.turns.of(&account.username).await?;
+            self.remove(account).await.map(Step::Done)
+        })
     }
 
     fn ensure_backup<'a>(&'a self, _: &'a AccountRef, _: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
@@ -215,7 +234,10 @@ impl Panel for HestiaPanel {
     }
 
     fn set_password<'a>(&'a self, account: &'a AccountRef, password: &'a SecretString) -> PanelFuture<'a, Step<()>> {
-        Box::pin(async move { self.change_password(account, password).await.map(Step::Done) })
+        Box::pin(async move {
+            let _turn = self.turns.of(&account.username).await?;
+            self.change_password(account, password).await.map(Step::Done)
+        })
     }
 
     fn login_url<'a>(&'a self, _: &'a AccountRef) -> PanelFuture<'a, OneTimeUrl> {

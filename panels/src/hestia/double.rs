@@ -5,6 +5,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use axum::{
@@ -32,6 +33,8 @@ use commands::Outcome;
 
 /// Hestia's arguments have names of their own: `arg1` to `arg13`.
 const ARGS_MAX: usize = 13;
+/// How long a change is at work; of real ones it is a second.
+const TAKES: Duration = Duration::from_millis(1);
 /// What PHP says that it answers, unless it is told otherwise.
 const HTML: &str = "text/html; charset=UTF-8";
 
@@ -98,7 +101,16 @@ async fn serve(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     }
     let work = async move {
         let _creating = if command == "v-add-user" { Some(shared.creating.read().await) } else { None };
-        let outcome = shared.world.lock().unwrap().run(&command, &args);
+        let changes = !command.starts_with("v-list") && !command.starts_with("v-search");
+        if changes {
+            shared.world.lock().unwrap().begin(&args[0]);
+            tokio::time::sleep(TAKES).await;
+        }
+        let mut world = shared.world.lock().unwrap();
+        let outcome = world.run(&command, &args);
+        if changes {
+            world.end(&args[0]);
+        }
         answer(&outcome, is_code)
     };
     // What has begun is finished, also when the caller hangs up.

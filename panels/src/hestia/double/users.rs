@@ -23,6 +23,10 @@ pub(crate) struct World {
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
     pub(crate) permissions: Vec<String>,
+    /// Users that a command is changing now.
+    pub(super) changing: Vec<String>,
+    /// A user was changed by two commands at once: of a real one the records may be broken now.
+    pub(crate) overlapped: bool,
     /// The commands that were run, ever.
     pub(crate) ran: BTreeSet<String>,
     /// The API is turned on.
@@ -79,6 +83,8 @@ impl World {
             access_key: "Q7W2E9R4T1Y6U3I8O5PA".to_owned(),
             secret_key: "HESTIA-SECRET_4K8X=9Z3V7Q2W5N6M1B0C8D4F7".to_owned(),
             permissions: names(HestiaConfig::COMMANDS),
+            changing: Vec::new(),
+            overlapped: false,
             ran: BTreeSet::new(),
             api: true,
             is_allowed_here: true,
@@ -132,6 +138,18 @@ impl World {
     /// Whether Hestia's login takes the password.
     pub(crate) fn logs_in(&self, username: &str, password: &str) -> bool {
         self.users.get(username).is_some_and(|found| found.password == password && !found.suspended)
+    }
+
+    /// Notes that a command begins to change a user.
+    pub(super) fn begin(&mut self, username: &str) {
+        self.overlapped |= self.changing.iter().any(|known| known == username);
+        self.changing.push(username.to_owned());
+    }
+
+    pub(super) fn end(&mut self, username: &str) {
+        if let Some(place) = self.changing.iter().position(|known| known == username) {
+            self.changing.swap_remove(place);
+        }
     }
 
     /// What the API checks before it runs anything.

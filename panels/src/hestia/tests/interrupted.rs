@@ -1,5 +1,6 @@
 //! Work of several commands that stops between them: each converges when it is asked for again.
 
+use futures::future::join_all;
 use secrecy::ExposeSecret as _;
 
 use super::*;
@@ -140,6 +141,19 @@ async fn a_domain_that_another_call_has_just_added_is_taken_for_ours() {
         assert!(adopted.adopted && world.proxy.is_spent());
         assert_eq!(world.double.world().user(username).web.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn ten_calls_at_once_never_change_a_user_together() {
+    let (world, spec) = (World::new().await, spec("crowded"));
+
+    let made = join_all((0..10).map(|_| world.panel.ensure_created(&spec))).await;
+    let suspended = join_all((0..10).map(|_| world.panel.ensure_suspended(&spec.account, REASON))).await;
+
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    assert!(suspended.iter().all(Result::is_ok), "{suspended:?}");
+    assert!(!world.double.world().overlapped);
+    assert_eq!(world.double.world().user("crowded").notifications.len(), 1);
 }
 
 #[tokio::test]
