@@ -98,6 +98,7 @@ struct Server {
     incus: Option<drivers::Incus>,
     whm: Option<drivers::Whm>,
     directadmin: Option<drivers::DirectAdmin>,
+    hestia: Option<drivers::Hestia>,
     proxmox: Option<Box<drivers::Proxmox>>,
 }
 
@@ -135,13 +136,14 @@ impl Server {
             self.incus.map(Driver::Incus),
             self.whm.map(Driver::Whm),
             self.directadmin.map(Driver::DirectAdmin),
+            self.hestia.map(Driver::Hestia),
             self.proxmox.map(Driver::Proxmox),
         ];
         let mut given = tables.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(driver), None) => Ok(driver),
             _ => Err("it needs one table of a driver: [server.site], [server.linux], [server.incus], [server.whm], \
-                      [server.directadmin] or [server.proxmox]"),
+                      [server.directadmin], [server.hestia] or [server.proxmox]"),
         }
     }
 }
@@ -158,7 +160,7 @@ mod tests {
     fn example(folder: &Path) -> String {
         let token = folder.join("token");
         fs::write(&token, "a-token\n").unwrap();
-        ["cpanel1.token", "da1.key", "pve1.token"]
+        ["cpanel1.token", "da1.key", "hestia1.secret", "pve1.token"]
             .iter()
             .fold(EXAMPLE.to_owned(), |text, file| text.replace(&format!("/etc/berth/{file}"), token.to_str().unwrap()))
     }

@@ -18,6 +18,7 @@ use crate::{
     gateways::panels::{
         Panel,
         directadmin::{DirectAdminConfig, DirectAdminPanel},
+        hestia::{HestiaConfig, HestiaPanel},
         http::{ClientIdentity, HttpConfig, Trust},
         incus::{self, IncusConfig, IncusPanel},
         linux::{LinuxConfig, LinuxPanel},
@@ -33,6 +34,7 @@ pub(super) enum Driver {
     Incus(Incus),
     Whm(Whm),
     DirectAdmin(DirectAdmin),
+    Hestia(Hestia),
     Proxmox(Box<Proxmox>),
 }
 
@@ -47,6 +49,7 @@ impl Driver {
             Self::DirectAdmin(directadmin) => {
                 ("directadmin", Arc::new(DirectAdminPanel::new(directadmin.config(config)?)?))
             }
+            Self::Hestia(hestia) => ("hestia", Arc::new(HestiaPanel::new(hestia.config(config)?)?)),
             Self::Proxmox(proxmox) => ("proxmox", Arc::new(ProxmoxPanel::new(proxmox.config()?)?)),
         })
     }
@@ -169,6 +172,21 @@ struct ProxmoxPackage {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Hestia {
+    endpoint: String,
+    #[serde(default)]
+    private: bool,
+    fingerprint: Option<String>,
+    authority_file: Option<PathBuf>,
+    access_key: String,
+    secret_key_file: PathBuf,
+    base_domain: Option<String>,
+    dns: Option<bool>,
+    mail: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DirectAdmin {
     endpoint: String,
     #[serde(default)]
@@ -211,6 +229,16 @@ impl DirectAdmin {
         let http = reached(&usual.http, self.private, self.authority_file, self.fingerprint)?;
         let suspension_word = self.suspension_word.unwrap_or_else(|| usual.suspension_word.clone());
         Ok(DirectAdminConfig { http, ip: self.ip, suspension_word, ..usual })
+    }
+}
+
+impl Hestia {
+    fn config(self, config: &Config) -> Result<HestiaConfig, Wrong> {
+        let base_domain = self.base_domain.unwrap_or_else(|| config.hosting.base_domain.clone());
+        let key = secret(&self.secret_key_file)?;
+        let usual = HestiaConfig::new(url(&self.endpoint)?, self.access_key, key, base_domain);
+        let http = reached(&usual.http, self.private, self.authority_file, self.fingerprint)?;
+        Ok(HestiaConfig { http, dns: self.dns.unwrap_or(usual.dns), mail: self.mail.unwrap_or(usual.mail), ..usual })
     }
 }
 
