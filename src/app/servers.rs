@@ -159,7 +159,7 @@ mod tests {
     /// The example, with a token where it says.
     fn example(folder: &Path) -> String {
         let token = folder.join("token");
-        fs::write(&token, "a-token\n").unwrap();
+        fs::write(&token, format!("{}\n", "a".repeat(40))).unwrap();
         ["cpanel1.token", "da1.key", "hestia1.secret", "pve1.token"]
             .iter()
             .fold(EXAMPLE.to_owned(), |text, file| text.replace(&format!("/etc/berth/{file}"), token.to_str().unwrap()))
