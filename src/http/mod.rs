@@ -14,6 +14,8 @@ pub mod hosting;
 mod if_match;
 pub mod invoices;
 pub mod me;
+mod measured;
+mod metrics;
 pub mod orders;
 mod pages;
 mod paging;
@@ -50,6 +52,7 @@ use crate::{
 use auth::Authenticator;
 use checkout::InFlight;
 use coupon_checks::{AddressChecks, CouponChecks, SignInChecks};
+pub use metrics::serve_metrics;
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -231,6 +234,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let api = api
         .route("/pay/{token}", get(pay::open).head(pay::look))
         .route("/docs", get(reference::show))
+        .route("/metrics", get(metrics::among_routes))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
