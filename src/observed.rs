@@ -22,6 +22,8 @@ const AGE: Duration = Duration::from_secs(5);
 const AGE_OF_COUNTS: Duration = Duration::from_secs(60);
 /// How long the database may take. Whoever asks waits for a read that is under way, and then at most for one of its own.
 const PATIENCE: Duration = Duration::from_millis(1_900);
+/// How long counting many rows may take of that.
+const PATIENCE_WITH_COUNTS: Duration = Duration::from_millis(300);
 /// How long Redis may take.
 const PATIENCE_WITH_REDIS: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,6 @@ pub struct Observed {
 struct Reading {
     at: Instant,
     database: Option<Vec<Sample>>,
-    redis: bool,
     counts: Option<(Instant, Arc<Vec<Sample>>)>,
 }
 
@@ -59,11 +60,10 @@ impl Observed {
     /// How things stand now, or stood a moment ago.
     pub async fn samples(&self) -> Vec<Sample> {
         let mut samples: Vec<Sample> = self.disks.iter().flat_map(Disk::samples).collect();
-        let read = timeout(PATIENCE, self.reading()).await.ok();
-        let up = |up: bool| u8::from(up);
-        let database = read.as_ref().is_some_and(|read| read.database.is_some());
-        samples.push(Sample::new("berth_database_up", &[], up(database)));
-        samples.push(Sample::new("berth_redis_up", &[], up(read.as_ref().is_some_and(|read| read.redis))));
+        let (read, redis) = tokio::join!(timeout(PATIENCE, self.reading()), self.redis_answers());
+        let read = read.ok().filter(|read| read.database.is_some());
+        samples.push(Sample::new("berth_database_up", &[], u8::from(read.is_some())));
+        samples.push(Sample::new("berth_redis_up", &[], u8::from(redis)));
         let Some(read) = read else { return samples };
         let age = read.at.elapsed().as_millis();
         samples.push(Sample::new("berth_reading_age_seconds", &[], format!("{}.{:03}", age / 1_000, age % 1_000)));
@@ -79,10 +79,10 @@ impl Observed {
         }
         // Should this be given up in its middle, the next who asks must not wait for as long.
         let counts = last.take().and_then(|reading| reading.counts);
-        *last = Some(Reading { at: Instant::now(), database: None, redis: false, counts: counts.clone() });
-        let (database, redis) = tokio::join!(self.database(counts), self.redis_answers());
-        let (database, counts) = database.map_or((None, None), |(samples, counts)| (Some(samples), counts));
-        last.insert(Reading { at: Instant::now(), database, redis, counts }).clone()
+        *last = Some(Reading { at: Instant::now(), database: None, counts: counts.clone() });
+        let read = self.database(counts).await;
+        let (database, counts) = read.map_or((None, None), |(samples, counts)| (Some(samples), counts));
+        last.insert(Reading { at: Instant::now(), database, counts }).clone()
     }
 
     async fn database(
@@ -95,8 +95,10 @@ impl Observed {
         let counts = match fresh {
             Some(fresh) => Some(fresh),
             None => {
-                let counted = self.store.observe_servers().await.map_err(told).ok();
-                counted.map(|counted| (Instant::now(), Arc::new(counted.into_iter().map(shown).collect())))
+                // Where there are too many to be counted in time, they are not shown, and the rest is.
+                let counted = timeout(PATIENCE_WITH_COUNTS, self.store.observe_servers()).await.ok();
+                let counted = counted.and_then(|counted| counted.map_err(told).ok()).unwrap_or_default();
+                Some((Instant::now(), Arc::new(counted.into_iter().map(shown).collect())))
             }
         };
         Some((samples.into_iter().map(shown).collect(), counts))

@@ -22,10 +22,15 @@ macro_rules! bounded_by_index {
 const BEGIN_BY_INDEX: &str = concat!("begin read only; ", bounded_by_index!());
 const BEGIN_BY_INDEX_UNPREPARED: &str = concat!("begin read only; deallocate all; ", bounded_by_index!());
 
-/// What is looked at by who only looks on: little of each table, and nobody's lock or disk is waited for.
-const BEGIN_TO_LOOK: &str = concat!("begin read only; set local statement_timeout = '1500ms'; ", bounded_by_index!());
+macro_rules! bounded_look {
+    () => {
+        "set local statement_timeout = '1500ms'; set local enable_bitmapscan = off; set local enable_sort = off; "
+    };
+}
+/// What is looked at by who only looks on: the first rows of an index in its order, and never all of it to be sorted.
+const BEGIN_TO_LOOK: &str = concat!("begin read only; ", bounded_look!(), bounded_by_index!());
 const BEGIN_TO_LOOK_UNPREPARED: &str =
-    concat!("begin read only; deallocate all; set local statement_timeout = '1500ms'; ", bounded_by_index!());
+    concat!("begin read only; deallocate all; ", bounded_look!(), bounded_by_index!());
 
 /// As an executor, it runs each statement in a transaction of its own.
 ///

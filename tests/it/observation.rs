@@ -238,6 +238,7 @@ async fn a_database_that_never_answers_holds_no_scrape_for_longer_than_two_secon
 
         assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
         assert!(all.iter().all(|lines| number(lines, "berth_database_up") == Some(0.0)));
+        assert!(all.iter().all(|lines| number(lines, "berth_redis_up") == Some(1.0)));
     }
     berth.tasks.draining.cancel();
     berth.tasks.stopped.cancel();
@@ -280,7 +281,7 @@ async fn what_is_read_is_found_by_indexes() {
     .unwrap();
 
     let mut db = stack.pool.begin().await.unwrap();
-    sqlx::raw_sql("set local enable_seqscan = off; set local jit = off").execute(&mut *db).await.unwrap();
+    sqlx::raw_sql("set local enable_seqscan = off; set local enable_bitmapscan = off; set local enable_sort = off; set local jit = off").execute(&mut *db).await.unwrap();
     let sql = format!("explain (analyze, timing off) {}", include_str!("../../src/store/queries/observe.sql"));
     let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
         .bind(Queue::ALL.map(|queue| queue.to_string()).to_vec())

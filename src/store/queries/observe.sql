@@ -1,22 +1,24 @@
 -- Everything that /metrics reads every few seconds, a row a sample: its family, the values of its labels, its value.
--- $1 are the queues. What may be many rows is counted up to a limit.
+-- $1 are the queues. What may be many rows is counted up to a limit. The time is asked for as a value, by which an index can
+-- be entered; of a table that is joined it would be compared with every row.
 with recursive c as materialized (
     select berth.now() as now, now() as machine
 ),
 -- Redis holds some thousand of a queue at most.
 given as materialized (
     select j.queue, j.class, j.run_at
-    from berth.jobs j, c
-    where j.state = 'queued' and j.dispatched_at is not null and j.run_at <= c.now
+    from berth.jobs j
+    where j.state = 'queued' and j.dispatched_at is not null and j.run_at <= (select now from c)
     limit 50000
 ),
 owed as materialized (
     select q.queue, w.class, w.run_at
-    from unnest($1::text[]) q (queue), c
+    from unnest($1::text[]) q (queue)
     cross join lateral (
         select j.class, j.run_at
         from berth.jobs j
-        where j.queue = q.queue and j.state = 'queued' and j.dispatched_at is null and j.run_at <= c.now
+        where j.queue = q.queue and j.state = 'queued' and j.dispatched_at is null
+          and j.run_at <= (select now from c)
         order by j.run_at
         limit 10000
     ) w
@@ -47,13 +49,13 @@ way as materialized (
 ),
 unpaid as materialized (
     select a.expires_at
-    from berth.hosting_accounts a, c
-    where a.phase = 'active' and not a.exempt and a.expires_at < c.now
+    from berth.hosting_accounts a
+    where a.phase = 'active' and not a.exempt and a.expires_at < (select now from c)
     order by a.expires_at
     limit 10000
 ),
 late as materialized (
-    select g.look_at from berth.agenda g, c where g.look_at < c.now order by g.look_at limit 10000
+    select g.look_at from berth.agenda g where g.look_at < (select now from c) order by g.look_at limit 10000
 ),
 charging as materialized (
     select state, sent_at from berth.charges where state in ('sent', 'in_doubt') limit 10000
@@ -92,10 +94,10 @@ select 'berth_jobs_quarantined', kind, null, count(*) from dead where quarantine
 union all
 select 'berth_workers_live', null, null, count(*) from berth.workers, c where lease_until >= c.machine
 union all
-select 'berth_sweep_last_run_seconds', s.name, null, extract(epoch from c.now - max(t.due_at))
-from sweep s
-join berth.ticks t on t.name = s.name, c
-group by s.name, c.now
+select 'berth_sweep_last_run_seconds', s.name, null,
+    extract(epoch from c.now - (select max(t.due_at) from berth.ticks t where t.name = s.name))
+from sweep s, c
+where s.name is not null
 union all
 select 'berth_alerts_open', kind, null, count(*) from berth.alerts where resolved_at is null group by kind
 union all

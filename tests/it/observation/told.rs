@@ -60,6 +60,15 @@ fn family_of(series: &str) -> &str {
     ["_bucket", "_sum", "_count"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series)
 }
 
+/// What the dashboard asks for, by the title of its panel.
+fn of_dashboard() -> Vec<(String, String)> {
+    let dashboard: serde_json::Value = serde_json::from_str(&read("config/grafana.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten().map(move |it| (panel, it)));
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    targets.map(|(panel, target)| (text(&panel["title"]), text(&target["expr"]))).collect()
+}
+
 #[test]
 fn every_alert_has_a_section_of_the_runbook_that_says_what_to_do() {
     let (rules, runbook) = (rules(), read("docs/runbook.md"));
@@ -124,9 +133,10 @@ async fn every_series_that_an_alert_asks_for_is_shown() {
         let series = line.split(['{', ' ']).next().unwrap();
         assert!(known.contains_key(series) || known.contains_key(family_of(series)), "{line}");
     }
-    for (name, rule) in rules() {
-        let series = series_in(&rule.expression);
-        assert!(!series.is_empty(), "{name} asks for nothing: {}", rule.expression);
+    let of_rules = rules().into_iter().map(|(name, rule)| (name, rule.expression));
+    for (name, expression) in of_rules.chain(of_dashboard()) {
+        let series = series_in(&expression);
+        assert!(!series.is_empty(), "{name} asks for nothing: {expression}");
         for (series, labels) in series {
             let family = family_of(&series);
             let of_family = known.get(family).or_else(|| known.get(series.as_str()));
