@@ -45,5 +45,6 @@ mod storm;
 mod strangers;
 mod support;
 mod traces;
+mod ways_in;
 mod webhook;
 mod wrong_clocks;
