@@ -60,13 +60,11 @@ fn key(family: &'static str, labels: &[(&'static str, &str)]) -> Key {
 }
 
 /// A counter of the family, with these labels. Looking it up costs more than adding to it.
-#[must_use]
 pub fn counter(family: &'static str, labels: &[(&'static str, &str)]) -> Counter {
     PROMETHEUS.0.register_counter(&key(family, labels), &metadata())
 }
 
 /// A histogram of the family, with these labels.
-#[must_use]
 pub fn histogram(family: &'static str, labels: &[(&'static str, &str)]) -> Histogram {
     PROMETHEUS.0.register_histogram(&key(family, labels), &metadata())
 }

@@ -66,12 +66,12 @@ pub(super) fn samples() -> Vec<Sample> {
 fn of_proc(proc: &Path) -> Vec<(&'static str, String)> {
     let read = |name: &str| fs::read_to_string(proc.join(name)).unwrap_or_default();
     let status = read("status");
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(|rest| first_number(rest));
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).and_then(first_number);
     let mut found = Vec::new();
-    if let Some(Some(kilobytes)) = field("VmRSS:") {
+    if let Some(kilobytes) = field("VmRSS:") {
         found.push(("process_resident_memory_bytes", (u128::from(kilobytes) * 1024).to_string()));
     }
-    if let Some(Some(threads)) = field("Threads:") {
+    if let Some(threads) = field("Threads:") {
         found.push(("process_threads", threads.to_string()));
     }
     if let Some(ticks) = processor_ticks(&read("stat")) {
