@@ -1,6 +1,7 @@
 //! The parts of the program, built once: in `main` and in tests alike.
 
 mod configured;
+mod observing;
 mod servers;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -28,8 +29,10 @@ use crate::{
         panels::{Panels, site::SiteConfig},
         smtp::{Mailer, MailerError},
         stripe::{Stripe, StripeConfig},
+        watched_panel::watched,
     },
     mail::{Renderer, Shop, TemplateError},
+    observed::Observed,
     queue::{
         committer::{Claim, Committer},
         lease::Lease,
@@ -79,6 +82,8 @@ pub struct Parts {
     pub panels: Panels,
     /// How the servers fare.
     pub servers: Servers,
+    /// How everything stands, for who looks on.
+    pub observed: Observed,
     /// What is sold.
     pub catalogue: Catalogue,
     /// In which currency.
@@ -175,6 +180,7 @@ impl App {
     /// As [`new`](Self::new).
     pub fn with_panels(config: Config, role: Role, tasks: &Supervisor, panels: Panels) -> Result<Self, StartError> {
         config.require_for(role)?;
+        observing::start(&config, role, tasks)?;
         let store = Store::new(&config.database)?;
         let redis = redis_of(&config)?;
         let clock = Clock::default();
@@ -189,8 +195,9 @@ impl App {
             renderer: Renderer::new(config.mail.templates_dir.as_deref())?,
             shop: shop_of(&config),
             seller: seller_of(&config),
-            panels,
+            panels: watched(panels),
             servers: Servers::default(),
+            observed: Observed::new(&config, &redis)?,
             timetables: timetables_of(&config, &catalogue)?,
             fuse: fuse_of(&config)?,
             catalogue,

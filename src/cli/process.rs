@@ -97,6 +97,18 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("{address} cannot be listened on: set http.listen (BERTH_HTTP__LISTEN) to a free one"))
 }
 
+/// Takes the address of `metrics.listen`, where one is set.
+///
+/// # Errors
+/// When somebody else has it.
+async fn metrics_listener(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).with_context(|| {
+        format!("{address} cannot be listened on: set metrics.listen (BERTH_METRICS__LISTEN) to a free one")
+    })
+}
+
 /// A process at work.
 pub(super) struct Running {
     pub(super) app: App,
@@ -109,7 +121,7 @@ impl Running {
     /// Starts workers for `queues` and HTTP on `listener`.
     ///
     /// # Errors
-    /// When the lease cannot be taken out.
+    /// When the lease cannot be taken out, or somebody else has the address of `metrics.listen`.
     pub(super) async fn start(
         app: App,
         tasks: Supervisor,
@@ -133,6 +145,11 @@ impl Running {
             }
             None => None,
         };
+        if let Some(listener) = metrics_listener(&app.config).await? {
+            tracing::info!(address = %listener.local_addr()?, "metrics are listening");
+            let (app, tasks_of_metrics) = (app.clone(), tasks.clone());
+            tasks.spawn(async move { http::serve_metrics(app, listener, &tasks_of_metrics).await });
+        }
         let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), queues = names.join(","), "started");
         Ok(Self { app, tasks, http, works })

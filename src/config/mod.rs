@@ -27,7 +27,7 @@ pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
     Auth, Catalogue, Concurrency, Database, Dev, Disputes, Fraud, Fuse, Hosting, Http, Inbox, Log, LogFormat, Mail,
-    Redis, Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
+    Metrics, Redis, Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Telemetry, Work,
 };
 
 use crate::domain::timetable::TimetableChanges;
@@ -70,6 +70,9 @@ pub struct Config {
     /// `[timetable]`: the shop's; plans and accounts may have it otherwise.
     pub timetable: TimetableChanges,
     pub fuse: Fuse,
+    #[serde(default)]
+    pub metrics: Metrics,
+    pub telemetry: Telemetry,
     pub dev: Dev,
     pub log: Log,
     /// The operator's file, where one was named or found.
@@ -185,6 +188,12 @@ impl Config {
         if !self.tax.rates.is_empty() && self.tax.seller_country.is_none() && self.seller.country.is_none() {
             faults.push(
                 "tax.rates are charged by somebody: set tax.seller_country (or seller.country), two letters such as DE"
+                    .to_owned(),
+            );
+        }
+        if self.metrics.listen.is_some_and(|address| !address.ip().is_loopback()) && self.metrics.token.is_none() {
+            faults.push(
+                "metrics.listen can be reached from other machines: set metrics.token, which Prometheus then brings"
                     .to_owned(),
             );
         }

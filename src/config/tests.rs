@@ -159,7 +159,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         (
             "BERTH_COLOUR",
             "BERTH_COLOUR in the environment: no such key; the sections are database, redis, inbox, http, stripe, shop, seller, tax, fraud, disputes, mail, \
-             auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, dev, log",
+             auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, metrics, telemetry, dev, log",
         ),
     ] {
         assert_eq!(fault(&[(variable, "x")]), said);

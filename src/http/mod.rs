@@ -15,6 +15,8 @@ mod if_match;
 pub mod invoices;
 pub mod jobs;
 pub mod me;
+mod measured;
+mod metrics;
 pub mod orders;
 mod pages;
 mod paging;
@@ -53,6 +55,7 @@ use crate::{
 use auth::Authenticator;
 use checkout::InFlight;
 use coupon_checks::{AddressChecks, CouponChecks, KeyChecks, SignInChecks};
+pub use metrics::serve_metrics;
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -260,6 +263,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let api = api
         .route("/pay/{token}", get(pay::open).head(pay::look))
         .route("/docs", get(reference::show))
+        .route("/metrics", get(metrics::among_routes))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

@@ -31,16 +31,31 @@ const CLOCK_EVERY: Duration = Duration::from_secs(5);
 pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks: &Supervisor) -> io::Result<()> {
     let grace = app.config.work.shutdown_grace();
     let router = super::router(app.clone(), extra, tasks).map_err(io::Error::other)?;
-    let connections = GracefulShutdown::new();
-    // Whoever comes when all are taken waits in the system's own queue until one ends.
-    let places = Arc::new(Semaphore::new(app.config.http.max_connections));
+    let most = app.config.http.max_connections;
     let (keeper, stopped) = (app, tasks.stopped.clone());
     tasks.run("clock", move || keep_clock(keeper.clone(), stopped.clone()));
     let draining = tasks.draining.clone();
-    let mut noticed = pin!(async move {
+    let noticed = async move {
         draining.cancelled().await;
         tokio::time::sleep(NOTICE).await;
-    });
+    };
+    connections(listener, router, most, noticed, grace, tasks).await;
+    Ok(())
+}
+
+/// Answers `most` connections at a time by `router` until `end`, then until the last request has ended, at most for the grace.
+pub(super) async fn connections(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    end: impl Future<Output = ()>,
+    grace: Duration,
+    tasks: &Supervisor,
+) {
+    let connections = GracefulShutdown::new();
+    // Whoever comes when all are taken waits in the system's own queue until one ends.
+    let places = Arc::new(Semaphore::new(most));
+    let mut end = pin!(end);
     loop {
         let accepting = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
@@ -55,7 +70,7 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
                     continue;
                 }
             },
-            () = &mut noticed => break,
+            () = &mut end => break,
         };
         let router = router.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -79,7 +94,6 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
     if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
         tracing::warn!("requests outlast the grace and are cut off");
     }
-    Ok(())
 }
 
 /// Follows the database's clock until `stop`.

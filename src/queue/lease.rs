@@ -13,7 +13,7 @@ use berth_jobs::ids::JobId;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::Work, error::chain, store::Store};
+use crate::{clock::Clock, config::Work, error::chain, metrics::counter, store::Store};
 
 /// Who this process is to the ledger; new at every start.
 #[derive(Clone, Debug)]
@@ -101,12 +101,18 @@ impl Lease {
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let mut unknown = Vec::new();
         let mut renewing_since = Instant::now();
+        let mut renewed = Instant::now();
         while !stop.is_cancelled() {
             // While the database was away nobody could renew: those that live get their time to do so.
             let may_reap = renewing_since.elapsed() >= self.lasts;
-            if let Err(error) = self.renew(&mut unknown, may_reap).await {
-                renewing_since = Instant::now();
-                tracing::warn!(error = chain(&error), "the lease could not be renewed");
+            let result = self.renew(&mut unknown, may_reap).await;
+            counter("berth_lease_renewals_total", &[("outcome", self.outcome(result.is_ok(), renewed))]).increment(1);
+            match result {
+                Ok(()) => renewed = Instant::now(),
+                Err(error) => {
+                    renewing_since = Instant::now();
+                    tracing::warn!(error = chain(&error), "the lease could not be renewed");
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(self.renew_every) => {}
@@ -115,6 +121,15 @@ impl Lease {
         }
         if let Err(error) = self.store.end_lease(self.id).await {
             tracing::warn!(error = chain(&error), "the lease could not be ended; it runs out by itself");
+        }
+    }
+
+    /// How a renewal went, for who counts them.
+    fn outcome(&self, is_renewed: bool, before: Instant) -> &'static str {
+        match is_renewed {
+            false => "failed",
+            true if before.elapsed() > (self.lasts / 2).max(self.renew_every * 3 / 2) => "late",
+            true => "in_time",
         }
     }
 

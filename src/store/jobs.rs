@@ -30,6 +30,8 @@ pub struct ClaimedJob {
     pub serial: Option<String>,
     /// The trace that caused it.
     pub traceparent: Option<String>,
+    /// When it was due.
+    pub due_at: Timestamp,
     /// Berth's time at the claim.
     pub claimed_at: Timestamp,
 }
@@ -110,6 +112,7 @@ impl Store {
                 unsettled: row.unsettled.try_into().unwrap_or(u32::MAX),
                 serial: row.serial,
                 traceparent: row.traceparent,
+                due_at: row.run_at.to_jiff(),
                 claimed_at: row.now.to_jiff(),
             })
             .collect())
@@ -122,7 +125,7 @@ impl Store {
     pub async fn claimed(&self, id: JobId, claim_id: Uuid) -> Result<ClaimedJob, StoreError> {
         let row = sqlx::query!(
             r#"select kind, payload as "payload: Json<Box<RawValue>>", attempt, unsettled, serial, traceparent,
-                      berth.now() as "now!"
+                      run_at, berth.now() as "now!"
                from berth.jobs
                where id = $1 and claim_id = $2 and state = 'running'"#,
             id.0,
@@ -140,6 +143,7 @@ impl Store {
             unsettled: row.unsettled.try_into().unwrap_or(u32::MAX),
             serial: row.serial,
             traceparent: row.traceparent,
+            due_at: row.run_at.to_jiff(),
             claimed_at: row.now.to_jiff(),
         })
     }

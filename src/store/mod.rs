@@ -29,6 +29,7 @@ pub mod live_orders;
 mod loader;
 pub mod mails;
 pub mod migrations;
+pub mod observation;
 pub mod order_history;
 pub mod orders;
 pub mod payments;

@@ -108,6 +108,14 @@ impl DevSettings {
         }
     }
 
+    /// Has the numbers of the instance shown at that address.
+    pub(super) fn measure_at(&mut self, address: SocketAddr) {
+        let metrics = self.table.entry("metrics").or_insert_with(|| Table::new().into());
+        if let Value::Table(metrics) = metrics {
+            metrics.insert("listen".to_owned(), address.to_string().into());
+        }
+    }
+
     fn read(home: &Path) -> anyhow::Result<Self> {
         let path = home.join(SETTINGS);
         let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
@@ -124,6 +132,7 @@ impl DevSettings {
         config.database.migrate_url = own.database.migrate_url;
         config.redis.url = own.redis.url;
         config.http = own.http;
+        config.metrics = own.metrics;
         config.mail.smtp_url = own.mail.smtp_url;
         config.hosting.sites_dir = own.hosting.sites_dir;
         config.hosting.backups_dir = own.hosting.backups_dir;

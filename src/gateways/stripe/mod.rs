@@ -14,6 +14,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod watched;
 pub mod webhook;
 
 use std::ops::Range;

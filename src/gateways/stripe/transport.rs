@@ -15,6 +15,7 @@ use super::answer::{Answer, Failure, judge};
 use super::error::{Doubt, GatewayError};
 use super::idempotency::IdempotencyKey;
 use super::json_path;
+use super::watched::watched;
 use crate::gateways::http_client::{self, Timeouts};
 
 /// The shapes that `objects` and the request builders were written for.
@@ -97,12 +98,17 @@ impl Call {
         Self { method: Method::POST, path: request.path, body: Some(body.into()), key: Some(key.clone()) }
     }
 
+    /// GET or POST.
+    pub(super) fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
     fn changes_something(&self) -> bool {
         self.key.is_some()
     }
 
     /// The path without its query, for the log.
-    fn resource(&self) -> &str {
+    pub(super) fn resource(&self) -> &str {
         self.path.split('?').next().unwrap_or_default()
     }
 }
@@ -148,13 +154,17 @@ impl Transport {
 
     /// Makes the call and reads its answer.
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, GatewayError> {
-        let answer = self.send(&call).await?;
+        watched(&call, self.answer(&call)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, call: &Call) -> Result<T, GatewayError> {
+        let answer = self.send(call).await?;
         read(&answer).map_err(|problem| {
             let doubt = GatewayError::InDoubt {
                 doubt: Doubt::UnreadableAnswer { problem },
                 request_id: answer.request_id.clone(),
             };
-            for_call(&call, doubt)
+            for_call(call, doubt)
         })
     }
 
