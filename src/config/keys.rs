@@ -149,6 +149,7 @@ pub(super) const KEYS: &[Key] = &[
     key("fuse.number", Kind::Number(1, 1_000_000)),
     key("fuse.percent", Kind::Percent),
     key("dev.time_machine", Kind::Flag),
+    key("dev.table_owner", Kind::Flag),
     key("log.format", Kind::Choice(&["auto", "json", "text"])),
     key("log.level", Kind::Directives),
 ];
