@@ -106,7 +106,8 @@ impl Watchdog {
             // Whoever told of a runtime that has not shown itself would speak for a dead one.
             let lives = now.duration_since(state.last_beat) <= BEAT * 3;
             drop(state);
-            if lives && tell_every.is_some_and(|every| told.is_none_or(|told| now.duration_since(told) + beat >= every)) {
+            if lives && tell_every.is_some_and(|every| told.is_none_or(|told| now.duration_since(told) + beat >= every))
+            {
                 service_manager::alive();
                 told = Some(now);
             }

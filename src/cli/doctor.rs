@@ -124,11 +124,8 @@ async fn of_database(store: &Store, config: &Config) -> OfDatabase {
     let database::Looked { checks, usable, now } = database::look(store, config).await;
     let after = Clock::machine();
     let clock = now.map(|theirs| clocks::Seen { before, theirs, after });
-    let (events, processes) = if usable {
-        (Some(stripe::events(store).await), processes::look(store).await)
-    } else {
-        (None, Vec::new())
-    };
+    let (events, processes) =
+        if usable { (Some(stripe::events(store).await), processes::look(store).await) } else { (None, Vec::new()) };
     OfDatabase { checks, events, processes, clock, usable }
 }
 

@@ -56,7 +56,8 @@ fn pages(folder: &Path) -> anyhow::Result<usize> {
         let below = of.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help");
         waiting.extend(below.map(|below| (format!("{name}-{}", below.get_name()), below.clone())));
         let path = folder.join(format!("{name}.1"));
-        fs::write(&path, page(of.display_name(name))?).with_context(|| format!("{} cannot be written", path.display()))?;
+        fs::write(&path, page(of.display_name(name))?)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
         written += 1;
     }
     Ok(written)

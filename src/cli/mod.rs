@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod doctor;
 mod enqueue;
+mod follow;
 mod jobs;
 mod manual;
 mod openapi;
@@ -89,7 +90,8 @@ enum Command {
     Schedule,
     /// Do now what the schedule does at its time, or show what it would do.
     #[command(before_help = "Examples:\n  berth sweep unpaid_orders --dry-run\n  \
-        berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n")]
+        berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n  \
+        berth sweep panels --wait\n")]
     #[command(after_help = sweep::AFTER_HELP)]
     Sweep(sweep::SweepArgs),
     /// Run everything on this machine: private Postgres and Redis, a Stripe to buy from, a mailbox to read.
@@ -136,8 +138,10 @@ enum Command {
     #[command(subcommand)]
     Trigger(trigger::TriggerCommand),
     /// Check that everything is set up; with --audit, also that everything paid for was delivered.
-    #[command(before_help = "Examples:\n  berth doctor\n  berth doctor --mail you@example.com\n  berth doctor --offline\n  \
-        berth doctor --audit --json\n")]
+    #[command(
+        before_help = "Examples:\n  berth doctor\n  berth doctor --mail you@example.com\n  berth doctor --offline\n  \
+        berth doctor --audit --json\n"
+    )]
     #[command(after_help = doctor::AFTER_HELP)]
     Doctor(doctor::DoctorArgs),
     /// Buy the cheapest service in test mode, see it live, cancel it, and see it gone.
@@ -169,7 +173,9 @@ enum Command {
         /etc/bash_completion.d/berth\n  berth completions zsh\n  berth completions fish\n")]
     Completions(manual::CompletionsArgs),
     /// Print this program's page of the manual.
-    #[command(before_help = "Examples:\n  berth man      to read it: berth man | man -l -\n  berth man --into /tmp/man1\n")]
+    #[command(
+        before_help = "Examples:\n  berth man      to read it: berth man | man -l -\n  berth man --into /tmp/man1\n"
+    )]
     Man(manual::ManArgs),
     /// Stand in for Stripe on this machine.
     #[command(hide = true)]

@@ -131,7 +131,9 @@ fn token(config: &Config, args: &SmokeArgs) -> anyhow::Result<String> {
 impl Left {
     fn told(&self) -> Vec<String> {
         let account = self.account.as_ref().map(|id| {
-            format!("berth: the account {id} is left: berth accounts show {id}, and staff's POST /v1/hosting/{id}/terminate")
+            format!(
+                "berth: the account {id} is left: berth accounts show {id}, and staff's POST /v1/hosting/{id}/terminate"
+            )
         });
         let order = self.order.as_ref().filter(|_| self.account.is_none());
         let order = order.map(|id| format!("berth: the order {id} is left; unpaid, it ends by itself"));
@@ -157,7 +159,10 @@ impl Smoke {
         let ready = self.shop.ready().await?;
         self.done("it answers", format!("{} says that it is {ready}", self.shop.url()))?;
         let plan = self.choose(service).await?;
-        self.done("plan chosen", format!("{} for {} {}", plan.service_id, plan.first_price(&self.currency), self.currency))?;
+        self.done(
+            "plan chosen",
+            format!("{} for {} {}", plan.service_id, plan.first_price(&self.currency), self.currency),
+        )?;
         let opened = self.shop.order(&plan.service_id).await?;
         self.left.order = Some(opened.order_id.clone());
         self.done("ordered", opened.order_id.clone())?;
@@ -287,12 +292,7 @@ mod tests {
 
     fn plan(id: &str, price: &str, fee: Option<&str>, trial_days: u32) -> Plan {
         let usd = |amount: &str| [("USD".to_owned(), amount.parse().unwrap())].into();
-        Plan {
-            service_id: id.to_owned(),
-            prices: usd(price),
-            setup_fees: fee.map(usd).unwrap_or_default(),
-            trial_days,
-        }
+        Plan { service_id: id.to_owned(), prices: usd(price), setup_fees: fee.map(usd).unwrap_or_default(), trial_days }
     }
 
     #[test]

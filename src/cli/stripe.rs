@@ -30,10 +30,8 @@ pub(super) const AFTER_HELP: &str = "An endpoint is made where none leads to htt
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum StripeCommand {
     /// Have Stripe send its events to http.public_url: those that Berth acts upon, in the version that it reads.
-    #[command(
-        before_help = "Examples:\n  berth stripe sync-webhook --dry-run\n  berth stripe sync-webhook\n  \
-        berth stripe sync-webhook --remove-others      once the new endpoint's secret is in stripe.webhook_secrets\n"
-    )]
+    #[command(before_help = "Examples:\n  berth stripe sync-webhook --dry-run\n  berth stripe sync-webhook\n  \
+        berth stripe sync-webhook --remove-others      once the new endpoint's secret is in stripe.webhook_secrets\n")]
     #[command(after_help = AFTER_HELP)]
     SyncWebhook(SyncWebhookArgs),
 }
@@ -215,11 +213,12 @@ fn told(synced: &Synced) -> String {
             what.extend(enables.then(|| "enables it".to_owned()));
             format!("{verb} {endpoint} at {url}: {}", what.join("; "))
         }
-        (Action::Nothing { .. }, _) => format!("{endpoint} at {url} is sent exactly the {count} types of events that mean something"),
+        (Action::Nothing { .. }, _) => {
+            format!("{endpoint} at {url} is sent exactly the {count} types of events that mean something")
+        }
     }];
     lines.extend(synced.removed.iter().map(|id| format!("ended {id}")));
-    let left: Vec<&str> =
-        synced.others.iter().filter(|id| !synced.removed.contains(id)).map(String::as_str).collect();
+    let left: Vec<&str> = synced.others.iter().filter(|id| !synced.removed.contains(id)).map(String::as_str).collect();
     if !left.is_empty() {
         lines.push(format!(
             "{} lead(s) there too: once the new secret is in stripe.webhook_secrets, `berth stripe sync-webhook \

@@ -4,6 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 use berth_jobs::{
+    Job as _,
+    hosting::ReconcileAccount,
     ids::{FusePlanId, JobId},
     sweeps::RunPlan,
 };
@@ -13,6 +15,7 @@ use serde_json::json;
 use super::{
     checks,
     enqueue::{enqueue, enqueue_with},
+    follow::follow,
     output::{lines, print, print_json, say, table},
     settings,
 };
@@ -38,13 +41,17 @@ pub(super) struct SweepArgs {
     /// Do what the accounts' sweep has stopped at, because it was far more than usual: as far as it is still due.
     #[arg(long, value_name = "PLAN", conflicts_with_all = ["as_of", "dry_run"])]
     confirm: Option<FusePlanId>,
+    /// Wait until it is done, and `panels` until every account was looked at: a bar on a terminal, a line every five seconds
+    /// elsewhere. Ctrl-C ends the waiting, not the work.
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) const AFTER_HELP: &str = "Without --dry-run it enqueues the sweep's job and prints the job's id (`berth jobs \
-    show` tells how it went): workers of the queue `sweeps` do it. Running it again does nothing twice.";
+    show` tells how it went; --wait waits for it): workers of the queue `sweeps` do it. Running it again does nothing twice.";
 
 pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Result<ExitCode> {
     let config = settings::load_or_dev(file)?;
@@ -63,7 +70,15 @@ pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Resul
             Some(plan) => confirm(&config, &store, args.name, plan, now).await?,
             None => enqueue(&config, NewJob::now(args.name.job(args.as_of))).await?,
         };
-        if args.json { print_json(&json!({ "job_id": job }))? } else { print(&job.to_string())? }
+        if args.json {
+            print_json(&json!({ "job_id": job }))?
+        } else {
+            print(&job.to_string())?
+        }
+        if args.wait {
+            let then = (args.name == Sweep::Panels).then_some((ReconcileAccount::NAME, "accounts looked at"));
+            return follow(&store, job, then).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -52,11 +52,38 @@ async fn an_installation_that_works_passes_and_every_failure_has_its_fix() {
     assert_eq!(that_are(&report, "broken"), [], "{report:#}");
     assert_eq!(code, Some(0), "{report:#}");
     for name in [
-        "settings to serve", "secrets.key", "auth.jwt_secret", "catalogue", "database", "migrations", "PostgreSQL",
-        "durability", "autovacuum", "old transactions", "connections", "database role", "dead rows", "Redis",
-        "Redis memory", "Redis persistence", "Stripe", "Stripe's webhook", "mail", "test mail", "TLS",
-        "public address", "DNS", "DNS of sites", "server", "newest backup", "clock: database", "clock: Stripe",
-        "workers", "jobs that wait", "schedule", "alerts",
+        "settings to serve",
+        "secrets.key",
+        "auth.jwt_secret",
+        "catalogue",
+        "database",
+        "migrations",
+        "PostgreSQL",
+        "durability",
+        "autovacuum",
+        "old transactions",
+        "connections",
+        "database role",
+        "dead rows",
+        "Redis",
+        "Redis memory",
+        "Redis persistence",
+        "Stripe",
+        "Stripe's webhook",
+        "mail",
+        "test mail",
+        "TLS",
+        "public address",
+        "DNS",
+        "DNS of sites",
+        "server",
+        "newest backup",
+        "clock: database",
+        "clock: Stripe",
+        "workers",
+        "jobs that wait",
+        "schedule",
+        "alerts",
     ] {
         assert_eq!(named(&report, name)["verdict"], "ok", "{}", named(&report, name));
     }
@@ -103,7 +130,8 @@ async fn offline_nobody_is_asked_but_the_database_and_redis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_without_its_migrations_is_told_and_asked_nothing_more() {
     let stack = Stack::with(options()).await;
-    let undone = "delete from berth.schema_migrations where version = (select max(version) from berth.schema_migrations)";
+    let undone =
+        "delete from berth.schema_migrations where version = (select max(version) from berth.schema_migrations)";
     sqlx::query(undone).execute(&stack.pool).await.unwrap();
 
     let (code, report) = doctor(&stack, &["--offline"], &[]).await;

@@ -85,7 +85,8 @@ async fn a_process_says_when_it_is_ready_that_it_lives_and_that_it_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_may_not_start_is_never_ready() {
     let stack = Stack::new().await;
-    let undone = "delete from berth.schema_migrations where version = (select max(version) from berth.schema_migrations)";
+    let undone =
+        "delete from berth.schema_migrations where version = (select max(version) from berth.schema_migrations)";
     sqlx::query(undone).execute(&stack.pool).await.unwrap();
     let mut manager = Manager::listen(&stack);
 

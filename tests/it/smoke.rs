@@ -23,17 +23,7 @@ async fn a_running_installation_is_bought_from_seen_live_and_left_as_it_was() {
         report["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
     assert_eq!(
         steps,
-        [
-            "it answers",
-            "plan chosen",
-            "ordered",
-            "paid",
-            "payment known",
-            "live",
-            "site answers",
-            "cancelled",
-            "gone"
-        ]
+        ["it answers", "plan chosen", "ordered", "paid", "payment known", "live", "site answers", "cancelled", "gone"]
     );
     let chosen = report["steps"][1]["detail"].as_str().unwrap();
     assert!(chosen.starts_with("shared-monthly for 4.99"), "the cheapest of the catalogue: {chosen}");

@@ -1,8 +1,7 @@
 //! Backups of customers' files: there is a place for them, on another disk, and the newest one can be read to its end.
 
 use std::{
-    fs,
-    io,
+    fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -64,7 +63,8 @@ fn of_place(place: &Place) -> Vec<Check> {
     const NAME: &str = "backups";
     let shown = place.backups.display();
     if !place.exists {
-        let fix = format!("install -d -m 0700 -o berth {shown}, or set hosting.backups_dir; else the first backup makes it");
+        let fix =
+            format!("install -d -m 0700 -o berth {shown}, or set hosting.backups_dir; else the first backup makes it");
         return vec![warning(NAME, format!("{shown} is not there"), fix)];
     }
     if let Some(why) = &place.unwritable {
@@ -77,7 +77,11 @@ fn of_place(place: &Place) -> Vec<Check> {
     }
     if place.same_disk_as_sites {
         let detail = format!("{shown} can be written to, and is on the disk of the sites: both are lost with it");
-        return vec![warning(NAME, detail, "set hosting.backups_dir to a directory of another disk, and copy it elsewhere")];
+        return vec![warning(
+            NAME,
+            detail,
+            "set hosting.backups_dir to a directory of another disk, and copy it elsewhere",
+        )];
     }
     vec![ok(NAME, format!("{shown} can be written to, and is on another disk than the sites"))]
 }
@@ -90,7 +94,8 @@ fn of_newest(newest: Result<Option<NewestBackup>, PanelError>) -> Check {
             ok(NAME, format!("{name} is whole: its {bytes} bytes were read to their end and unpacked"))
         }
         Ok(Some(NewestBackup { name, whole: false, .. })) => {
-            let fix = "look at the disk (dmesg, smartctl); `berth jobs list` shows what made it, and others may be damaged";
+            let fix =
+                "look at the disk (dmesg, smartctl); `berth jobs list` shows what made it, and others may be damaged";
             broken(NAME, format!("{name} is damaged, and cannot be restored"), fix)
         }
         Err(error) => broken(NAME, chain(&error), "look as the user that Berth runs as"),

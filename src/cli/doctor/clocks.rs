@@ -57,11 +57,7 @@ mod tests {
 
     fn seen(theirs: &str) -> Option<Seen> {
         let at = |text: &str| text.parse().unwrap();
-        Some(Seen {
-            before: at("2026-11-26T12:00:00Z"),
-            theirs: at(theirs),
-            after: at("2026-11-26T12:00:00.5Z"),
-        })
+        Some(Seen { before: at("2026-11-26T12:00:00Z"), theirs: at(theirs), after: at("2026-11-26T12:00:00.5Z") })
     }
 
     #[track_caller]

@@ -163,10 +163,8 @@ fn of_connections(facts: &ServerFacts, of_process: u32, workers: usize) -> Check
     let available = facts.max_connections - facts.reserved_connections;
     let processes = i64::try_from(workers.max(1)).unwrap_or(i64::MAX);
     let wanted = each.saturating_mul(processes);
-    let detail = format!(
-        "{} of {available} in use; {processes} process(es) that work may take {wanted}",
-        facts.connections
-    );
+    let detail =
+        format!("{} of {available} in use; {processes} process(es) that work may take {wanted}", facts.connections);
     let fix = "raise max_connections, lower database.max_connections, or put PgBouncer in between";
     if each > available {
         broken(NAME, format!("one process may take {each}, and there are {available}"), fix)

@@ -85,7 +85,8 @@ fn of_waiting(queues: &[QueueFacts]) -> Check {
 
 fn of_schedule(tick: &LastTick) -> Check {
     const NAME: &str = "schedule";
-    let fix = "start `berth up`, `berth work --queues sweeps` or `berth schedule`; with work.schedule = false the latter";
+    let fix =
+        "start `berth up`, `berth work --queues sweeps` or `berth schedule`; with work.schedule = false the latter";
     match tick.at {
         None => broken(NAME, "no sweep was ever begun: nothing is renewed, suspended or tidied up", fix),
         Some(at) => {

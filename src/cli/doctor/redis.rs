@@ -60,7 +60,8 @@ fn of_info(info: &BTreeMap<String, String>) -> Check {
         return warning(NAME, format!("{server} uses {used} of the {most} bytes that it may"), fix);
     }
     if field("aof_last_write_status") == "err" || field("rdb_last_bgsave_status") == "err" {
-        let fix = "look at its log: mostly its disk is full. With `stop-writes-on-bgsave-error` it takes no ids until then";
+        let fix =
+            "look at its log: mostly its disk is full. With `stop-writes-on-bgsave-error` it takes no ids until then";
         return warning(NAME, format!("{server} could not write its file"), fix);
     }
     let keeps = match field("aof_enabled") {
@@ -96,7 +97,11 @@ mod tests {
 
         assert_eq!(check.verdict, Verdict::Ok);
         assert!(check.detail.contains("Redis 7.2.4 keeps no append-only file"), "{check:?}");
-        assert!(of_info(&info(&[("valkey_version", "8.0.1"), ("aof_enabled", "1")])).detail.contains("Valkey 8.0.1 keeps an"));
+        assert!(
+            of_info(&info(&[("valkey_version", "8.0.1"), ("aof_enabled", "1")]))
+                .detail
+                .contains("Valkey 8.0.1 keeps an")
+        );
     }
 
     #[test]

@@ -67,7 +67,9 @@ fn of_secrets(config: &Config) -> Vec<Check> {
         checks.push(of_text("auth.jwt_secret", secret, new_secret));
     }
     let of_endpoint = "Stripe's dashboard shows it: Developers, Webhooks, the endpoint, Signing secret";
-    if let Some(weak) = config.stripe.webhook_secrets.iter().find_map(|secret| weakness("stripe.webhook_secrets", secret)) {
+    if let Some(weak) =
+        config.stripe.webhook_secrets.iter().find_map(|secret| weakness("stripe.webhook_secrets", secret))
+    {
         checks.push(broken("stripe.webhook_secrets", weak, of_endpoint));
     }
     let urls = [
@@ -153,11 +155,11 @@ fn named_files(value: &Value, files: &mut Vec<PathBuf>) {
     match value {
         Value::Table(table) => {
             for (key, value) in table {
-                match value {
-                    Value::String(path) if key.ends_with("_file") && !PUBLIC_FILES.contains(&key.as_str()) => {
-                        files.push(path.into());
-                    }
-                    below => named_files(below, files),
+                let is_secret = key.ends_with("_file") && !PUBLIC_FILES.contains(&key.as_str());
+                if let Some(path) = value.as_str().filter(|_| is_secret) {
+                    files.push(path.into());
+                } else {
+                    named_files(value, files);
                 }
             }
         }
@@ -181,7 +183,11 @@ fn of_files(files: &[PathBuf]) -> Check {
         return broken(NAME, detail, format!("chmod o-rwx {}; then change what is in there", open.join(" ")));
     }
     if !gone.is_empty() {
-        return warning(NAME, format!("not to be looked at: {}", gone.join(", ")), "look as the user that Berth runs as");
+        return warning(
+            NAME,
+            format!("not to be looked at: {}", gone.join(", ")),
+            "look as the user that Berth runs as",
+        );
     }
     match files.len() {
         0 => ok(NAME, "none: secrets come by the environment"),

@@ -104,7 +104,11 @@ fn of_endpoints(endpoints: &Result<Vec<WebhookEndpoint>, GatewayError>, config: 
         Err(error) => return broken(NAME, chain(error), "ask again later"),
     };
     let Some(address) = address_of(&config.http.public_url) else {
-        return broken(NAME, "http.public_url has no place for it", "set http.public_url to how the world reaches Berth");
+        return broken(
+            NAME,
+            "http.public_url has no place for it",
+            "set http.public_url to how the world reaches Berth",
+        );
     };
     let ours: Vec<&WebhookEndpoint> = endpoints.iter().filter(|one| same_place(&one.url, &address)).collect();
     let Some(endpoint) = best(&ours) else {
@@ -120,11 +124,16 @@ fn of_endpoints(endpoints: &Result<Vec<WebhookEndpoint>, GatewayError>, config: 
     if !endpoint.has_our_version() {
         let version = endpoint.api_version.as_deref().unwrap_or("the account's version");
         let detail = format!("{} is sent events of {version}, and Berth reads those of {STRIPE_VERSION}", endpoint.id);
-        return broken(NAME, detail, format!("{SYNC}: an endpoint's version cannot be changed, so that it makes another"));
+        return broken(
+            NAME,
+            detail,
+            format!("{SYNC}: an endpoint's version cannot be changed, so that it makes another"),
+        );
     }
     let others = ours.len() - 1;
     if others > 0 {
-        let detail = format!("{} is right, and {others} more lead(s) to {address}: each event comes twice", endpoint.id);
+        let detail =
+            format!("{} is right, and {others} more lead(s) to {address}: each event comes twice", endpoint.id);
         return warning(NAME, detail, format!("{SYNC} --remove-others, once its secret is in stripe.webhook_secrets"));
     }
     ok(NAME, format!("{} is sent all {} types of events, at {address}", endpoint.id, KINDS.len()))
@@ -132,7 +141,9 @@ fn of_endpoints(endpoints: &Result<Vec<WebhookEndpoint>, GatewayError>, config: 
 
 /// The one that needs least: of our version before others, enabled before disabled.
 pub(in crate::cli) fn best<'a>(ours: &[&'a WebhookEndpoint]) -> Option<&'a WebhookEndpoint> {
-    ours.iter().copied().max_by_key(|one| (one.has_our_version(), one.is_enabled(), usize::MAX - one.lacks(KINDS).len()))
+    ours.iter()
+        .copied()
+        .max_by_key(|one| (one.has_our_version(), one.is_enabled(), usize::MAX - one.lacks(KINDS).len()))
 }
 
 fn of_no_endpoint(address: &Url, config: &Config) -> Check {
@@ -202,7 +213,11 @@ mod tests {
         says(vec![], Verdict::Broken, "no endpoint leads to https://shop.example/webhooks/stripe");
         says(vec![endpoint(|it| it.url = "https://else.example/hook".to_owned())], Verdict::Broken, "no endpoint");
         says(vec![endpoint(|it| it.status = "disabled".to_owned())], Verdict::Broken, "disabled");
-        says(vec![endpoint(|it| it.enabled_events.retain(|kind| kind != "refund.failed"))], Verdict::Broken, "refund.failed");
+        says(
+            vec![endpoint(|it| it.enabled_events.retain(|kind| kind != "refund.failed"))],
+            Verdict::Broken,
+            "refund.failed",
+        );
         says(vec![endpoint(|it| it.api_version = Some("2020-08-27".to_owned()))], Verdict::Broken, "2020-08-27");
         says(vec![endpoint(|it| it.api_version = None)], Verdict::Broken, "the account's version");
     }
@@ -236,8 +251,7 @@ mod tests {
 
     #[test]
     fn a_restricted_key_that_may_not_look_is_no_failure() {
-        let refused =
-            GatewayError::Refused { status: 403, code: None, param: None, message: None, request_id: None };
+        let refused = GatewayError::Refused { status: 403, code: None, param: None, message: None, request_id: None };
 
         assert_eq!(of_endpoints(&Err(refused), &config(&[])).verdict, Verdict::Warning);
     }

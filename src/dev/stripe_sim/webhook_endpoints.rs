@@ -174,10 +174,8 @@ fn kinds(params: &mut Params) -> Result<Vec<String>, StripeError> {
     let kinds = params.texts("enabled_events")?;
     match kinds.iter().find(|kind| *kind != "*" && !events::is_a_type(kind)) {
         None => Ok(kinds),
-        Some(unknown) => {
-            Err(StripeError::refused(format!("Invalid enabled_events: {unknown} is no type of event."))
-                .param("enabled_events")
-                .not_kept())
-        }
+        Some(unknown) => Err(StripeError::refused(format!("Invalid enabled_events: {unknown} is no type of event."))
+            .param("enabled_events")
+            .not_kept()),
     }
 }

@@ -176,7 +176,8 @@ impl Transport {
         call: Call,
     ) -> Result<(T, Option<Timestamp>), GatewayError> {
         let answer = self.send(&call).await?;
-        let unreadable = |problem| GatewayError::Transient { reason: format!("the answer could not be read: {problem}") };
+        let unreadable =
+            |problem| GatewayError::Transient { reason: format!("the answer could not be read: {problem}") };
         Ok((read(&answer).map_err(unreadable)?, answer.date))
     }
 
@@ -239,7 +240,9 @@ impl Transport {
                 .and_then(|word| word.parse().ok())
                 .map(Duration::from_secs),
             request_id: header(headers, "request-id").map(str::to_owned),
-            date: header(headers, DATE.as_str()).and_then(|text| jiff::fmt::rfc2822::parse(text).ok()).map(|at| at.timestamp()),
+            date: header(headers, DATE.as_str())
+                .and_then(|text| jiff::fmt::rfc2822::parse(text).ok())
+                .map(|at| at.timestamp()),
             body: body.freeze(),
         })
     }
