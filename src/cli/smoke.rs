@@ -136,7 +136,9 @@ impl Left {
             )
         });
         let order = self.order.as_ref().filter(|_| self.account.is_none());
-        let order = order.map(|id| format!("berth: the order {id} is left; unpaid, it ends by itself"));
+        let order = order.map(|id| {
+            format!("berth: the order {id} is left: unpaid it ends by itself, paid it goes on as soon as it can")
+        });
         account.into_iter().chain(order).collect()
     }
 }

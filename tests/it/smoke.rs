@@ -86,3 +86,20 @@ async fn stripes_endpoint_is_set_up_by_one_command_and_its_secret_told_once() {
     let came = "select count(*) from berth.stripe_events where kind = 'checkout.session.completed'";
     assert_eq!(stack.count(came).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_is_followed_to_its_end() {
+    let stack = Stack::new().await;
+    let up = Process::start(&stack, &["up"], &[]);
+    stack.until_listening().await;
+    let (order, session) = stack.checkout(uuid::Uuid::new_v4(), "shared-monthly", 1).await;
+    stack.pay(&session).await;
+    stack.until_count("select count(*) from berth.hosting_accounts where phase = 'active'", 1).await;
+
+    let (code, job, stderr) = said(&run(&stack, &["sweep", "panels", "--wait"], &[]).await);
+
+    assert_eq!(code, Some(0), "{order}: {job} {stderr}");
+    let looked_at = "select count(*) from berth.jobs where kind = 'reconcile_account' and state = 'done'";
+    assert!(stack.count(looked_at).await >= 1, "every account was looked at before it ended");
+    drop(up);
+}
