@@ -91,7 +91,7 @@ enum Command {
     /// Do now what the schedule does at its time, or show what it would do.
     #[command(before_help = "Examples:\n  berth sweep unpaid_orders --dry-run\n  \
         berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n  \
-        berth sweep panels --wait\n")]
+        berth sweep stripe_events --wait\n")]
     #[command(after_help = sweep::AFTER_HELP)]
     Sweep(sweep::SweepArgs),
     /// Run everything on this machine: private Postgres and Redis, a Stripe to buy from, a mailbox to read.

@@ -4,8 +4,6 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 use berth_jobs::{
-    Job as _,
-    hosting::ReconcileAccount,
     ids::{FusePlanId, JobId},
     sweeps::RunPlan,
 };
@@ -41,8 +39,7 @@ pub(super) struct SweepArgs {
     /// Do what the accounts' sweep has stopped at, because it was far more than usual: as far as it is still due.
     #[arg(long, value_name = "PLAN", conflicts_with_all = ["as_of", "dry_run"])]
     confirm: Option<FusePlanId>,
-    /// Wait until it is done, and `panels` until every account was looked at: a bar on a terminal, a line every five seconds
-    /// elsewhere. Ctrl-C ends the waiting, not the work.
+    /// Wait until it is done, with a line every five seconds. Ctrl-C ends the waiting, not the work.
     #[arg(long, conflicts_with = "dry_run")]
     wait: bool,
     /// As JSON.
@@ -76,8 +73,7 @@ pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Resul
             print(&job.to_string())?
         }
         if args.wait {
-            let then = (args.name == Sweep::Panels).then_some((ReconcileAccount::NAME, "accounts looked at"));
-            return follow(&store, job, then).await;
+            return follow(&store, job).await;
         }
     }
     Ok(ExitCode::SUCCESS)

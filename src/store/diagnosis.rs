@@ -1,6 +1,5 @@
 //! What `berth doctor` asks: how the database is set up, who works on it, and whether what must go on does.
 
-use berth_jobs::ids::JobId;
 use jiff::Timestamp;
 
 use super::{Store, StoreError};
@@ -118,37 +117,7 @@ pub struct LastTick {
     pub now: Timestamp,
 }
 
-/// How far the jobs of a kind are that were enqueued since another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndedSince {
-    pub all: u64,
-    pub ended: u64,
-    /// Of those that have ended.
-    pub dead: u64,
-}
-
 impl Store {
-    /// How far the jobs of a kind are that were enqueued since a job.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn ended_since(&self, id: JobId, kind: &str) -> Result<EndedSince, StoreError> {
-        // Ids begin with the time at which they were made.
-        let row = sqlx::query!(
-            r#"select count(*) as "all!",
-                   count(*) filter (where state in ('done', 'cancelled', 'dead')) as "ended!",
-                   count(*) filter (where state = 'dead') as "dead!"
-               from berth.jobs
-               where id > $1 and kind = $2"#,
-            id.0,
-            kind,
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let count = |number: i64| u64::try_from(number).unwrap_or_default();
-        Ok(EndedSince { all: count(row.all), ended: count(row.ended), dead: count(row.dead) })
-    }
-
     /// How the server is set up, and how it fares.
     ///
     /// # Errors
