@@ -16,6 +16,7 @@ use serde_json::Value;
 mod backup;
 #[cfg(test)]
 mod conformance;
+pub mod directadmin;
 mod error;
 pub mod http;
 pub mod incus;

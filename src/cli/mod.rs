@@ -9,6 +9,7 @@ mod doctor;
 mod enqueue;
 mod follow;
 mod jobs;
+mod keys;
 mod manual;
 mod openapi;
 mod output;
@@ -122,6 +123,11 @@ enum Command {
         berth jobs show job_01k9z3m6sne5y8r7q2w4x6t8va\n  berth jobs retry job_01k9z3m6sne5y8r7q2w4x6t8va\n")]
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// The keys that other applications ask for jobs with.
+    #[command(before_help = "Examples:\n  berth keys create crm --kinds provision_account,suspend_account\n  \
+        berth keys list\n  berth keys revoke key_01k9z3m6sne5y8r7q2w4x6t8va\n")]
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// What accounts are placed on, and how each server fares.
     #[command(before_help = "Examples:\n  berth servers list\n  berth servers test web1\n  berth servers drain web1\n")]
     #[command(subcommand)]
@@ -208,6 +214,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(file, &args),
         Command::Enqueue(args) => enqueue::run(file, args).await,
         Command::Jobs(command) => jobs::run(file, command).await,
+        Command::Keys(command) => keys::run(file, command).await,
         Command::Servers(command) => Box::pin(servers::run(file, command)).await,
         Command::Accounts(command) => Box::pin(accounts::run(file, command)).await,
         Command::Trigger(command) => Box::pin(trigger::run(file, command)).await,

@@ -13,6 +13,7 @@ pub mod health;
 pub mod hosting;
 mod if_match;
 pub mod invoices;
+pub mod jobs;
 pub mod me;
 pub mod orders;
 mod pages;
@@ -34,6 +35,7 @@ pub mod sweeps;
 use std::{num::NonZeroU32, time::Duration};
 
 use axum::{Router, extract::FromRef, http::StatusCode, routing::get};
+use berth_jobs::ids::{ApiKeyId, CustomerId};
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 use utoipa::{
@@ -41,6 +43,7 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
 use crate::{
     app::App,
@@ -49,7 +52,7 @@ use crate::{
 };
 use auth::Authenticator;
 use checkout::InFlight;
-use coupon_checks::{AddressChecks, CouponChecks, SignInChecks};
+use coupon_checks::{AddressChecks, CouponChecks, KeyChecks, SignInChecks};
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -76,6 +79,7 @@ pub struct HttpState {
     coupon_checks: CouponChecks,
     pay_checks: AddressChecks,
     sign_in_checks: SignInChecks,
+    key_checks: KeyChecks,
     draining: CancellationToken,
 }
 
@@ -104,6 +108,12 @@ impl FromRef<HttpState> for AddressChecks {
 impl FromRef<HttpState> for SignInChecks {
     fn from_ref(state: &HttpState) -> Self {
         state.sign_in_checks.clone()
+    }
+}
+
+impl FromRef<HttpState> for KeyChecks {
+    fn from_ref(state: &HttpState) -> Self {
+        state.key_checks.clone()
     }
 }
 
@@ -148,7 +158,11 @@ struct Bearer;
 impl Modify for Bearer {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", scheme);
+        let mut key = Http::new(HttpAuthScheme::Bearer);
+        key.description = Some("An application's key: `berth_…`, by `berth keys create`.".to_owned());
+        components.add_security_scheme("key", SecurityScheme::Http(key));
     }
 }
 
@@ -197,7 +211,11 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(payment_methods::choose))
         .routes(routes!(me::show, me::replace, me::delete))
         .routes(routes!(sweeps::run))
+        .routes(routes!(jobs::enqueue, jobs::find))
+        .routes(routes!(jobs::schemas))
+        .routes(routes!(jobs::show))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .merge(OpenApiRouter::new().routes(routes!(jobs::batch::enqueue)).layer(jobs::batch::body_limit()))
         .routes(routes!(stripe::receive))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
@@ -223,9 +241,20 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
     let coupon_checks = CouponChecks::new(&app.config.http);
     let pay_checks = AddressChecks::per_minute(PAY_LINKS_PER_MINUTE);
-    let sign_in_checks = SignInChecks::per_minute(SIGN_INS_PER_MINUTE);
+    let sign_in_checks = SignInChecks::per_minute(SIGN_INS_PER_MINUTE, CustomerId(Uuid::nil()));
+    let key_checks = KeyChecks::per_minute(app.config.http.requests_per_key, ApiKeyId(Uuid::nil()));
     let checkouts = InFlight::default();
-    let state = HttpState { app, authenticator, checkouts, coupon_checks, pay_checks, sign_in_checks, feed, draining };
+    let state = HttpState {
+        app,
+        authenticator,
+        checkouts,
+        coupon_checks,
+        pay_checks,
+        sign_in_checks,
+        key_checks,
+        feed,
+        draining,
+    };
     let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api

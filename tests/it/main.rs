@@ -46,5 +46,6 @@ mod smoke;
 mod storm;
 mod strangers;
 mod support;
+mod ways_in;
 mod webhook;
 mod wrong_clocks;

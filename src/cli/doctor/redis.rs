@@ -18,7 +18,7 @@ pub(super) async fn look(config: &Config) -> Vec<Check> {
         RedisState::Usable { policy } => {
             let mut checks = vec![ok("Redis", format!("answers at {url}")), of_policy(&policy)];
             checks.push(match redis.info().await {
-                Ok(info) => of_info(&info),
+                Ok(info) => of_info(&info, config.inbox.enabled),
                 Err(error) => warning("Redis persistence", chain(&error), "let its user run INFO"),
             });
             checks
@@ -42,8 +42,8 @@ fn of_policy(policy: &str) -> Check {
     broken("Redis memory", format!("its policy is {policy}: when it is full it drops ids, whose jobs then wait"), fix)
 }
 
-/// Which server it is, and what is left of it after a restart.
-fn of_info(info: &BTreeMap<String, String>) -> Check {
+/// Which server it is, and what is left of it after a restart. What lies in its inbox is the only copy until it is stored.
+fn of_info(info: &BTreeMap<String, String>, has_inbox: bool) -> Check {
     const NAME: &str = "Redis persistence";
     let field = |name: &str| info.get(name).map_or("", String::as_str);
     let server = match (field("valkey_version"), field("redis_version")) {
@@ -64,11 +64,20 @@ fn of_info(info: &BTreeMap<String, String>) -> Check {
             "look at its log: mostly its disk is full. With `stop-writes-on-bgsave-error` it takes no ids until then";
         return warning(NAME, format!("{server} could not write its file"), fix);
     }
-    let keeps = match field("aof_enabled") {
-        "1" => "keeps an append-only file",
-        _ => "keeps no append-only file: after a restart it is filled from the ledger within seconds",
-    };
-    ok(NAME, format!("{server} {keeps}"))
+    if field("aof_enabled") == "1" {
+        return ok(NAME, format!("{server} keeps an append-only file"));
+    }
+    if has_inbox {
+        let detail = format!(
+            "{server} keeps no append-only file: entries of the inbox that nobody has stored yet are lost with it"
+        );
+        return warning(
+            NAME,
+            detail,
+            "set `appendonly yes`, or have senders ask whether their jobs came (GET /v1/jobs?key=…)",
+        );
+    }
+    ok(NAME, format!("{server} keeps no append-only file: after a restart it is filled from the ledger within seconds"))
 }
 
 fn number(text: &str) -> u64 {
@@ -93,12 +102,12 @@ mod tests {
 
     #[test]
     fn a_redis_without_a_file_passes_and_says_what_that_means() {
-        let check = of_info(&info(&[]));
+        let check = of_info(&info(&[]), false);
 
         assert_eq!(check.verdict, Verdict::Ok);
         assert!(check.detail.contains("Redis 7.2.4 keeps no append-only file"), "{check:?}");
         assert!(
-            of_info(&info(&[("valkey_version", "8.0.1"), ("aof_enabled", "1")]))
+            of_info(&info(&[("valkey_version", "8.0.1"), ("aof_enabled", "1")]), false)
                 .detail
                 .contains("Valkey 8.0.1 keeps an")
         );
@@ -106,9 +115,15 @@ mod tests {
 
     #[test]
     fn a_replica_fails_and_one_that_is_full_or_cannot_write_is_warned_of() {
-        assert_eq!(of_info(&info(&[("role", "slave")])).verdict, Verdict::Broken);
-        assert_eq!(of_info(&info(&[("used_memory", "95"), ("maxmemory", "100")])).verdict, Verdict::Warning);
-        assert_eq!(of_info(&info(&[("used_memory", "50"), ("maxmemory", "100")])).verdict, Verdict::Ok);
-        assert_eq!(of_info(&info(&[("rdb_last_bgsave_status", "err")])).verdict, Verdict::Warning);
+        assert_eq!(of_info(&info(&[("role", "slave")]), false).verdict, Verdict::Broken);
+        assert_eq!(of_info(&info(&[("used_memory", "95"), ("maxmemory", "100")]), false).verdict, Verdict::Warning);
+        assert_eq!(of_info(&info(&[("used_memory", "50"), ("maxmemory", "100")]), false).verdict, Verdict::Ok);
+        assert_eq!(of_info(&info(&[("rdb_last_bgsave_status", "err")]), false).verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn an_inbox_in_a_redis_that_keeps_no_file_is_warned_of() {
+        assert_eq!(of_info(&info(&[]), true).verdict, Verdict::Warning);
+        assert_eq!(of_info(&info(&[("aof_enabled", "1")]), true).verdict, Verdict::Ok);
     }
 }
