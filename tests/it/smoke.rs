@@ -83,7 +83,7 @@ async fn stripes_endpoint_is_set_up_by_one_command_and_its_secret_told_once() {
     stack.until_listening().await;
     let (code, report, stderr) = said(&run(&stack, &["smoke", "--json"], &[]).await);
     assert_eq!(code, Some(0), "{report:#}\n{stderr}");
-    let came = "select count(*) from berth.stripe_events where kind = 'checkout.session.completed'";
+    let came = "select count(*) from berth.stripe_events where type = 'checkout.session.completed'";
     assert_eq!(stack.count(came).await, 1);
 }
 

@@ -55,7 +55,7 @@ fn of_info(info: &BTreeMap<String, String>, has_inbox: bool) -> Check {
     }
     // What is left of the memory that it may use.
     let (used, most) = (number(field("used_memory")), number(field("maxmemory")));
-    if most > 0 && used / 9 > most / 10 {
+    if most > 0 && used.saturating_mul(10) > most.saturating_mul(9) {
         let fix = "raise its maxmemory, or look for who else fills it";
         return warning(NAME, format!("{server} uses {used} of the {most} bytes that it may"), fix);
     }
