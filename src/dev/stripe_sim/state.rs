@@ -22,7 +22,7 @@ use super::refunds::Refund;
 use super::sessions::Session;
 use super::setup_intents::SetupIntent;
 use super::table::{Record as _, Table};
-use super::webhook_endpoints::WebhookEndpoint;
+use super::webhook_endpoints::{self, WebhookEndpoint};
 
 const OBJECTS: usize = 100_000;
 const EVENTS: usize = 500_000;
@@ -93,6 +93,8 @@ pub(super) struct State {
     pub(super) checkout_url: String,
     pub(super) webhook_url: Option<url::Url>,
     pub(super) webhook_secrets: Vec<String>,
+    /// What is sent there.
+    pub(super) webhook_kinds: Vec<String>,
     /// Woken when the outbox got something.
     pub(super) wake: Arc<Notify>,
 }
@@ -122,6 +124,7 @@ impl State {
             checkout_url: format!("{}/c/pay", config.public_url.as_str().trim_end_matches('/')),
             webhook_url: config.webhook_url.clone(),
             webhook_secrets: config.webhook_secrets.clone(),
+            webhook_kinds: vec!["*".to_owned()],
             wake,
         }
     }
@@ -159,7 +162,8 @@ impl State {
 
     /// Where events of a type go: to the endpoint that the simulator was started with, and to those that the API has made.
     pub(super) fn destinations(&self, kind: &str) -> Vec<Destination> {
-        let started_with = self.webhook_url.is_some().then_some(Destination::StartedWith);
+        let started_with = webhook_endpoints::started_with(self).filter(|endpoint| endpoint.takes(kind));
+        let started_with = started_with.map(|_endpoint| Destination::StartedWith);
         let made = self.webhook_endpoints.oldest_first().filter(|endpoint| endpoint.takes(kind));
         started_with.into_iter().chain(made.map(|endpoint| Destination::Endpoint(endpoint.id.clone()))).collect()
     }

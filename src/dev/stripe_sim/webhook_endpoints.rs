@@ -101,7 +101,10 @@ pub(super) fn update(state: &mut State, id: &str, mut params: Params) -> Result<
     let (url, disabled) = (params.filled("url")?, params.boolean("disabled")?);
     let (description, metadata) = (params.text("description")?, params.metadata()?);
     params.finish()?;
-    let mut endpoint = state.webhook_endpoints.get(id)?.clone();
+    let mut endpoint = match started_with(state).filter(|_endpoint| id == STARTED_WITH) {
+        Some(endpoint) => endpoint,
+        None => state.webhook_endpoints.get(id)?.clone(),
+    };
     if !enabled_events.is_empty() {
         endpoint.enabled_events = enabled_events;
     }
@@ -114,22 +117,31 @@ pub(super) fn update(state: &mut State, id: &str, mut params: Params) -> Result<
     }
     metadata.apply(&mut endpoint.metadata)?;
     let shown = endpoint.json();
-    *state.webhook_endpoints.get_mut(id)? = endpoint;
+    if id == STARTED_WITH {
+        state.webhook_url = Some(endpoint.url).filter(|_url| !endpoint.disabled);
+        state.webhook_kinds = endpoint.enabled_events;
+    } else {
+        *state.webhook_endpoints.get_mut(id)? = endpoint;
+    }
     Ok(shown)
 }
 
 pub(super) fn retrieve(state: &State, id: &str, params: Params) -> Result<Value, StripeError> {
     params.finish()?;
-    match started_with(state) {
-        Some(endpoint) if id == STARTED_WITH => Ok(endpoint.json()),
-        _ => Ok(state.webhook_endpoints.get(id)?.json()),
+    match started_with(state).filter(|_endpoint| id == STARTED_WITH) {
+        Some(endpoint) => Ok(endpoint.json()),
+        None => Ok(state.webhook_endpoints.get(id)?.json()),
     }
 }
 
 pub(super) fn delete(state: &mut State, id: &str, params: Params) -> Result<Value, StripeError> {
     params.finish()?;
-    state.webhook_endpoints.get(id)?;
-    state.webhook_endpoints.forget(id);
+    if id == STARTED_WITH && state.webhook_url.is_some() {
+        state.webhook_url = None;
+    } else {
+        state.webhook_endpoints.get(id)?;
+        state.webhook_endpoints.forget(id);
+    }
     Ok(json!({ "id": id, "object": "webhook_endpoint", "deleted": true }))
 }
 
@@ -146,15 +158,15 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     Ok(shown)
 }
 
-/// The endpoint that the simulator was started with, which is sent everything.
-fn started_with(state: &State) -> Option<WebhookEndpoint> {
+/// The endpoint that the simulator was started with, which is sent everything until something else is said.
+pub(super) fn started_with(state: &State) -> Option<WebhookEndpoint> {
     let url = state.webhook_url.clone()?;
     Some(WebhookEndpoint {
         id: STARTED_WITH.to_owned(),
         created: 0,
         url,
         secret: String::new(),
-        enabled_events: vec!["*".to_owned()],
+        enabled_events: state.webhook_kinds.clone(),
         disabled: false,
         api_version: Some(API_VERSION.to_owned()),
         description: Some("Given when the simulator was started".to_owned()),

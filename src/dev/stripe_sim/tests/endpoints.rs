@@ -65,6 +65,23 @@ async fn the_endpoint_that_it_was_started_with_stands_in_the_list() {
 }
 
 #[tokio::test]
+async fn the_endpoint_that_it_was_started_with_is_changed_and_ended_like_any_other() {
+    let endpoint = Endpoint::start().await;
+    let stripe = Stripe::start(Some(&endpoint)).await;
+    let path = "/v1/webhook_endpoints/we_startedwith";
+
+    let changed = stripe.post(path, &[("enabled_events[0]", "customer.updated")]).await;
+    let customer = stripe.customer().await;
+    stripe.post(&format!("/v1/customers/{customer}"), &[("name", "Ada")]).await;
+    endpoint.wait("customer.updated", 1).await;
+    let ended = stripe.delete(path).await;
+
+    assert_eq!(changed.body["enabled_events"], json!(["customer.updated"]));
+    assert_eq!(endpoint.arrivals("customer.created").len(), 0);
+    assert_eq!((ended.status, stripe.get(path).await.status), (200, 404));
+}
+
+#[tokio::test]
 async fn what_stripe_refuses_is_refused() {
     let stripe = Stripe::start(None).await;
     let refused = async |form: &[(&str, &str)]| {
