@@ -282,7 +282,11 @@ pub fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
         .map_err(|error| StartError::setting("stripe.api_base", error))
 }
 
-fn mailer_of(config: &Config) -> Result<Option<Mailer>, StartError> {
+/// The mail server, as configured; `None` where it is not.
+///
+/// # Errors
+/// When its URL or the sender cannot be used.
+pub fn mailer_of(config: &Config) -> Result<Option<Mailer>, StartError> {
     let (Some(url), Some(from)) = (&config.mail.smtp_url, &config.mail.from) else { return Ok(None) };
     Ok(Some(Mailer::new(&SecretString::from(url.expose().as_str()), from)?))
 }

@@ -26,6 +26,7 @@ pub mod queue;
 pub mod schedule;
 pub mod secrets;
 pub mod servers;
+mod service_manager;
 pub mod store;
 pub mod supervise;
 pub mod sweeps;

@@ -97,6 +97,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
 /// When the lease cannot be taken out.
 pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<(), StoreError> {
     app.store.configure_servers(&servers::configured(&app.panels)).await?;
+    app.lease.works_on(queues);
     app.lease.begin().await?;
     let lease = app.lease.clone();
     let stopped = tasks.stopped.clone();

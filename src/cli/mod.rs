@@ -7,8 +7,10 @@ mod config;
 mod dev;
 mod doctor;
 mod enqueue;
+mod follow;
 mod jobs;
 mod keys;
+mod manual;
 mod openapi;
 mod output;
 mod process;
@@ -17,6 +19,8 @@ mod secrets;
 mod servers;
 mod settings;
 mod signals;
+mod smoke;
+mod stripe;
 mod stripe_sim;
 mod sweep;
 #[cfg(test)]
@@ -49,6 +53,7 @@ const LAST_THREADS: Duration = Duration::from_millis(250);
   berth work --queues mail         jobs only, here those of one queue
   berth sweep unpaid_orders --dry-run   what would be given up, of whom, and its sum
   berth jobs list --state dead     what waits for a person
+  berth smoke                      buy, see live, cancel: in test mode
   berth doctor --audit             is everything in order, and has everything been delivered?
 ")]
 #[command(
@@ -86,7 +91,8 @@ enum Command {
     Schedule,
     /// Do now what the schedule does at its time, or show what it would do.
     #[command(before_help = "Examples:\n  berth sweep unpaid_orders --dry-run\n  \
-        berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n")]
+        berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n  \
+        berth sweep stripe_events --wait\n")]
     #[command(after_help = sweep::AFTER_HELP)]
     Sweep(sweep::SweepArgs),
     /// Run everything on this machine: private Postgres and Redis, a Stripe to buy from, a mailbox to read.
@@ -138,9 +144,21 @@ enum Command {
     #[command(subcommand)]
     Trigger(trigger::TriggerCommand),
     /// Check that everything is set up; with --audit, also that everything paid for was delivered.
-    #[command(before_help = "Examples:\n  berth doctor\n  berth doctor --audit --json\n")]
-    #[command(after_help = "Exits 1 when a check or a rule is broken; a warning alone is no failure.")]
+    #[command(
+        before_help = "Examples:\n  berth doctor\n  berth doctor --mail you@example.com\n  berth doctor --offline\n  \
+        berth doctor --audit --json\n"
+    )]
+    #[command(after_help = doctor::AFTER_HELP)]
     Doctor(doctor::DoctorArgs),
+    /// Buy the cheapest service in test mode, see it live, cancel it, and see it gone.
+    #[command(before_help = "Examples:\n  berth smoke\n  berth smoke --service vps-monthly\n  \
+        berth smoke --url http://127.0.0.1:8080 --json\n")]
+    #[command(after_help = smoke::AFTER_HELP)]
+    Smoke(smoke::SmokeArgs),
+    /// Set up at Stripe what Berth needs there.
+    #[command(before_help = "Examples:\n  berth stripe sync-webhook --dry-run\n  berth stripe sync-webhook\n")]
+    #[command(subcommand)]
+    Stripe(stripe::StripeCommand),
     /// Check or show the settings.
     #[command(before_help = "Examples:\n  berth config check\n  berth config check --for up\n  berth config print\n")]
     #[command(subcommand)]
@@ -156,6 +174,15 @@ enum Command {
     /// Print the API's description (OpenAPI 3.1), as /openapi.json serves it: to generate clients from.
     #[command(before_help = "Examples:\n  berth openapi      into a file: berth openapi > openapi.json\n")]
     Openapi,
+    /// Print what a shell needs to complete commands.
+    #[command(before_help = "Examples:\n  berth completions bash      into a file: berth completions bash > \
+        /etc/bash_completion.d/berth\n  berth completions zsh\n  berth completions fish\n")]
+    Completions(manual::CompletionsArgs),
+    /// Print this program's page of the manual.
+    #[command(
+        before_help = "Examples:\n  berth man      to read it: berth man | man -l -\n  berth man --into /tmp/man1\n"
+    )]
+    Man(manual::ManArgs),
     /// Stand in for Stripe on this machine.
     #[command(hide = true)]
     StripeSim(stripe_sim::Args),
@@ -192,6 +219,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Accounts(command) => Box::pin(accounts::run(file, command)).await,
         Command::Trigger(command) => Box::pin(trigger::run(file, command)).await,
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,
+        Command::Smoke(args) => Box::pin(smoke::run(file, args)).await,
+        Command::Stripe(command) => Box::pin(stripe::run(file, command)).await,
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Config(command) => config::run(file, command),
         Command::Catalogue(command) => catalogue::run(file, command),
         Command::Secrets(command) => secrets::run(file, command).await,

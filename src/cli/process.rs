@@ -22,8 +22,9 @@ use crate::{
     app::App,
     config::{Config, Role},
     error::chain,
-    http, schedule, store,
+    http, schedule, service_manager, store,
     supervise::Supervisor,
+    watchdog::Watchdog,
     worker,
 };
 
@@ -79,6 +80,10 @@ async fn stay(file: Option<PathBuf>, role: Role, queues: &[Queue]) -> anyhow::Re
     checks::may_start(&app).await?;
     if role == Role::Schedule {
         schedule::start(&app, &tasks);
+    }
+    // A process that runs jobs has one that also watches those.
+    if queues.is_empty() {
+        Watchdog::start(&tasks);
     }
     let mut running = Running::start(app, tasks, queues, listener, None).await?;
     let asked = running.until_asked(&signals).await;
@@ -137,9 +142,12 @@ impl Running {
         if queues.contains(&Queue::Sweeps) && app.config.work.schedule {
             schedule::start(&app, &tasks);
         }
+        let mut status = Vec::new();
         let http = match listener {
             Some(listener) => {
-                tracing::info!(address = %listener.local_addr()?, "listening");
+                let address = listener.local_addr()?;
+                tracing::info!(%address, "listening");
+                status.push(format!("listening on {address}"));
                 let (app, tasks_of_http) = (app.clone(), tasks.clone());
                 Some(tasks.spawn(async move { http::serve(app, listener, extra, &tasks_of_http).await }))
             }
@@ -152,6 +160,13 @@ impl Running {
         }
         let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), queues = names.join(","), "started");
+        if works {
+            status.push(format!("working on {}", names.join(", ")));
+        }
+        if status.is_empty() {
+            status.push("beginning sweeps at their times".to_owned());
+        }
+        service_manager::ready(&status.join("; "));
         Ok(Self { app, tasks, http, works })
     }
 
@@ -170,6 +185,7 @@ impl Running {
     pub(super) async fn stop(self) {
         let grace = self.app.config.work.shutdown_grace();
         tracing::info!(grace_seconds = grace.as_secs(), "stopping");
+        service_manager::stopping(&format!("letting requests and jobs end, for {} s at most", grace.as_secs()));
         self.tasks.draining.cancel();
         self.wind_down(grace).await;
         tracing::info!("stopped");

@@ -157,6 +157,7 @@ pub(super) const KEYS: &[Key] = &[
     key("telemetry.otlp_headers", Kind::Secrets),
     key("telemetry.sample_percent", Kind::Number(0, 100)),
     key("dev.time_machine", Kind::Flag),
+    key("dev.table_owner", Kind::Flag),
     key("log.format", Kind::Choice(&["auto", "json", "text"])),
     key("log.level", Kind::Directives),
 ];

@@ -287,6 +287,8 @@ pub struct Telemetry {
 #[serde(deny_unknown_fields)]
 pub struct Dev {
     pub time_machine: bool,
+    /// Whether processes may run as the owner of the tables.
+    pub table_owner: bool,
 }
 
 /// `[log]`

@@ -1,5 +1,6 @@
 //! The outside world: Stripe, mail servers, panels, each behind a type of our own.
 
+pub mod certificate;
 pub mod http_client;
 #[cfg(feature = "otlp")]
 pub mod otlp;

@@ -154,6 +154,16 @@ impl Mailer {
         format!("<{id}@{}>", self.shared.from.email.domain())
     }
 
+    /// Connects, encrypts and signs in, and sends nothing.
+    ///
+    /// # Errors
+    /// See [`MailError`]; never `Refused` nor `Ambiguous`.
+    pub async fn probe(&self) -> Result<(), MailError> {
+        let shared = &self.shared;
+        self.keep(shared.relay.open(shared.connect_timeout, shared.command_timeout).await?);
+        Ok(())
+    }
+
     /// Hands `mail` over to the server. Takes at most one connection, two envelopes and one message's time: see the timeouts.
     ///
     /// # Errors

@@ -3,13 +3,13 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use berth_jobs::ids::JobId;
+use berth_jobs::{Queue, ids::JobId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -28,6 +28,7 @@ pub struct Lease {
     renew_every: Duration,
     held: Arc<Mutex<HashSet<(JobId, Uuid)>>>,
     fetching: Arc<AtomicUsize>,
+    queues: Arc<OnceLock<Vec<String>>>,
 }
 
 /// A fetch of jobs that is under way, until this is dropped: claims may be about to be made.
@@ -70,12 +71,19 @@ impl Lease {
             renew_every: work.lease_renew(),
             held: Arc::default(),
             fetching: Arc::default(),
+            queues: Arc::default(),
         }
+    }
+
+    /// Says which queues the process works on, for who looks at its lease. The first word counts.
+    pub(crate) fn works_on(&self, queues: &[Queue]) {
+        self.queues.get_or_init(|| queues.iter().map(|queue| queue.as_str().to_owned()).collect());
     }
 
     /// Takes the lease out.
     pub(crate) async fn begin(&self) -> Result<(), crate::store::StoreError> {
-        self.store.renew_lease(self.id, &self.name, self.lasts.as_secs_f64()).await?;
+        let queues = self.queues.get().map_or(&[][..], Vec::as_slice);
+        self.store.renew_lease(self.id, &self.name, queues, self.lasts.as_secs_f64()).await?;
         self.clock.set(self.store.now().await?);
         Ok(())
     }

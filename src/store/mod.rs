@@ -14,6 +14,7 @@ pub mod coupons;
 pub mod credit;
 pub mod credit_notes;
 pub mod customers;
+pub mod diagnosis;
 mod digest;
 pub mod disputes;
 pub(crate) mod effects;

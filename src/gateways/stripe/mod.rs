@@ -3,6 +3,7 @@
 //! Requests are spelled out by async-stripe's builders and sent by `transport`; of the answers only what Berth uses is read.
 
 mod answer;
+mod endpoints;
 mod error;
 pub mod event;
 mod fields;
@@ -35,6 +36,7 @@ use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, Retrie
 use stripe_core::refund::{ListRefund, RetrieveRefund};
 use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
+pub use endpoints::{ALL_EVENTS, Standing, WebhookEndpoint};
 pub use error::{BAD_ARGUMENT, Doubt, GatewayError};
 pub use event::{EventError, StripeEvent};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};

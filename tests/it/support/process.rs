@@ -36,17 +36,20 @@ impl Launch {
     }
 
     pub(crate) fn start(&self) -> Process {
-        let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_berth"))
+        Process { child: self.command().spawn().unwrap() }
+    }
+
+    fn command(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_berth"));
+        command
             .args(&self.arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Process { child }
+            .kill_on_drop(true);
+        command
     }
 }
 
@@ -105,6 +108,13 @@ impl Process {
     pub(crate) async fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().await.unwrap()
     }
+}
+
+/// Runs `berth` with the stack's settings and more variables to its end, and answers what it said.
+pub(crate) async fn run(stack: &Stack, arguments: &[&str], more: &[(&str, &str)]) -> std::process::Output {
+    let launch = more.iter().fold(Launch::new(stack, arguments), |launch, (name, value)| launch.with(name, value));
+    let ended = launch.command().stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+    tokio::time::timeout(Duration::from_secs(180), ended).await.expect("the command ends").unwrap()
 }
 
 pub(crate) fn signal_to(pid: u32, signal: Signal) {
