@@ -6,6 +6,7 @@ mod basket;
 pub mod cart;
 pub mod checkout;
 mod client_address;
+mod console;
 mod coupon_checks;
 pub mod coupons;
 pub mod credit_notes;
@@ -49,6 +50,8 @@ use crate::{
 };
 use auth::Authenticator;
 use checkout::InFlight;
+use console::ConsoleChecks;
+pub(crate) use console::secret_of_ticket as console_ticket;
 use coupon_checks::{AddressChecks, CouponChecks, SignInChecks};
 use orders::Feed;
 use problem::{Problem, ProblemJson};
@@ -76,6 +79,7 @@ pub struct HttpState {
     coupon_checks: CouponChecks,
     pay_checks: AddressChecks,
     sign_in_checks: SignInChecks,
+    console_checks: ConsoleChecks,
     draining: CancellationToken,
 }
 
@@ -225,11 +229,23 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let pay_checks = AddressChecks::per_minute(PAY_LINKS_PER_MINUTE);
     let sign_in_checks = SignInChecks::per_minute(SIGN_INS_PER_MINUTE);
     let checkouts = InFlight::default();
-    let state = HttpState { app, authenticator, checkouts, coupon_checks, pay_checks, sign_in_checks, feed, draining };
+    let console_checks = ConsoleChecks::new();
+    let state = HttpState {
+        app,
+        authenticator,
+        checkouts,
+        coupon_checks,
+        pay_checks,
+        sign_in_checks,
+        console_checks,
+        feed,
+        draining,
+    };
     let (api, description) = api().split_for_parts();
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api
         .route("/pay/{token}", get(pay::open).head(pay::look))
+        .merge(console::routes())
         .route("/docs", get(reference::show))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })

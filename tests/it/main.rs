@@ -15,6 +15,7 @@ mod changes;
 mod charges;
 mod checkout;
 mod checkout_crash;
+mod console;
 mod coupons;
 mod crash;
 mod disputes;
