@@ -43,7 +43,7 @@ const SCRIPT: &str = include_str!("../../config/pages/console/console.js");
 
 /// Counts who tries to sign in, by address.
 #[derive(Clone)]
-pub struct ConsoleChecks(AddressChecks);
+pub(super) struct ConsoleChecks(AddressChecks);
 
 impl ConsoleChecks {
     pub(super) fn new() -> Self {

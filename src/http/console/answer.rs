@@ -22,6 +22,8 @@ pub(super) enum Trouble {
     SignIn(String),
     /// Anything that the API would answer so as well.
     Problem(Problem),
+    /// What is asked for does not fit what is there now.
+    Refused(String),
 }
 
 impl Trouble {
@@ -60,19 +62,22 @@ impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         match self {
             Self::SignIn(to) => Redirect::to(&to).into_response(),
+            Self::Refused(why) => said(StatusCode::CONFLICT, &why),
             Self::Problem(problem) => {
-                let values = context! { status => problem.status().as_u16(), detail => problem.detail() };
-                let page = templates::fill("trouble.html", values).map(Html);
-                let mut response = (problem.status(), page.unwrap_or_else(|_| Html(String::new()))).into_response();
+                let mut response = said(problem.status(), problem.detail());
                 // How soon to try again.
-                let answered = problem.into_response();
-                if let Some(value) = answered.headers().get(header::RETRY_AFTER) {
+                if let Some(value) = problem.into_response().headers().get(header::RETRY_AFTER) {
                     response.headers_mut().insert(header::RETRY_AFTER, value.clone());
                 }
                 response
             }
         }
     }
+}
+
+fn said(status: StatusCode, detail: &str) -> Response {
+    let page = templates::fill("trouble.html", context! { status => status.as_u16(), detail });
+    (status, Html(page.unwrap_or_default())).into_response()
 }
 
 /// What every page knows besides its own values.

@@ -83,7 +83,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Trouble> {
         let (mut parts, body) = request.into_parts();
         if !is_from_here(&parts.headers) {
-            return Err(foreign(&parts.uri.path().to_owned()));
+            return Err(foreign(parts.uri.path()));
         }
         let signed = Signed::from_request_parts(&mut parts, state).await?;
         let path = parts.uri.path().to_owned();

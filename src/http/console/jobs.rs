@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::problem::Problem,
     answer::{Trouble, done, page},
     forms::{Asked, Because, Named, Posted, audit, reason, said},
     session::Signed,
@@ -120,7 +119,7 @@ async fn order(
     let audit = audit(app, &signed, action, &id.to_string(), reason(&form.reason)?, seen);
     if !app.store.order_job_audited(id, order, audit).await? {
         let detail = format!("Job {id} cannot be {what} now: it runs or is done, or the same job waits already.");
-        return Err(Problem::conflict("job-not-in-state", detail).into());
+        return Err(Trouble::Refused(detail));
     }
     Ok(done(&format!("/console/jobs/{id}"), what))
 }

@@ -13,12 +13,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::problem::Problem,
     answer::{Trouble, done, page},
     forms::{Asked, Because, Named, Posted, audit, reason, said},
     session::Signed,
 };
-use crate::{app::App, mail::Rendered, store::jobs::JobOrder};
+use crate::{app::App, store::jobs::JobOrder};
 
 const MOST: i64 = 50;
 /// A mail is shown as its readers' programs show it: its own styles, no scripts, nothing from elsewhere, no way out.
@@ -59,21 +58,28 @@ pub(super) async fn show(
 ) -> Result<Response, Trouble> {
     let mail = app.store.console_mail(id).await?;
     // What it said may be forgotten, or of another version.
-    let rendered = if mail.emptied_at.is_none() { rendered(&app, id).await.ok() } else { None };
-    let (subject, text) = rendered.map(|rendered| (rendered.subject, rendered.text)).unzip();
+    let words = if mail.emptied_at.is_none() { words(&app, id).await.ok() } else { None };
+    let (subject, text) = words.map(|words| (words.subject, words.text)).unzip();
     page(&app, &signed, ("mails", "mail.html"), json!({ "mail": mail, "subject": subject, "text": text, "done": done }))
 }
 
-async fn rendered(app: &App, id: MailId) -> Result<Rendered, Trouble> {
+/// What a mail says.
+struct Words {
+    subject: String,
+    text: String,
+    html: String,
+}
+
+async fn words(app: &App, id: MailId) -> Result<Words, Trouble> {
     let row = app.store.mail(id).await?;
     let rendered = app.renderer.render(&row.mail, &app.shop);
-    Ok(rendered
-        .map_err(|error| Problem::conflict("mail-not-readable", format!("The mail cannot be shown: {error}.")))?)
+    let rendered = rendered.map_err(|error| Trouble::Refused(format!("The mail cannot be shown: {error}.")))?;
+    Ok(Words { subject: rendered.subject, text: rendered.text, html: rendered.html })
 }
 
 /// A mail as its reader sees it, for the frame on its page.
 pub(super) async fn html(_: Signed, State(app): State<App>, Named(id): Named<MailId>) -> Result<Response, Trouble> {
-    let mut response = Html(rendered(&app, id).await?.html).into_response();
+    let mut response = Html(words(&app, id).await?.html).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY_OF_A_MAIL));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
@@ -101,8 +107,7 @@ pub(super) async fn resend(
     let effects =
         audit(&app, &signed, "mail.resend", &id.to_string(), reason, what).enqueue(SendMail { mail_id: copy });
     if !app.store.copy_mail(id, copy, effects).await? {
-        let detail = "What this mail said is forgotten: it cannot be sent again.";
-        return Err(Problem::conflict("mail-not-readable", detail).into());
+        return Err(Trouble::Refused("What this mail said is forgotten: it cannot be sent again.".to_owned()));
     }
     Ok(done(&format!("/console/mails/{copy}"), "resent"))
 }

@@ -136,7 +136,7 @@ pub(super) async fn run(
 async fn ask(app: &App, signed: &Signed, sweep: Sweep, body: Value) -> Result<Value, Trouble> {
     let staff = AuthenticatedStaff(as_staff(signed));
     let name = Segments(sweep.as_str().to_owned());
-    let response = route::run(staff, State(app.clone()), name, asked(body)?).await?;
+    let response = Box::pin(route::run(staff, State(app.clone()), name, asked(body)?)).await?;
     let unreadable = || Problem::internal("a sweep's plan");
     let bytes = to_bytes(response.into_body(), LARGEST_PLAN).await.map_err(|_| unreadable())?;
     Ok(serde_json::from_slice(&bytes).map_err(|_| unreadable())?)

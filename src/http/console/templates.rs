@@ -54,6 +54,7 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, Error>> = LazyLock::ne
     templates.add_filter("exact", |at: String| exact(&at));
     templates.add_filter("day", |at: String| exact(&at).chars().take(10).collect::<String>());
     templates.add_filter("second", |at: String| exact(&at).chars().skip(11).take(8).collect::<String>());
+    templates.add_filter("urlencode", |text: String| super::answer::encoded(&text));
     templates.add_filter("words", |text: String| text.replace('_', " "));
     templates.add_function("took", |from: String, until: String| took(&from, &until));
     for (name, source) in TEMPLATES {

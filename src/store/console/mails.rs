@@ -1,8 +1,10 @@
 //! Mails, as operators look for them and send them again.
 
-use berth_jobs::ids::{CustomerId, MailId};
+use berth_jobs::{
+    Queue,
+    ids::{CustomerId, MailId},
+};
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::{
     super::{
@@ -145,8 +147,12 @@ impl Store {
         )
         .fetch_optional(&mut *db)
         .await?;
-        let Some(Uuid { .. }) = copied else { return Ok(false) };
-        apply(&mut db, &[UnitEffects { effects: &with, job_id: None }], &[]).await?;
+        if copied.is_none() {
+            return Ok(false);
+        }
+        // What it enqueues is given to Redis by the relay.
+        let by_relay = Queue::ALL.map(|queue| queue.as_str().to_owned());
+        apply(&mut db, &[UnitEffects { effects: &with, job_id: None }], &by_relay).await?;
         db.commit().await?;
         Ok(true)
     }

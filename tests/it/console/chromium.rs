@@ -28,7 +28,7 @@ async fn a_person_finds_a_stuck_order_in_two_clicks_and_runs_a_dead_job_again() 
     let settings = StackOptions::default().setting("hosting.probe_seconds", "1").setting("log.level", "error");
     let stack = Stack::with(settings).await;
     let (berth, panel, order) = sold_on_a_dead_server(&stack).await;
-    let dead = stack.insert_job("no_such_job", Queue::Mail, &json!({ "note": "typed by hand" }), None).await;
+    let dead = stack.insert_job("no_op", Queue::Mail, &json!({ "nonsense": "typed by hand" }), None).await;
     stack.until_count("select count(*) from berth.jobs where state = 'dead'", 1).await;
 
     // Signs in.
@@ -57,7 +57,7 @@ async fn a_person_finds_a_stuck_order_in_two_clicks_and_runs_a_dead_job_again() 
     chromium.press("tbody a.id").await;
     chromium.fill("#reason", "the typo is mended").await;
     chromium.press("form.act button:not(.danger)").await;
-    assert!(chromium.text(".done").await.contains("queued again"));
+    assert!(chromium.text(".said").await.contains("queued again"));
     let audited = "select count(*) from berth.audit where action = 'job.retry' and reason = 'the typo is mended'";
     assert_eq!(stack.count(audited).await, 1);
     assert!(chromium.path().await.starts_with(&format!("/console/jobs/{}", berth_jobs::ids::JobId(dead))));

@@ -104,8 +104,9 @@ async fn a_sweep_is_shown_before_it_is_run() {
     let browser = Browser::signed_in(&stack).await;
     let page = "/console/sweeps/accounts";
 
-    let in_a_month = (berth.app.clock.now() + jiff::SignedDuration::from_hours(24 * 28)).strftime("%Y-%m-%dT%H:%M");
-    let fields = [("reason", "to see"), ("as_of", &in_a_month.to_string())];
+    let in_a_month =
+        (berth.app.clock.now() + jiff::SignedDuration::from_hours(24 * 28)).strftime("%Y-%m-%dT%H:%M").to_string();
+    let fields = [("reason", "to see"), ("as_of", in_a_month.as_str())];
     let shown = browser.submit(page, &format!("{page}/plan"), &fields).await;
 
     assert_eq!(shown.status, StatusCode::OK, "{}", shown.text());
@@ -175,7 +176,7 @@ async fn servers_are_drained_and_alerts_seen_to() {
         assert_eq!(stack.count(drained).await, count);
         assert!(browser.page("/console/servers").await.text().contains(says), "{says}");
     }
-    stack.insert_job("no_such_job", Queue::Mail, &json!({}), None).await;
+    stack.insert_job("no_op", Queue::Mail, &json!({ "nonsense": 1 }), None).await;
     stack.until_count("select count(*) from berth.alerts where resolved_at is null", 1).await;
     let alert: String = sqlx::query_scalar("select id::text from berth.alerts").fetch_one(&stack.pool).await.unwrap();
     let action = format!("/console/alerts/{alert}/resolve");

@@ -64,7 +64,7 @@ async fn every_link_leads_to_a_page_from_the_overview_to_the_last() {
     let renewer = stack.renewer(&berth.app, "4242424242424242").await;
     stack.insert_job("no_op", Queue::Mail, &json!({ "note": "</pre><script>alert(1)</script>" }), None).await;
     stack.until_idle().await;
-    stack.insert_job("no_such_job", Queue::Mail, &json!({ "order_id": renewer.order.to_string() }), None).await;
+    stack.insert_job("no_op", Queue::Mail, &json!({ "order_id": renewer.order.to_string() }), None).await;
     stack.until_count("select count(*) from berth.jobs where state = 'dead'", 1).await;
     let browser = Browser::signed_in(&stack).await;
     let mut waiting: VecDeque<String> = VecDeque::from(["/console".to_owned()]);

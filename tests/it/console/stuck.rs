@@ -38,7 +38,7 @@ pub(super) async fn sold_on_a_dead_server(stack: &Stack) -> (Running, Arc<Watche
     stack.until_count(broken, 1).await;
     let parked = "select count(*) from berth.jobs where kind = 'provision_account' and last_error like '%is broken%'";
     stack.until("somebody waits for it", async || stack.count(parked).await > 0).await;
-    let waiting: sqlx::types::Uuid = sqlx::query_scalar(
+    let waiting: uuid::Uuid = sqlx::query_scalar(
         "select a.order_id
          from berth.hosting_accounts a
          join berth.jobs j on j.serial = 'account:' || berth.show_id('acc_', a.id)

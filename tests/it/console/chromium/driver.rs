@@ -35,8 +35,8 @@ impl Chromium {
     /// Starts one; `None` where there is none.
     pub(super) async fn start(pictures: &Path) -> Option<Self> {
         let path = std::env::var_os("PATH")?;
-        let program = std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
-        let program = program.into_iter().find(|program| program.is_file())?;
+        let mut programs = std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
+        let program = programs.find(|program| program.is_file())?;
         fs::create_dir_all(pictures).unwrap();
         let profile = tempfile::tempdir().unwrap();
         // It reads commands from descriptor 3 and answers on 4.
