@@ -227,7 +227,7 @@ pub fn why(order: &OrderFacts, now: Timestamp) -> Why {
                 Standing::Stuck,
                 format!("{} It is held until a person has looked at it: {reason}.", paid(order, now)),
             )
-            .advise("Approve it, or reject it and give the money back: POST /v1/orders/{id}/approve or /reject.")
+            .advise("Approve it, or reject it and give the money back: below.")
         }
         OrderPhase::Pending | OrderPhase::AwaitingPayment | OrderPhase::Failed | OrderPhase::Cancelled => {
             match order.unheard.first() {

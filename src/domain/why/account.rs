@@ -61,7 +61,7 @@ fn held_up(account: &AccountFacts, now: Timestamp, what: &str) -> Why {
     match &account.job {
         Some(job) => of_job(job, now).after(&format!("{subject}.")),
         None => Why::new(Standing::Stuck, format!("{subject}, and no job is there that would do it."))
-            .advise(format!("berth accounts repair {} looks at it and goes on.", account.id)),
+            .advise(format!("Have {} looked at on its page: what is missing goes on.", account.id)),
     }
 }
 
@@ -80,7 +80,7 @@ fn failed(account: &AccountFacts) -> Why {
     let why = account.failure.as_deref().unwrap_or("no reason is written down");
     let on = account.server.as_ref().map(|server| format!(" on server {}", server.name)).unwrap_or_default();
     Why::new(Standing::Stuck, format!("Its account {} could not be made{on}: {why}.", account.id)).advise(format!(
-        "Mend that, then: berth enqueue provision_account '{{\"account_id\": \"{}\"}}'. Or terminate it and refund the order.",
+        "Mend that, then have {} tried again on its page. Or terminate it there and refund the order.",
         account.id,
     ))
 }
@@ -103,7 +103,7 @@ fn suspended(account: &AccountFacts, now: Timestamp) -> Why {
         None => match &account.job {
             Some(job) => of_job(job, now).after(&text),
             None => Why::new(Standing::Stuck, format!("{text} Nothing suspends it any more, and no job is there."))
-                .advise(format!("berth accounts repair {} looks at it and goes on.", account.id)),
+                .advise(format!("Have {} looked at on its page: what is missing goes on.", account.id)),
         },
     }
 }

@@ -1,7 +1,11 @@
 //! Accounts: a list, the story of one, and staff's hand on it, by the functions of the API's routes.
 
 use axum::{extract::State, response::Response};
-use berth_jobs::ids::AccountId;
+use berth_jobs::{
+    AnyJob,
+    hosting::{ProvisionAccount, ReconcileAccount},
+    ids::AccountId,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -13,10 +17,10 @@ use super::{
         segments::Segments,
     },
     answer::{Trouble, done, page},
-    forms::{Asked, Named, Posted, as_staff, said},
+    forms::{Asked, Because, Done, Named, Posted, as_staff, audit, reason, said},
     session::Signed,
 };
-use crate::{app::App, domain::account::AccountPhase};
+use crate::{app::App, domain::account::AccountPhase, error::chain};
 
 const MOST: i64 = 50;
 
@@ -52,11 +56,6 @@ pub(super) async fn list(
     page(&app, &signed, ("accounts", "accounts.html"), values)
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Done {
-    done: Option<String>,
-}
-
 /// One account.
 pub(super) async fn show(
     signed: Signed,
@@ -67,6 +66,7 @@ pub(super) async fn show(
     let account = app.store.console_account(id).await?;
     let phase: Option<AccountPhase> = account.phase.parse().ok();
     let values = json!({
+        "is_missing": matches!(account.phase.as_str(), "pending" | "provisioning" | "failed"),
         "is_over": phase.is_some_and(AccountPhase::is_over),
         "account": account,
         "renewals": app.store.console_renewals_of(id).await?,
@@ -74,6 +74,35 @@ pub(super) async fn show(
         "done": done,
     });
     page(&app, &signed, ("accounts", "account.html"), values)
+}
+
+/// Has an account that is not there made again, and any other compared with its panel and put right.
+pub(super) async fn again(
+    State(app): State<App>,
+    Named(id): Named<AccountId>,
+    Posted { signed, form }: Posted<Because>,
+) -> Result<Response, Trouble> {
+    let account = app.store.account(id).await?;
+    let (action, job): (_, AnyJob) = match account.state.phase {
+        AccountPhase::Pending | AccountPhase::Provisioning | AccountPhase::Failed => {
+            ("hosting.provision", ProvisionAccount { account_id: id }.into())
+        }
+        AccountPhase::Active
+        | AccountPhase::Grace
+        | AccountPhase::Suspending
+        | AccountPhase::Suspended
+        | AccountPhase::Unsuspending
+        | AccountPhase::Changing
+        | AccountPhase::Terminating
+        | AccountPhase::Terminated => ("hosting.reconcile", ReconcileAccount { account_id: id }.into()),
+    };
+    let seen = json!({ "phase": account.state.phase.as_str() });
+    let effects = audit(&app, &signed, action, &id.to_string(), reason(&form.reason)?, seen).enqueue(job);
+    app.committer.write(effects).await.map_err(|error| {
+        tracing::error!(%id, error = chain(&error), "an account could not be looked at again");
+        Trouble::database_away()
+    })?;
+    Ok(done(&format!("/console/accounts/{id}"), "again"))
 }
 
 #[derive(Debug, Deserialize)]

@@ -64,6 +64,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// What was done, on the page that is shown after it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Done {
+    /// Names a sentence of the layout.
+    pub(super) done: Option<String>,
+}
+
 /// A form that asks for a reason only.
 #[derive(Debug, Deserialize)]
 pub(super) struct Because {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     answer::{Trouble, done, page},
-    forms::{Asked, Because, Named, Posted, audit, reason, said},
+    forms::{Asked, Because, Done, Named, Posted, audit, reason, said},
     session::Signed,
 };
 use crate::{
@@ -57,11 +57,6 @@ pub(super) async fn list(
         "before": filter.before.map(|id| id.to_string()),
     });
     page(&app, &signed, ("jobs", "jobs.html"), values)
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Done {
-    done: Option<String>,
 }
 
 /// One job: what it was to do, why it failed, what caused it and what it caused.

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     answer::{Trouble, done, page},
-    forms::{Asked, Because, Named, Posted, audit, reason, said},
+    forms::{Asked, Because, Done, Named, Posted, audit, reason, said},
     session::Signed,
 };
 use crate::{app::App, store::jobs::JobOrder};
@@ -42,11 +42,6 @@ pub(super) async fn list(
     let full = i64::try_from(mails.len()).is_ok_and(|shown| shown == MOST);
     let older = mails.last().filter(|_| full).map(|mail| mail.id.clone());
     page(&app, &signed, ("mails", "mails.html"), json!({ "mails": mails, "older": older, "unsent": unsent }))
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Done {
-    done: Option<String>,
 }
 
 /// One mail.

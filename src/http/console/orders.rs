@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    answer::{Trouble, page},
-    forms::{Asked, Named, said},
+    super::{auth::AuthenticatedStaff, orders::review, segments::Segments},
+    accounts::asked,
+    answer::{Trouble, done, page},
+    forms::{Asked, Because, Done, Named, Posted, as_staff, said},
     session::Signed,
 };
 use crate::{
@@ -48,10 +50,13 @@ pub(super) async fn show(
     signed: Signed,
     State(app): State<App>,
     Named(id): Named<OrderId>,
+    Asked(Done { done }): Asked<Done>,
 ) -> Result<Response, Trouble> {
     let order = app.store.console_order(id).await?;
     let answer = why(&app.store.order_facts(id).await?, app.clock.now());
     let values = json!({
+        "is_held": order.phase == OrderPhase::Held.as_str(),
+        "done": done,
         "order": order,
         "standing": answer.standing.as_str(),
         "because": answer.because,
@@ -61,4 +66,26 @@ pub(super) async fn show(
         "steps": app.store.order_story(id).await?,
     });
     page(&app, &signed, ("orders", "order.html"), values)
+}
+
+/// Lets a held order go.
+pub(super) async fn approve(
+    State(app): State<App>,
+    Named(id): Named<OrderId>,
+    Posted { signed, form }: Posted<Because>,
+) -> Result<Response, Trouble> {
+    let body = asked(json!({ "reason": form.reason }))?;
+    Box::pin(review::approve(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await?;
+    Ok(done(&format!("/console/orders/{id}"), "approved"))
+}
+
+/// Refuses a held order, and gives back what was paid.
+pub(super) async fn reject(
+    State(app): State<App>,
+    Named(id): Named<OrderId>,
+    Posted { signed, form }: Posted<Because>,
+) -> Result<Response, Trouble> {
+    let body = asked(json!({ "reason": form.reason }))?;
+    Box::pin(review::reject(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await?;
+    Ok(done(&format!("/console/orders/{id}"), "rejected"))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     answer::{Trouble, done, page},
-    forms::{Asked, Because, Named, Posted, audit as audited, reason, said},
+    forms::{Asked, Because, Done, Named, Posted, audit as audited, reason, said},
     links,
     session::Signed,
 };
@@ -73,11 +73,6 @@ pub(super) async fn show(signed: Signed, State(app): State<App>) -> Result<Respo
         alerts: store.console_alerts(5).await?,
     };
     page(&app, &signed, ("overview", "overview.html"), overview)
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Done {
-    done: Option<String>,
 }
 
 /// What a person has to look at.

@@ -6,15 +6,10 @@ use serde_json::json;
 
 use super::{
     answer::{Trouble, done, page},
-    forms::{Asked, Because, Named, Posted, audit, reason},
+    forms::{Asked, Because, Done, Named, Posted, audit, reason},
     session::Signed,
 };
 use crate::app::App;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Done {
-    done: Option<String>,
-}
 
 /// All servers.
 pub(super) async fn list(

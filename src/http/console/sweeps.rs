@@ -46,7 +46,7 @@ fn job_of(sweep: Sweep) -> &'static str {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Done {
+pub(super) struct Started {
     done: Option<String>,
     job: Option<String>,
 }
@@ -56,7 +56,7 @@ pub(super) async fn show(
     signed: Signed,
     State(app): State<App>,
     Named(name): Named<String>,
-    Asked(Done { done, job }): Asked<Done>,
+    Asked(Started { done, job }): Asked<Started>,
 ) -> Result<Response, Trouble> {
     shown(&app, &signed, sweep_of(&name)?, Value::Null, (done, job)).await
 }

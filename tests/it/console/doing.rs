@@ -1,11 +1,12 @@
 //! What is done by the console's forms: as the API's routes do it, and written down.
 
+use berth::gateways::panels::PanelError;
 use berth_jobs::{Queue, ids::JobId};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::Browser;
-use crate::support::{Stack, StackOptions, hosting};
+use super::{Browser, stuck::on_web1};
+use crate::support::{Stack, StackOptions, WatchedPanel, hosting};
 
 async fn audited(stack: &Stack) -> Vec<(String, String, Option<String>)> {
     sqlx::query_as("select action, subject, reason from berth.audit order by id").fetch_all(&stack.pool).await.unwrap()
@@ -186,5 +187,40 @@ async fn servers_are_drained_and_alerts_seen_to() {
 
     let actions: Vec<String> = audited(&stack).await.into_iter().map(|(action, ..)| action).collect();
     assert_eq!(actions, ["server.drain", "server.undrain", "alert.resolve"]);
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_is_decided_and_what_failed_is_tried_again() {
+    let stack = Stack::with(StackOptions::default().setting("fraud.hold_above", "USD:1.00")).await;
+    let panel = WatchedPanel::new();
+    panel.refuse(PanelError::permanent("no such package"));
+    let berth = on_web1(&stack, &panel).await;
+    let browser = Browser::signed_in(&stack).await;
+    let (order, session) = stack.checkout(uuid::Uuid::new_v4(), "shared-monthly", 1).await;
+    stack.pay(&session).await;
+    stack.until_count("select count(*) from berth.orders where phase = 'held'", 1).await;
+    let page = format!("/console/orders/{order}");
+    let told = browser.page("/console").await.text();
+    assert!(told.contains("It is held until a person has looked at it"), "{told}");
+
+    browser.submit(&page, &format!("{page}/approve"), &[("reason", "known for years")]).await.to();
+    stack.until_count("select count(*) from berth.hosting_accounts where phase = 'failed'", 1).await;
+
+    let text = browser.page(&page).await.text();
+    assert!(text.contains("could not be made on server web1") && text.contains("no such package"), "{text}");
+    let account: String = sqlx::query_scalar("select berth.show_id('acc_', id) from berth.hosting_accounts")
+        .fetch_one(&stack.pool)
+        .await
+        .unwrap();
+    let page_of_account = format!("/console/accounts/{account}");
+    let fields = [("reason", "the package is there")];
+    browser.submit(&page_of_account, &format!("{page_of_account}/again"), &fields).await.to();
+    stack.until_count("select count(*) from berth.hosting_accounts where phase = 'active'", 1).await;
+    stack.until_idle().await;
+    let text = browser.page(&page).await.text();
+    assert!(text.contains("It is live: its account works."), "{text}");
+    let actions: Vec<String> = audited(&stack).await.into_iter().map(|(action, ..)| action).collect();
+    assert_eq!(actions, ["order.approve", "hosting.provision"]);
     berth.stop().await;
 }
