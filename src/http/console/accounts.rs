@@ -120,7 +120,7 @@ pub(super) async fn suspend(
     Posted { signed, form }: Posted<SuspendForm>,
 ) -> Result<Response, Trouble> {
     let body = asked(json!({ "reason": form.reason, "note": form.note }))?;
-    Box::pin(staff::suspend(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await?;
+    Box::pin(staff::suspend(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await.map(drop)?;
     Ok(done(&format!("/console/accounts/{id}"), "suspended"))
 }
 
@@ -149,7 +149,9 @@ pub(super) async fn unsuspend(
         let days: u32 = days.parse().map_err(|_| Problem::invalid_body("Days are a whole number, 1 to 365."))?;
         body["extend_days"] = days.into();
     }
-    Box::pin(staff::unsuspend(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), asked(body)?)).await?;
+    Box::pin(staff::unsuspend(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), asked(body)?))
+        .await
+        .map(drop)?;
     Ok(done(&format!("/console/accounts/{id}"), "unsuspended"))
 }
 
@@ -169,7 +171,9 @@ pub(super) async fn terminate(
 ) -> Result<Response, Trouble> {
     let (confirm, without_backup) = (form.confirm.is_some(), form.without_backup.is_some());
     let body = asked(json!({ "reason": form.reason, "confirm": confirm, "without_backup": without_backup }))?;
-    Box::pin(staff::terminate(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await?;
+    Box::pin(staff::terminate(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body))
+        .await
+        .map(drop)?;
     Ok(done(&format!("/console/accounts/{id}"), "terminated"))
 }
 

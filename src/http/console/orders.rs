@@ -75,7 +75,7 @@ pub(super) async fn approve(
     Posted { signed, form }: Posted<Because>,
 ) -> Result<Response, Trouble> {
     let body = asked(json!({ "reason": form.reason }))?;
-    Box::pin(review::approve(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await?;
+    Box::pin(review::approve(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await.map(drop)?;
     Ok(done(&format!("/console/orders/{id}"), "approved"))
 }
 
@@ -86,6 +86,6 @@ pub(super) async fn reject(
     Posted { signed, form }: Posted<Because>,
 ) -> Result<Response, Trouble> {
     let body = asked(json!({ "reason": form.reason }))?;
-    Box::pin(review::reject(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await?;
+    Box::pin(review::reject(AuthenticatedStaff(as_staff(&signed)), State(app), Segments(id), body)).await.map(drop)?;
     Ok(done(&format!("/console/orders/{id}"), "rejected"))
 }

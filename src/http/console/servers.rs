@@ -1,7 +1,6 @@
 //! Servers: what they hold, how they fare, and having new accounts go elsewhere.
 
 use axum::{extract::State, response::Response};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
