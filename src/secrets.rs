@@ -1,5 +1,6 @@
 //! Secrets: sealing what is stored encrypted, and making passwords, tokens and keys from the system's randomness.
 
+mod api_token;
 mod password;
 mod pay_link;
 
@@ -9,7 +10,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use berth_jobs::ids::AccountId;
+use berth_jobs::ids::{AccountId, ApiKeyId};
 use chacha20poly1305::{
     Key, KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
@@ -20,6 +21,7 @@ use secrecy::{ExposeSecret, SecretBox, SecretString, zeroize::Zeroizing};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use api_token::{API_TOKEN_PREFIX, generate_api_token, is_signed, signing_key};
 pub use password::generate_password;
 
 use crate::domain::username::UsernameKey;
@@ -101,6 +103,12 @@ impl Place {
     #[must_use]
     pub fn password_of(account: AccountId) -> Self {
         Self { table: "hosting_accounts", row: account.0, column: "sealed_password" }
+    }
+
+    /// Where what an application signs with is sealed.
+    #[must_use]
+    pub fn signing_key_of(key: ApiKeyId) -> Self {
+        Self { table: "api_keys", row: key.0, column: "sealed_signing_key" }
     }
 
     fn associated_data(&self) -> String {
@@ -307,7 +315,7 @@ pub fn generate_key_text() -> Result<SecretString, SecretError> {
     Ok(SecretString::from(text.as_str()))
 }
 
-/// A token for a link or an API key: 256 random bits in base64url, 43 characters. Store only its [`hash_token`].
+/// A token for a link: 256 random bits in base64url, 43 characters. Store only its [`hash_token`].
 ///
 /// # Errors
 /// When the system gives no randomness.

@@ -20,7 +20,7 @@ use crate::{
     app::{App, Ctx},
     effects::Effects,
     error::{JobError, chain},
-    failpoint, handlers,
+    failpoint, handlers, inbox,
     queue::{
         backend::{LedgerBackend, RunnableJob},
         committer::{Claim, CommitError, Settlement},
@@ -98,6 +98,10 @@ pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<()
     let relay = Relay::new(app.store.clone(), app.redis.clone(), &app.config.work);
     let draining = tasks.draining.clone();
     tasks.run("relay", move || relay.clone().run(draining.clone()));
+    if app.config.inbox.enabled {
+        let (app, draining) = (app.clone(), tasks.draining.clone());
+        tasks.run("inbox", move || inbox::run(app.clone(), draining.clone()));
+    }
     let watchdog = Watchdog::start(tasks);
     for queue in queues {
         let (app, queue, tasks_of_worker, watchdog) = (app.clone(), *queue, tasks.clone(), watchdog.clone());

@@ -147,6 +147,8 @@ ids! {
     InvoiceId = "inv_";
     /// A mail to be sent once.
     MailId = "mail_";
+    /// A key that an application asks for jobs with.
+    ApiKeyId = "key_";
     /// A job in the ledger.
     JobId = "job_";
 }

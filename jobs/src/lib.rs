@@ -4,6 +4,8 @@
 
 mod any;
 pub mod checkout;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod diagnosis;
 pub mod hosting;
 pub mod ids;

@@ -53,6 +53,7 @@ macro_rules! sweeps {
             const TRIES: u32 = 20;
             const TIMEOUT: Duration = Duration::from_secs(300);
             const BACKOFF: Backoff = Backoff::seconds(5, 600);
+            const EXTERNAL: bool = true;
 
             fn coalesce_key(&self) -> Option<String> {
                 Some(self.as_of.iter().fold(Self::NAME.to_owned(), |key, as_of| format!("{key}:{as_of}")))

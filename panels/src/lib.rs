@@ -16,12 +16,14 @@ use serde_json::Value;
 mod backup;
 #[cfg(test)]
 mod conformance;
+pub mod directadmin;
 mod error;
 pub mod http;
 pub mod incus;
 pub mod linux;
 pub mod memory;
 pub mod private;
+pub mod proxmox;
 mod servers;
 pub mod site;
 pub mod whm;

@@ -1,28 +1,17 @@
 //! The servers that accounts are placed on, as their file says: read once, at start.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+mod drivers;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Deserialize;
-use url::Url;
 
-use super::{SITE_SERVER, StartError, site_config};
+use super::{SITE_SERVER, StartError, configured::read, site_config};
 use crate::{
     config::Config,
-    gateways::panels::{
-        Panel, PanelError, Panels, Placement, ServerState,
-        http::{ClientIdentity, HttpConfig, Trust},
-        incus::{self, IncusConfig, IncusPanel},
-        linux::{LinuxConfig, LinuxPanel},
-        site::SitePanel,
-        whm::{WhmConfig, WhmPanel},
-    },
+    gateways::panels::{Panel, PanelError, Panels, Placement, ServerState, site::SitePanel},
 };
+use drivers::Driver;
 
 /// The servers, as configured: those of the file, or the sites that Berth serves itself.
 ///
@@ -49,7 +38,8 @@ fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
             return Err(refused(format!("two servers are called {name}")));
         }
         let placement = server.placement().map_err(|why| refused(format!("server {name}: {why}")))?;
-        let (driver, panel) = server.panel(config).map_err(|error| match error {
+        let driver = server.driver().map_err(|why| refused(format!("server {name}: {why}")))?;
+        let (driver, panel) = driver.panel(config).map_err(|error| match error {
             Wrong::Start(error) => error,
             Wrong::Said(why) => refused(format!("server {name}: {why}")),
         })?;
@@ -64,10 +54,6 @@ fn site(config: &Config) -> Arc<dyn Panel> {
 
 fn refused(why: impl std::fmt::Display) -> StartError {
     StartError::setting("hosting.servers", why)
-}
-
-fn read(path: &PathBuf) -> Result<String, StartError> {
-    fs::read_to_string(path).map_err(|source| StartError::File { path: path.display().to_string(), source })
 }
 
 /// Why a server cannot be used.
@@ -107,10 +93,11 @@ struct Server {
     #[serde(default = "active")]
     state: ServerState,
     at_once: Option<u32>,
-    site: Option<Site>,
-    linux: Option<Linux>,
-    incus: Option<Incus>,
-    whm: Option<Whm>,
+    site: Option<drivers::Site>,
+    linux: Option<drivers::Linux>,
+    incus: Option<drivers::Incus>,
+    whm: Option<drivers::Whm>,
+    directadmin: Option<drivers::DirectAdmin>,
 }
 
 fn one() -> u32 {
@@ -119,82 +106,6 @@ fn one() -> u32 {
 
 fn active() -> ServerState {
     ServerState::Active
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Site {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Linux {
-    #[serde(default = "host_command")]
-    command: Vec<String>,
-    #[serde(default = "five_minutes")]
-    timeout_seconds: u64,
-    #[serde(default = "an_hour")]
-    backup_timeout_seconds: u64,
-    #[serde(default)]
-    enforces_quota: bool,
-}
-
-fn host_command() -> Vec<String> {
-    ["/usr/bin/sudo", "-n", "/usr/sbin/berth-host"].map(str::to_owned).into()
-}
-
-fn five_minutes() -> u64 {
-    5 * 60
-}
-
-fn an_hour() -> u64 {
-    60 * 60
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Incus {
-    socket: Option<PathBuf>,
-    endpoint: Option<String>,
-    #[serde(default)]
-    private: bool,
-    fingerprint: Option<String>,
-    authority_file: Option<PathBuf>,
-    certificate_file: Option<PathBuf>,
-    key_file: Option<PathBuf>,
-    image: String,
-    project: Option<String>,
-    pool: Option<String>,
-    backup_pool: Option<String>,
-    quotas: Option<bool>,
-    profiles: Option<Vec<String>>,
-    login: Option<String>,
-    grace_seconds: Option<u64>,
-    #[serde(default)]
-    packages: BTreeMap<String, IncusPackage>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IncusPackage {
-    cpu_cores: u64,
-    memory_mib: u64,
-    disk_mib: u64,
-    image: Option<String>,
-    profiles: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Whm {
-    endpoint: String,
-    #[serde(default)]
-    private: bool,
-    fingerprint: Option<String>,
-    authority_file: Option<PathBuf>,
-    user: String,
-    token_file: PathBuf,
-    owner: Option<String>,
-    base_domain: Option<String>,
 }
 
 impl Server {
@@ -215,108 +126,27 @@ impl Server {
         })
     }
 
-    fn panel(self, config: &Config) -> Result<(&'static str, Arc<dyn Panel>), Wrong> {
-        match (self.site, self.linux, self.incus, self.whm) {
-            (Some(Site {}), None, None, None) => Ok(("site", site(config))),
-            (None, Some(linux), None, None) => Ok(("linux", Arc::new(LinuxPanel::new(linux.config())))),
-            (None, None, Some(incus), None) => Ok(("incus", Arc::new(IncusPanel::new(incus.config()?)?))),
-            (None, None, None, Some(whm)) => Ok(("whm", Arc::new(WhmPanel::new(whm.config(config)?)?))),
-            _ => {
-                let tables = "[server.site], [server.linux], [server.incus] or [server.whm]";
-                Err(Wrong::Said(format!("it needs one table of a driver: {tables}")))
-            }
+    /// Its driver: the one whose table it has.
+    fn driver(self) -> Result<Driver, &'static str> {
+        let tables = [
+            self.site.map(Driver::Site),
+            self.linux.map(Driver::Linux),
+            self.incus.map(Driver::Incus),
+            self.whm.map(Driver::Whm),
+            self.directadmin.map(Driver::DirectAdmin),
+        ];
+        let mut given = tables.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(driver), None) => Ok(driver),
+            _ => Err("it needs one table of a driver: [server.site], [server.linux], [server.incus], [server.whm] or \
+                      [server.directadmin]"),
         }
-    }
-}
-
-impl Linux {
-    fn config(self) -> LinuxConfig {
-        LinuxConfig {
-            command: self.command,
-            timeout: Duration::from_secs(self.timeout_seconds),
-            backup_timeout: Duration::from_secs(self.backup_timeout_seconds),
-            enforces_quota: self.enforces_quota,
-        }
-    }
-}
-
-impl Whm {
-    fn config(self, config: &Config) -> Result<WhmConfig, Wrong> {
-        let token = read(&self.token_file)?.trim().to_owned().into();
-        let base_domain = self.base_domain.unwrap_or_else(|| config.hosting.base_domain.clone());
-        let usual = WhmConfig::new(url(&self.endpoint)?, self.user, token, base_domain);
-        let trust = trust(self.authority_file, self.fingerprint)?;
-        let http = HttpConfig { private: self.private, trust, ..usual.http.clone() };
-        Ok(WhmConfig { owner: self.owner.unwrap_or_else(|| usual.owner.clone()), http, ..usual })
-    }
-}
-
-/// Who the server has to be.
-fn trust(authority_file: Option<PathBuf>, fingerprint: Option<String>) -> Result<Trust, Wrong> {
-    match (authority_file, fingerprint) {
-        (None, None) => Ok(Trust::System),
-        (Some(file), None) => Ok(Trust::Authority(read(&file)?.into_bytes())),
-        (None, Some(text)) => {
-            text.parse().map(Trust::Certificate).map_err(|error| Wrong::Said(format!("fingerprint: {error}")))
-        }
-        (Some(_), Some(_)) => Err(Wrong::Said("authority_file and fingerprint exclude each other".into())),
-    }
-}
-
-impl Incus {
-    fn config(self) -> Result<IncusConfig, Wrong> {
-        let http = self.http()?;
-        let usual = IncusConfig::new(http, self.image);
-        let packages = self.packages.into_iter().map(|(name, package)| (name, package.into())).collect();
-        Ok(IncusConfig {
-            project: self.project.unwrap_or_else(|| usual.project.clone()),
-            pool: self.pool.unwrap_or_else(|| usual.pool.clone()),
-            backup_pool: self.backup_pool,
-            quotas: self.quotas.unwrap_or(usual.quotas),
-            profiles: self.profiles.unwrap_or_else(|| usual.profiles.clone()),
-            login: self.login.unwrap_or_else(|| usual.login.clone()),
-            grace: self.grace_seconds.map_or(usual.grace, Duration::from_secs),
-            packages,
-            ..usual
-        })
-    }
-
-    fn http(&self) -> Result<HttpConfig, Wrong> {
-        let (socket, endpoint) = match (&self.socket, &self.endpoint) {
-            (Some(socket), None) => (Some(socket.clone()), url(SOCKET)?),
-            (None, Some(endpoint)) => (None, url(endpoint)?),
-            _ => return Err(Wrong::Said("it is reached by a socket or an endpoint".into())),
-        };
-        let identity = match (&self.certificate_file, &self.key_file) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => {
-                Some(ClientIdentity { certificates: read(certificate)?.into_bytes(), key: read(key)?.into() })
-            }
-            _ => return Err(Wrong::Said("certificate_file and key_file belong together".into())),
-        };
-        let trust = trust(self.authority_file.clone(), self.fingerprint.clone())?;
-        let private = self.private || socket.is_some();
-        Ok(HttpConfig { unix_socket: socket, private, trust, identity, ..HttpConfig::new(endpoint) })
-    }
-}
-
-/// What a socket's server is called in requests.
-const SOCKET: &str = "http://incus/";
-
-fn url(text: &str) -> Result<Url, Wrong> {
-    Url::parse(text).map_err(|error| Wrong::Said(format!("endpoint {text}: {error}")))
-}
-
-impl From<IncusPackage> for incus::Package {
-    fn from(package: IncusPackage) -> Self {
-        let IncusPackage { cpu_cores, memory_mib, disk_mib, image, profiles } = package;
-        Self { cpu_cores, memory_mib, disk_mib, image, profiles }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{fs, path::Path};
 
     use super::*;
 
@@ -326,7 +156,9 @@ mod tests {
     fn example(folder: &Path) -> String {
         let token = folder.join("token");
         fs::write(&token, "a-token\n").unwrap();
-        EXAMPLE.replace("/etc/berth/cpanel1.token", token.to_str().unwrap())
+        ["cpanel1.token", "da1.key"]
+            .iter()
+            .fold(EXAMPLE.to_owned(), |text, file| text.replace(&format!("/etc/berth/{file}"), token.to_str().unwrap()))
     }
 
     fn read_from(folder: &Path, text: &str) -> Result<Panels, StartError> {
@@ -352,7 +184,10 @@ mod tests {
         let panels = read_from(folder.path(), &example(folder.path())).unwrap();
 
         let servers: Vec<(&str, &str)> = panels.servers().map(|(name, driver, _)| (name, driver)).collect();
-        assert_eq!(servers, [("cpanel1", "whm"), ("local", "site"), ("node1", "incus"), ("web1", "linux")]);
+        assert_eq!(
+            servers,
+            [("cpanel1", "whm"), ("da1", "directadmin"), ("local", "site"), ("node1", "incus"), ("web1", "linux")]
+        );
         assert_eq!(panels.placement("local").unwrap().state, ServerState::Draining);
         assert_eq!(
             *panels.placement("node1").unwrap(),

@@ -9,6 +9,7 @@ mod dev;
 mod doctor;
 mod enqueue;
 mod jobs;
+mod keys;
 mod openapi;
 mod output;
 mod process;
@@ -121,6 +122,11 @@ enum Command {
     #[command(before_help = "Examples:\n  berth console\n  berth console --email ops@example.com\n")]
     #[command(after_help = "Whoever may read the settings may sign in: keep both to operators.")]
     Console(console::ConsoleArgs),
+    /// The keys that other applications ask for jobs with.
+    #[command(before_help = "Examples:\n  berth keys create crm --kinds provision_account,suspend_account\n  \
+        berth keys list\n  berth keys revoke key_01k9z3m6sne5y8r7q2w4x6t8va\n")]
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// What accounts are placed on, and how each server fares.
     #[command(before_help = "Examples:\n  berth servers list\n  berth servers test web1\n  berth servers drain web1\n")]
     #[command(subcommand)]
@@ -187,6 +193,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Enqueue(args) => enqueue::run(file, args).await,
         Command::Jobs(command) => jobs::run(file, command).await,
         Command::Console(args) => console::run(file, args).await,
+        Command::Keys(command) => keys::run(file, command).await,
         Command::Servers(command) => Box::pin(servers::run(file, command)).await,
         Command::Accounts(command) => Box::pin(accounts::run(file, command)).await,
         Command::Trigger(command) => Box::pin(trigger::run(file, command)).await,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
-use berth_jobs::ids::AccountId;
+use berth_jobs::ids::{AccountId, ApiKeyId};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -18,7 +18,10 @@ use crate::{
     error::chain,
     failpoint,
     secrets::{Place, SecretKeys},
-    store::{Store, StoreError, sealed::Resealed},
+    store::{
+        Store, StoreError,
+        sealed::{Resealed, SealedColumn, SealedValue},
+    },
 };
 
 /// So many values are sealed anew in one commit: a moment's work, after which their accounts are free again.
@@ -96,44 +99,57 @@ fn rotated(keys: &SecretKeys, resealed: u64, unreadable: u64, by_key: BTreeMap<S
     Rotated { key, resealed, still_need, unreadable }
 }
 
-/// Seals anew what another key has sealed, in the order of the accounts; answers how many that were, and how many did not open.
+/// Seals anew what another key has sealed, column by column; answers how many that were, and how many did not open.
 async fn reseal_all(store: &Store, keys: &SecretKeys, most: i64) -> Result<(u64, u64), StoreError> {
     let by_key = store.sealed_by_key().await?;
     let first = keys.ids().next().unwrap_or_default();
     let due = by_key.iter().filter(|(id, _)| *id != first).map(|(_, values)| u64::try_from(*values).unwrap_or(0)).sum();
     let mut progress = Progress::of("values sealed anew", due);
-    let (mut resealed, mut unreadable, mut after) = (0, 0, AccountId(Uuid::nil()));
-    loop {
-        let page = store.sealed_passwords(after, most).await?;
-        let Some(last) = page.last() else { break };
-        after = last.account_id;
-        let mut batch = Vec::new();
-        for value in page {
-            if keys.is_current(&value.sealed).unwrap_or(false) {
-                continue;
+    let (mut resealed, mut unreadable) = (0, 0);
+    for column in SealedColumn::ALL {
+        let mut after = Uuid::nil();
+        loop {
+            let page = store.sealed_values(column, after, most).await?;
+            let Some(last) = page.last() else { break };
+            after = last.row;
+            let batch: Vec<Resealed> =
+                page.into_iter().filter_map(|value| seal_again(keys, column, value, &mut unreadable)).collect();
+            if !batch.is_empty() {
+                resealed += store.reseal(column, &batch).await?;
+                failpoint::hit("secrets.after_batch");
             }
-            match keys.seal_again(&Place::password_of(value.account_id), &value.sealed) {
-                Ok(sealed) => batch.push(Resealed {
-                    account_id: value.account_id,
-                    was: value.sealed,
-                    sealed: sealed.into_string(),
-                }),
-                Err(error) => {
-                    unreadable += 1;
-                    if unreadable <= MOST_NAMED {
-                        say(&format!("error: the password of {}: {}", value.account_id, chain(&error)));
-                    }
-                }
-            }
+            progress.at(resealed);
         }
-        if !batch.is_empty() {
-            resealed += store.reseal(&batch).await?;
-            failpoint::hit("secrets.after_batch");
-        }
-        progress.at(resealed);
     }
     progress.end();
     Ok((resealed, unreadable))
+}
+
+/// `None` where the first key has sealed it, or it does not open, which is counted and said.
+fn seal_again(keys: &SecretKeys, column: SealedColumn, value: SealedValue, unreadable: &mut u64) -> Option<Resealed> {
+    if keys.is_current(&value.sealed).unwrap_or(false) {
+        return None;
+    }
+    let (place, what) = match column {
+        SealedColumn::Password => {
+            let account = AccountId(value.row);
+            (Place::password_of(account), format!("the password of {account}"))
+        }
+        SealedColumn::SigningKey => {
+            let key = ApiKeyId(value.row);
+            (Place::signing_key_of(key), format!("what {key} signs with"))
+        }
+    };
+    match keys.seal_again(&place, &value.sealed) {
+        Ok(sealed) => Some(Resealed { row: value.row, was: value.sealed, sealed: sealed.into_string() }),
+        Err(error) => {
+            *unreadable += 1;
+            if *unreadable <= MOST_NAMED {
+                say(&format!("error: {what}: {}", chain(&error)));
+            }
+            None
+        }
+    }
 }
 
 fn shown(rotated: &Rotated, dry_run: bool) -> String {

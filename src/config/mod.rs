@@ -26,8 +26,8 @@ pub use error::ConfigError;
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
-    Auth, Catalogue, Concurrency, Database, Dev, Disputes, Fraud, Fuse, Hosting, Http, Log, LogFormat, Mail, Redis,
-    Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
+    Auth, Catalogue, Concurrency, Database, Dev, Disputes, Fraud, Fuse, Hosting, Http, Inbox, Log, LogFormat, Mail,
+    Redis, Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
 };
 
 use crate::domain::timetable::TimetableChanges;
@@ -45,6 +45,7 @@ const SEARCHED: [&str; 2] = ["berth.toml", "/etc/berth/berth.toml"];
 pub struct Config {
     pub database: Database,
     pub redis: Redis,
+    pub inbox: Inbox,
     pub http: Http,
     pub stripe: Stripe,
     pub shop: Shop,

@@ -34,6 +34,13 @@ pub struct Redis {
     pub namespace: String,
 }
 
+/// `[inbox]`: jobs by a stream in Redis.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbox {
+    pub enabled: bool,
+}
+
 /// `[http]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +48,7 @@ pub struct Http {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "parsed")]
     pub public_url: Url,
+    pub max_connections: usize,
     /// Whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpAddr>,
@@ -48,6 +56,8 @@ pub struct Http {
     pub coupon_checks_per_customer: NonZeroU32,
     /// In a minute.
     pub coupon_checks_per_address: NonZeroU32,
+    /// In a minute.
+    pub requests_per_key: NonZeroU32,
 }
 
 /// `[stripe]`. The pages to return to are at [`Config::success_url`] and [`Config::cancel_url`].

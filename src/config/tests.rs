@@ -158,7 +158,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         ),
         (
             "BERTH_COLOUR",
-            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, http, stripe, shop, seller, tax, fraud, disputes, mail, \
+            "BERTH_COLOUR in the environment: no such key; the sections are database, redis, inbox, http, stripe, shop, seller, tax, fraud, disputes, mail, \
              auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, dev, log",
         ),
     ] {
@@ -407,12 +407,17 @@ fn what_is_in_force_is_shown_with_its_origin_and_without_secrets() {
     url = "redis://:[redacted]@cache:6379" # from BERTH_REDIS__URL
     namespace = "berth" # from default
 
+    [inbox]
+    enabled = false # from default
+
     [http]
     listen = "127.0.0.1:8080" # from default
     public_url = "http://localhost:8080" # from default
+    max_connections = 4096 # from default
     # trusted_proxies is not set
     coupon_checks_per_customer = 10 # from default
     coupon_checks_per_address = 30 # from default
+    requests_per_key = 600 # from default
 
     [stripe]
     secret_key = "[redacted]" # from BERTH_STRIPE__SECRET_KEY

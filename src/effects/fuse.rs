@@ -33,8 +33,8 @@ impl Effects {
 
     /// Says that a person has confirmed a plan.
     #[must_use]
-    pub fn confirm_plan(mut self, plan: FusePlanId, by: String, at: Timestamp) -> Self {
-        self.confirmed_plans.push((plan, by, at));
+    pub fn confirm_plan(mut self, plan: FusePlanId, by: impl Into<String>, at: Timestamp) -> Self {
+        self.confirmed_plans.push((plan, by.into(), at));
         self
     }
 }

@@ -1,8 +1,9 @@
-//! Who is asking: customers' bearer tokens, verified by a shared secret or by published keys.
+//! Who is asking: customers' bearer tokens, verified by a shared secret or by published keys; and applications' keys.
 //!
 //! Tokens are Supabase's, or any issuer's whose `sub` is a UUID. Expiry is judged by real time, not by the business clock.
 
 mod jwks;
+mod machine;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use super::problem::Problem;
 use crate::{config::Auth, effects::CustomerContact};
 use jwks::{Jwks, Pace};
+pub use machine::{AuthenticatedMachine, StaffOrMachine};
 
 /// A longer `Authorization` header is refused before it is parsed. Supabase's tokens have about 1 kB.
 const MAX_HEADER_BYTES: usize = 8 * 1024;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use berth_jobs::ids::CustomerId;
+use berth_jobs::ids::{ApiKeyId, CustomerId};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -82,21 +82,36 @@ impl AddressChecks {
     }
 }
 
-/// Counts what a customer may have a panel asked for. Cheap to clone; clones count together.
+/// Counts what each of many may ask for. Cheap to clone; clones count together.
 #[derive(Clone)]
-pub struct SignInChecks(Arc<(Counter<CustomerId, DefaultClock>, DefaultClock)>);
+pub struct Checks<K: Hash + Eq + Clone>(Arc<Each<K>>);
 
-impl SignInChecks {
-    pub(super) fn per_minute(most: NonZeroU32) -> Self {
+struct Each<K: Hash + Eq + Clone> {
+    counter: Counter<K, DefaultClock>,
+    /// Who stands for all that find no room.
+    rest: K,
+    clock: DefaultClock,
+}
+
+/// What a customer may have a panel asked for.
+pub(super) type SignInChecks = Checks<CustomerId>;
+
+/// What may be asked for with an application's key.
+pub(super) type KeyChecks = Checks<ApiKeyId>;
+
+impl<K: Hash + Eq + Clone> Checks<K> {
+    /// `rest` is nobody.
+    pub(super) fn per_minute(most: NonZeroU32, rest: K) -> Self {
         let clock = DefaultClock::default();
-        Self(Arc::new((RateLimiter::hashmap_with_clock(Quota::per_minute(most), clock.clone()), clock)))
+        let counter = RateLimiter::hashmap_with_clock(Quota::per_minute(most), clock.clone());
+        Self(Arc::new(Each { counter, rest, clock }))
     }
 
     /// Counts a request. Refuses with 429 when there were too many.
-    pub(super) fn count(&self, customer: CustomerId) -> Result<(), Problem> {
+    pub(super) fn count(&self, who: K) -> Result<(), Problem> {
         let refuse = |wait: Duration| Problem::too_many_requests(whole_seconds(wait));
-        let (counter, clock) = &*self.0;
-        counter.check_if_room(customer, CustomerId(uuid::Uuid::nil()), clock.now()).map_err(refuse)
+        let Each { counter, rest, clock } = &*self.0;
+        counter.check_if_room(who, rest.clone(), clock.now()).map_err(refuse)
     }
 }
 

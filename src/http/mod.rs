@@ -14,6 +14,7 @@ pub mod health;
 pub mod hosting;
 mod if_match;
 pub mod invoices;
+pub mod jobs;
 pub mod me;
 pub mod orders;
 mod pages;
@@ -35,6 +36,7 @@ pub mod sweeps;
 use std::{num::NonZeroU32, time::Duration};
 
 use axum::{Router, extract::FromRef, http::StatusCode, routing::get};
+use berth_jobs::ids::{ApiKeyId, CustomerId};
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 use utoipa::{
@@ -42,6 +44,7 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
 use crate::{
     app::App,
@@ -52,7 +55,7 @@ use auth::Authenticator;
 use checkout::InFlight;
 use console::ConsoleChecks;
 pub(crate) use console::secret_of_ticket as console_ticket;
-use coupon_checks::{AddressChecks, CouponChecks, SignInChecks};
+use coupon_checks::{AddressChecks, CouponChecks, KeyChecks, SignInChecks};
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -80,6 +83,7 @@ pub struct HttpState {
     pay_checks: AddressChecks,
     sign_in_checks: SignInChecks,
     console_checks: ConsoleChecks,
+    key_checks: KeyChecks,
     draining: CancellationToken,
 }
 
@@ -108,6 +112,12 @@ impl FromRef<HttpState> for AddressChecks {
 impl FromRef<HttpState> for SignInChecks {
     fn from_ref(state: &HttpState) -> Self {
         state.sign_in_checks.clone()
+    }
+}
+
+impl FromRef<HttpState> for KeyChecks {
+    fn from_ref(state: &HttpState) -> Self {
+        state.key_checks.clone()
     }
 }
 
@@ -152,7 +162,11 @@ struct Bearer;
 impl Modify for Bearer {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", scheme);
+        let mut key = Http::new(HttpAuthScheme::Bearer);
+        key.description = Some("An application's key: `berth_…`, by `berth keys create`.".to_owned());
+        components.add_security_scheme("key", SecurityScheme::Http(key));
     }
 }
 
@@ -201,7 +215,11 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(payment_methods::choose))
         .routes(routes!(me::show, me::replace, me::delete))
         .routes(routes!(sweeps::run))
+        .routes(routes!(jobs::enqueue, jobs::find))
+        .routes(routes!(jobs::schemas))
+        .routes(routes!(jobs::show))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .merge(OpenApiRouter::new().routes(routes!(jobs::batch::enqueue)).layer(jobs::batch::body_limit()))
         .routes(routes!(stripe::receive))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
@@ -227,7 +245,8 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     tasks.run("order feed", move || of_listeners.clone().run(until.clone()));
     let coupon_checks = CouponChecks::new(&app.config.http);
     let pay_checks = AddressChecks::per_minute(PAY_LINKS_PER_MINUTE);
-    let sign_in_checks = SignInChecks::per_minute(SIGN_INS_PER_MINUTE);
+    let sign_in_checks = SignInChecks::per_minute(SIGN_INS_PER_MINUTE, CustomerId(Uuid::nil()));
+    let key_checks = KeyChecks::per_minute(app.config.http.requests_per_key, ApiKeyId(Uuid::nil()));
     let checkouts = InFlight::default();
     let console_checks = ConsoleChecks::new();
     let state = HttpState {
@@ -238,6 +257,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
         pay_checks,
         sign_in_checks,
         console_checks,
+        key_checks,
         feed,
         draining,
     };

@@ -1,6 +1,6 @@
 //! Serves connections, and lets the last requests end.
 
-use std::{io, pin::pin, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1};
@@ -9,8 +9,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::net::TcpListener;
-
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -33,6 +32,8 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
     let grace = app.config.work.shutdown_grace();
     let router = super::router(app.clone(), extra, tasks).map_err(io::Error::other)?;
     let connections = GracefulShutdown::new();
+    // Whoever comes when all are taken waits in the system's own queue until one ends.
+    let places = Arc::new(Semaphore::new(app.config.http.max_connections));
     let (keeper, stopped) = (app, tasks.stopped.clone());
     tasks.run("clock", move || keep_clock(keeper.clone(), stopped.clone()));
     let draining = tasks.draining.clone();
@@ -41,8 +42,12 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
         tokio::time::sleep(NOTICE).await;
     });
     loop {
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
+        let accepting = async {
+            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|(stream, peer)| (stream, peer, place))
+        };
+        let (stream, peer, place) = tokio::select! {
+            accepted = accepting => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -67,6 +72,7 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended badly");
             }
+            drop(place);
         });
     }
     drop(listener);

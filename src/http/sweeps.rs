@@ -1,4 +1,4 @@
-//! `POST /v1/sweeps/{name}`: staff runs a sweep before its time, or looks at what it would do.
+//! `POST /v1/sweeps/{name}`: staff, or an application, runs a sweep before its time, or looks at what it would do.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{AuthenticatedStaff, Customer},
+    auth::StaffOrMachine,
     orders::of_store,
     problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
     reason::Reason,
@@ -60,11 +60,12 @@ pub struct SweepStarted {
     job_id: String,
 }
 
-/// Runs a sweep now, or shows what it would do: to which rows, of whom, with sums. Staff only, and written down.
+/// Runs a sweep now, or shows what it would do: to which rows, of whom, with sums. For staff, and for applications whose key
+/// may ask for the sweep's job, such as `sweep_accounts`. It is written down.
 ///
 /// A sweep that is run twice does nothing twice. With `dry_run` nothing is changed.
 #[utoipa::path(post, path = "/v1/sweeps/{name}", tag = "staff", operation_id = "run_sweep",
-    security(("bearer" = [])),
+    security(("bearer" = []), ("key" = [])),
     params(("name" = String, Path, description = "`unpaid_orders`, `checkout_pages`, `accounts`, `cards`, `stripe_events`, \
         `silent_charges`, `panels`, `digest` or `leftovers`")),
     request_body = SweepRequest,
@@ -83,24 +84,25 @@ pub struct SweepStarted {
     ),
 )]
 pub async fn run(
-    AuthenticatedStaff(staff): AuthenticatedStaff,
+    who: StaffOrMachine,
     State(app): State<App>,
     Segments(name): Segments<String>,
     ApiJson(request): ApiJson<SweepRequest>,
 ) -> Result<Response, Problem> {
     let sweep: Sweep = name.parse().map_err(|_| Problem::not_found())?;
+    let actor = actor(&who, sweep, &request)?;
     let now = app.store.now().await.map_err(of_store)?;
     let as_of = request.as_of.unwrap_or(now);
     sweeps::check_as_of(as_of, now, request.dry_run)
         .map_err(|error| Problem::unprocessable("as-of-refused", format!("Choose another `as_of`: {error}.")))?;
-    let audit = audit(sweep, &staff, &request, now);
+    let audit = audit(sweep, &actor, &request, now);
     if request.dry_run {
         let plan = sweeps::plan(&Sources::of(&app, now), sweep, as_of, MOST_STEPS).await.map_err(of_sweep)?;
         write(&app, Effects::none().audit(audit)).await?;
         return Ok(Json(plan).into_response());
     }
     let (new, confirmed) = match request.confirm {
-        Some(plan) => confirmation(&app, sweep, plan, &staff, now).await?,
+        Some(plan) => confirmation(&app, sweep, plan, &actor, now).await?,
         None => (NewJob::now(sweep.job(request.as_of)), Effects::none()),
     };
     let (id, coalesce_key) = (new.id, new.job.coalesce_key());
@@ -112,12 +114,29 @@ pub async fn run(
     Ok((StatusCode::ACCEPTED, Json(started)).into_response())
 }
 
+/// Who asks, as it is written down. A plan that was stopped is a person's to confirm.
+fn actor(who: &StaffOrMachine, sweep: Sweep, request: &SweepRequest) -> Result<String, Problem> {
+    let machine = match who {
+        StaffOrMachine::Staff(staff) => return Ok(staff.id.to_string()),
+        StaffOrMachine::Machine(machine) => machine,
+    };
+    let kind = sweep.job(None).kind().name;
+    if !machine.caller.kinds.iter().any(|allowed| allowed == kind) {
+        let refusal = format!("{} may not ask for {kind}.", machine.caller.application);
+        return Err(Problem::forbidden(refusal));
+    }
+    if request.confirm.is_some() {
+        return Err(Problem::forbidden("Only staff confirms what was stopped because it was far more than usual."));
+    }
+    Ok(format!("app:{}", machine.caller.application))
+}
+
 /// The job that does what a person confirms, and that they do.
 async fn confirmation(
     app: &App,
     sweep: Sweep,
     plan: FusePlanId,
-    staff: &Customer,
+    actor: &str,
     now: Timestamp,
 ) -> Result<(NewJob, Effects), Problem> {
     let kept = app.store.fuse_plan(plan).await.map_err(of_store)?;
@@ -125,7 +144,7 @@ async fn confirmation(
         let detail = "Plans of the sweep `accounts` are confirmed within a day: what is due now is planned anew by the next run.";
         return Err(Problem::unprocessable("plan-refused", detail));
     }
-    let confirmed = Effects::none().confirm_plan(plan, staff.id.to_string(), now);
+    let confirmed = Effects::none().confirm_plan(plan, actor, now);
     Ok((NewJob::now(RunPlan { plan_id: plan }.into()), confirmed))
 }
 
@@ -140,9 +159,9 @@ fn of_sweep(error: SweepError) -> Problem {
     }
 }
 
-fn audit(sweep: Sweep, staff: &Customer, request: &SweepRequest, now: Timestamp) -> NewAudit {
+fn audit(sweep: Sweep, actor: &str, request: &SweepRequest, now: Timestamp) -> NewAudit {
     NewAudit {
-        actor: staff.id.to_string(),
+        actor: actor.to_owned(),
         action: if request.dry_run { "sweep.dry_run" } else { "sweep.run" },
         subject: sweep.to_string(),
         reason: Some(request.reason.clone().into()),

@@ -19,7 +19,10 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use berth_jobs::{Class, JobKind, Queue};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tower::layer::util::Identity;
 use uuid::Uuid;
@@ -37,6 +40,8 @@ use crate::{
 
 /// The longest wait after an error of Redis or Postgres.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// For so long after an urgent job bulk ones have less room: where one buys, others do.
+const SOMEBODY_WAITS: Duration = Duration::from_secs(10);
 /// The most ids that are popped at once.
 const MOST_AT_ONCE: usize = 256;
 
@@ -161,17 +166,22 @@ impl Fetcher {
     async fn run(self) {
         let mut popper = self.redis.popper(self.queue);
         let mut wait = Duration::from_millis(20);
+        let mut last_urgent: Option<Instant> = None;
         loop {
             let Some(mut slots) = self.free_slots().await else { return };
             // Begun before anybody looks whether the process drains: whoever stops it waits for what is claimed now.
             let _fetching = self.lease.fetching();
-            match self.pop(&mut popper, slots.len()).await {
+            let somebody_waits = last_urgent.is_some_and(|at| at.elapsed() < SOMEBODY_WAITS);
+            match self.pop(&mut popper, slots.len(), somebody_waits).await {
                 Ok(ids) if ids.is_empty() => wait = Duration::from_millis(20),
                 Ok(ids) if self.draining.is_cancelled() => return self.leave_to_others(&ids).await,
                 Ok(ids) => {
                     failpoint::hit("claim.before");
                     for claimed in self.claim(&ids).await {
                         let Some(slot) = slots.pop() else { break };
+                        if class_of(&claimed) == Some(Class::Urgent) {
+                            last_urgent = Some(Instant::now());
+                        }
                         self.hand_over(claimed, slot).await;
                     }
                     wait = Duration::from_millis(20);
@@ -199,9 +209,8 @@ impl Fetcher {
         (!self.draining.is_cancelled()).then_some(slots)
     }
 
-    async fn pop(&self, popper: &mut Popper, free: usize) -> redis::RedisResult<Vec<Uuid>> {
-        // Bulk work may fill three quarters of the slots, so that the rest always has somewhere to run.
-        let bulk_room = (self.slots * 3).div_ceil(4).saturating_sub(self.bulk.load(Ordering::Relaxed));
+    async fn pop(&self, popper: &mut Popper, free: usize, somebody_waits: bool) -> redis::RedisResult<Vec<Uuid>> {
+        let bulk_room = bulk_slots(self.slots, somebody_waits).saturating_sub(self.bulk.load(Ordering::Relaxed));
         let count = if bulk_room == 0 { free } else { free.min(bulk_room) };
         popper.pop(count, bulk_room > 0).await
     }
@@ -238,7 +247,7 @@ impl Fetcher {
     }
 
     async fn hand_over(&self, claimed: ClaimedJob, slot: OwnedSemaphorePermit) {
-        let is_bulk = JobKind::named(&claimed.kind).is_some_and(|kind| kind.class == Class::Bulk);
+        let is_bulk = class_of(&claimed) == Some(Class::Bulk);
         let job = RunnableJob {
             _held: self.lease.hold((claimed.id, claimed.claim_id)),
             claimed,
@@ -247,5 +256,27 @@ impl Fetcher {
         };
         // When the worker has closed, the job is given back with all others of this process.
         let _ = self.jobs.send(job).await;
+    }
+}
+
+fn class_of(claimed: &ClaimedJob) -> Option<Class> {
+    JobKind::named(&claimed.kind).map(|kind| kind.class)
+}
+
+/// So many slots bulk jobs may fill. The rest always has somewhere to run; and while somebody waits, the machine is not to be
+/// busy with bulk jobs alone.
+fn bulk_slots(slots: usize, somebody_waits: bool) -> usize {
+    if somebody_waits { slots.div_ceil(4) } else { (slots * 3).div_ceil(4) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bulk_jobs_have_three_quarters_of_the_slots_or_one_while_somebody_waits() {
+        let slots = [1, 2, 16, 64].map(|slots| (bulk_slots(slots, false), bulk_slots(slots, true)));
+
+        assert_eq!(slots, [(1, 1), (2, 1), (12, 4), (48, 16)]);
     }
 }

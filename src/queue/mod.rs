@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod committer;
+pub(crate) mod inbox;
 pub mod lease;
 pub(crate) mod push;
 pub mod redis;

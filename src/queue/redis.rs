@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::store::jobs::Dispatch;
 
 /// How long a command may take before Redis counts as away.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pop waits for an id. Short enough for a process to stop in time.
 const BLOCK_SECONDS: f64 = 1.0;
 /// Every so often a pop takes the oldest id, whatever its class.
@@ -75,6 +75,14 @@ impl RedisQueues {
     fn by_depth(&self, wanted: impl Fn(u64) -> bool) -> Vec<String> {
         let depths = Queue::ALL.iter().zip(self.depths.iter());
         depths.filter(|(_, depth)| wanted(depth.load(Ordering::Relaxed))).map(|(queue, _)| queue.to_string()).collect()
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     fn key(&self, queue: Queue, class: Class) -> String {

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, migrate::Migrator};
 
-use super::{Store, StoreError, connect_options};
+use super::{Store, StoreError, connect_options, job_kinds};
 use crate::config::SecretUrl;
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -21,13 +21,15 @@ pub enum MigrateError {
     Migration(#[from] sqlx::migrate::MigrateError),
 }
 
-/// Applies all pending migrations as the schema's owner, and lets the role of `app_url` log in.
+/// Applies all pending migrations as the schema's owner, says which jobs may be asked for by SQL, and lets the role of `app_url`
+/// log in.
 ///
 /// # Errors
 /// When the database refuses; what was applied stays applied.
 pub async fn migrate(owner_url: &SecretUrl, app_url: &SecretUrl) -> Result<(), MigrateError> {
     let mut db = connect_options(owner_url, true)?.connect().await?;
     MIGRATOR.run(&mut db).await?;
+    job_kinds::publish(&mut db).await?;
     let app = app_url.expose();
     if let Some(password) = app.password().filter(|_| app.username() == APP_ROLE) {
         let decoded = percent_decode(password);

@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod agenda;
+pub mod api_keys;
+pub mod asked_jobs;
 pub mod audit;
 pub mod audit_log;
 mod basket;
@@ -20,6 +22,7 @@ pub mod events;
 pub mod fuse;
 pub mod inspection;
 pub mod invoices;
+mod job_kinds;
 pub mod jobs;
 pub mod leases;
 pub mod leftovers;

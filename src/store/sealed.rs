@@ -1,25 +1,39 @@
-//! What is sealed: read, counted by its keys, and sealed anew. Today that is one column; another one has its functions here.
+//! What is sealed: read, counted by its keys, and sealed anew. Another column that holds such values is another
+//! [`SealedColumn`], and the compiler says what else it needs.
 
 use std::collections::BTreeMap;
 
-use berth_jobs::ids::AccountId;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// An account's password as it is stored.
+/// Where sealed values are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealedColumn {
+    /// Accounts' passwords.
+    Password,
+    /// What applications sign entries of the inbox with.
+    SigningKey,
+}
+
+impl SealedColumn {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Password, Self::SigningKey];
+}
+
+/// A value as it is stored.
 #[derive(Clone)]
-pub struct SealedPassword {
-    /// Whose.
-    pub account_id: AccountId,
+pub struct SealedValue {
+    /// In which row.
+    pub row: Uuid,
     /// `v1.<key id>.<nonce>.<ciphertext>`.
     pub sealed: String,
 }
 
-/// A password that was sealed anew.
+/// A value that was sealed anew.
 pub struct Resealed {
-    /// Whose.
-    pub account_id: AccountId,
+    /// In which row.
+    pub row: Uuid,
     /// As it was read.
     pub was: String,
     /// As it is to be stored.
@@ -27,24 +41,46 @@ pub struct Resealed {
 }
 
 impl Store {
-    /// Sealed passwords by account, after one of them.
+    /// A column's sealed values by row, after one of them.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn sealed_passwords(&self, after: AccountId, limit: i64) -> Result<Vec<SealedPassword>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select id, sealed_password as "sealed!"
-               from berth.hosting_accounts
-               where sealed_password is not null and id > $1
-               order by id
-               limit $2"#,
-            after.0,
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let read = rows.into_iter().map(|row| SealedPassword { account_id: AccountId(row.id), sealed: row.sealed });
-        Ok(read.collect())
+    pub async fn sealed_values(
+        &self,
+        column: SealedColumn,
+        after: Uuid,
+        limit: i64,
+    ) -> Result<Vec<SealedValue>, StoreError> {
+        Ok(match column {
+            SealedColumn::Password => {
+                sqlx::query_as!(
+                    SealedValue,
+                    r#"select id as row, sealed_password as "sealed!"
+                       from berth.hosting_accounts
+                       where sealed_password is not null and id > $1
+                       order by id
+                       limit $2"#,
+                    after,
+                    limit,
+                )
+                .fetch_all(&self.pool)
+                .await?
+            }
+            SealedColumn::SigningKey => {
+                sqlx::query_as!(
+                    SealedValue,
+                    r#"select id as row, sealed_signing_key as "sealed!"
+                       from berth.api_keys
+                       where sealed_signing_key is not null and id > $1
+                       order by id
+                       limit $2"#,
+                    after,
+                    limit,
+                )
+                .fetch_all(&self.pool)
+                .await?
+            }
+        })
     }
 
     /// How many values are sealed with each key, by the key's id.
@@ -53,9 +89,12 @@ impl Store {
     /// When the database does not answer.
     pub async fn sealed_by_key(&self) -> Result<BTreeMap<String, i64>, StoreError> {
         let rows = sqlx::query!(
-            r#"select split_part(sealed_password, '.', 2) as "key_id!", count(*) as "values!"
-               from berth.hosting_accounts
-               where sealed_password is not null
+            r#"select split_part(sealed, '.', 2) as "key_id!", count(*) as "values!"
+               from (
+                   select sealed_password as sealed from berth.hosting_accounts where sealed_password is not null
+                   union all
+                   select sealed_signing_key from berth.api_keys where sealed_signing_key is not null
+               ) v
                group by 1"#,
         )
         .fetch_all(&self.pool)
@@ -68,24 +107,44 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn reseal(&self, values: &[Resealed]) -> Result<u64, StoreError> {
-        let stored = sqlx::query!(
-            "with n as materialized (
-                 select * from unnest($1::uuid[], $2::text[], $3::text[]) n (id, was, sealed)
-             ),
-             held as materialized (
-                 select id from berth.hosting_accounts where id = any ($1) order by id for no key update
-             )
-             update berth.hosting_accounts a
-             set sealed_password = n.sealed
-             from n, held
-             where a.id = n.id and held.id = a.id and a.sealed_password = n.was",
-            &values.iter().map(|value| value.account_id.0).collect::<Vec<Uuid>>(),
-            &values.iter().map(|value| value.was.clone()).collect::<Vec<_>>(),
-            &values.iter().map(|value| value.sealed.clone()).collect::<Vec<_>>(),
-        )
-        .execute(&self.pool)
-        .await?;
+    pub async fn reseal(&self, column: SealedColumn, values: &[Resealed]) -> Result<u64, StoreError> {
+        let rows: Vec<Uuid> = values.iter().map(|value| value.row).collect();
+        let was: Vec<String> = values.iter().map(|value| value.was.clone()).collect();
+        let sealed: Vec<String> = values.iter().map(|value| value.sealed.clone()).collect();
+        let stored = match column {
+            SealedColumn::Password => {
+                sqlx::query!(
+                    "with n as materialized (
+                         select * from unnest($1::uuid[], $2::text[], $3::text[]) n (id, was, sealed)
+                     ),
+                     held as materialized (
+                         select id from berth.hosting_accounts where id = any ($1) order by id for no key update
+                     )
+                     update berth.hosting_accounts a
+                     set sealed_password = n.sealed
+                     from n, held
+                     where a.id = n.id and held.id = a.id and a.sealed_password = n.was",
+                    &rows,
+                    &was,
+                    &sealed,
+                )
+                .execute(&self.pool)
+                .await?
+            }
+            SealedColumn::SigningKey => {
+                sqlx::query!(
+                    "update berth.api_keys a
+                     set sealed_signing_key = n.sealed
+                     from unnest($1::uuid[], $2::text[], $3::text[]) n (id, was, sealed)
+                     where a.id = n.id and a.sealed_signing_key = n.was",
+                    &rows,
+                    &was,
+                    &sealed,
+                )
+                .execute(&self.pool)
+                .await?
+            }
+        };
         Ok(stored.rows_affected())
     }
 }

@@ -40,6 +40,9 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "supervise",
         ],
     ),
+    // What other applications ask for, by a route or by Redis.
+    ("ways_in", &["effects"]),
+    ("inbox", &["app", "effects", "error", "failpoint", "queue", "secrets", "store", "ways_in"]),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
     // What it takes to renew an account: a sweep's, or a route's.
@@ -97,6 +100,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "sweeps",
             "telemetry",
             "timetables",
+            "ways_in",
         ],
     ),
     (
@@ -108,6 +112,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "error",
             "failpoint",
             "handlers",
+            "inbox",
             "queue",
             "servers",
             "store",
@@ -155,6 +160,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "sweeps",
             "telemetry",
             "worker",
+            "ways_in",
         ],
     ),
     ("main", &["cli"]),
@@ -181,6 +187,9 @@ pub(crate) const CRATES_OF_ONE_FILE: &[(&str, &str, &str)] = &[
     ("src/domain/username.rs", "sha2", "a name is drawn from a keyed hash of the account's id"),
 ];
 
+/// What its client may use besides, which is a feature.
+pub(crate) const CRATES_OF_THE_CLIENT: &[&str] = &["reqwest", "sqlx"];
+
 /// The crates that `berth-jobs` asks of the applications that use it.
 pub(crate) const CRATES_OF_THE_JOBS: &[&str] = &["std", "core", "alloc", "schemars", "serde", "serde_json", "uuid"];
 
@@ -194,7 +203,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
             "src/queue/redis.rs",
             "src/queue/relay.rs",
             "src/queue/backend.rs",
-            "src/queue/ingest.rs",
+            "src/queue/inbox.rs",
             "src/app.rs",
             "src/dev/",
             "src/cli/",

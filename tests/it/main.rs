@@ -7,6 +7,7 @@
 mod a_year;
 mod access;
 mod api;
+mod attacks;
 mod broken;
 mod buying;
 mod cart;
@@ -44,5 +45,6 @@ mod shutdown;
 mod storm;
 mod strangers;
 mod support;
+mod ways_in;
 mod webhook;
 mod wrong_clocks;

@@ -153,6 +153,19 @@ pub const TYPES: &[ProblemType] = &[
     problem("internal", &[500], "Our fault. Try again; if it stays, tell support the `request_id`."),
     problem("invalid-body", &[400], "The body is not what the route takes: `detail`, and often `field`, say where."),
     problem("invalid-request", &[400], "A header or a parameter is not what the route takes; `detail` names it."),
+    problem("job-batch-size", &[422], "1 to 1,000 jobs are asked for at once. Send fewer, or one."),
+    problem("job-key-invalid", &[422], "A key has 1 to 255 characters, none of them a control character."),
+    problem(
+        "job-kind-unknown",
+        &[422],
+        "No job that may be asked for has this name. `GET /v1/jobs/schemas` has those that there are.",
+    ),
+    problem(
+        "job-payload-invalid",
+        &[422],
+        "The payload is not as the kind's schema has it; `detail` says what is wrong, in a batch `index` which job it is.",
+    ),
+    problem("job-time-refused", &[422], "A job is due within 400 days."),
     problem(
         "limit-below-uses",
         &[409],

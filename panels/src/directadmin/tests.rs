@@ -1,0 +1,181 @@
+//! The driver against its double: the conformance list, and what is DirectAdmin's own.
+
+use std::collections::BTreeMap;
+
+use futures::{
+    StreamExt as _,
+    future::{BoxFuture, ready},
+    stream,
+};
+use secrecy::ExposeSecret as _;
+
+use super::{
+    double::{Double, Wire},
+    *,
+};
+use crate::{
+    RemoteState,
+    conformance::{
+        Server, at_once,
+        cases::Skip,
+        conformance, created,
+        faults::{Fault, FaultProxy, Requests, Upstream},
+        http::{self, HttpServer, Operation},
+        spec,
+    },
+};
+
+mod oracle;
+mod surprises;
+mod suspensions;
+
+/// A server is given two mutations at once; these are ten times as many.
+const AT_ONCE: usize = 20;
+
+/// A double behind a proxy, and a panel that reaches it by that.
+struct World {
+    double: Double,
+    proxy: FaultProxy,
+    panel: DirectAdminPanel,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::working_as("berthres").await
+    }
+
+    async fn working_as(user: &str) -> Self {
+        let double = Double::new().await;
+        let proxy = FaultProxy::new(Upstream::Tcp(double.address())).await;
+        let panel = DirectAdminPanel::new(config(&proxy, &double, user)).unwrap();
+        Self { double, proxy, panel }
+    }
+}
+
+fn config(proxy: &FaultProxy, double: &Double, user: &str) -> DirectAdminConfig {
+    let holder = user.split('|').next().unwrap_or(user);
+    let key = double.world().key_of(holder).to_owned().into();
+    let mut config = DirectAdminConfig::new(proxy.url().parse().unwrap(), user, key, "berth.example");
+    config.http.private = true;
+    // Two creates of the list wait this long in vain; a machine that is busy must not make the others wait as long.
+    config.create_timeout = Duration::from_secs(3);
+    config
+}
+
+impl Server for World {
+    fn driver(&self) -> &'static str {
+        "directadmin"
+    }
+
+    fn creates_of(&self, account: &AccountRef) -> u64 {
+        self.double.world().creates.get(&account.username).copied().unwrap_or(0)
+    }
+
+    fn write(&self, _: &str, _: &str, _: &str) {
+        unreachable!("the driver keeps no backups")
+    }
+
+    fn files(&self, _: &str) -> BTreeMap<String, String> {
+        unreachable!("the driver keeps no backups")
+    }
+
+    fn opens<'a>(&'a self, username: &'a str, password: &'a str) -> BoxFuture<'a, Result<bool, Skip>> {
+        Box::pin(ready(Ok(self.double.world().logs_in(username, password))))
+    }
+
+    fn make_foreign(&self, username: &str) -> Result<(), Skip> {
+        self.double.world().put(username, "theirs.example", "otherres");
+        Ok(())
+    }
+
+    fn image(&self, username: &str) -> String {
+        format!("{:?}", self.double.world().users.get(username))
+    }
+
+    fn suspend_foreign(&self, username: &str) -> Result<(), Skip> {
+        self.double.world().suspend(username, "spam");
+        Ok(())
+    }
+}
+
+impl HttpServer for World {
+    fn proxy(&self) -> &FaultProxy {
+        &self.proxy
+    }
+
+    fn requests(&self, operation: Operation) -> Requests {
+        let (method, path) = match operation {
+            Operation::Observe => ("GET", "/CMD_API_SHOW_USER_CONFIG"),
+            Operation::Create => ("POST", "/CMD_API_ACCOUNT_USER"),
+            Operation::Suspend | Operation::Activate | Operation::Remove => ("POST", "/CMD_API_SELECT_USERS"),
+            Operation::Package => ("POST", "/CMD_API_MODIFY_USER"),
+            Operation::Password => ("POST", "/CMD_API_USER_PASSWD"),
+        };
+        Requests::all().method(method).path(path)
+    }
+
+    fn hold_domain(&self, domain: &str) -> Result<(), Skip> {
+        self.double.world().put("theirown", domain, "otherres");
+        Ok(())
+    }
+
+    fn hold_lock(&self, username: &str, requests: u32) -> Result<(), Skip> {
+        self.double.world().locks.insert(username.to_owned(), requests);
+        Ok(())
+    }
+
+    fn credentials(&self) -> Vec<String> {
+        vec![self.double.world().key_of("berthres").to_owned()]
+    }
+}
+
+#[tokio::test]
+async fn the_directadmin_panel_conforms_for_a_reseller() {
+    let world = World::new().await;
+
+    conformance(&world.panel, &world).await;
+}
+
+#[tokio::test]
+async fn the_directadmin_panel_conforms_for_an_admin_who_acts_as_the_reseller() {
+    let world = World::working_as("admin|berthres").await;
+
+    conformance(&world.panel, &world).await;
+}
+
+#[tokio::test]
+async fn the_directadmin_panel_conforms_however_a_server_writes_its_answers() {
+    for wire in [Wire::JsonWithoutStatus, Wire::Form] {
+        let world = World::new().await;
+        world.double.world().wire = wire;
+
+        conformance(&world.panel, &world).await;
+    }
+}
+
+#[tokio::test]
+async fn the_directadmin_panel_conforms_over_a_network_that_fails() {
+    let world = World::new().await;
+
+    http::conformance(&world.panel, &world).await;
+}
+
+#[tokio::test]
+async fn two_hundred_creates_whose_answers_are_lost_make_two_hundred_accounts() {
+    let world = World::new().await;
+    let specs: Vec<_> = (0..200).map(|nth| spec(&format!("a{nth:03}lost"))).collect();
+    world.proxy.next(200, world.requests(Operation::Create), Fault::DropResponse);
+
+    let ask_all = async || {
+        let asked = stream::iter(specs.iter().map(|spec| world.panel.ensure_created(spec)));
+        asked.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await
+    };
+    let lost = ask_all().await;
+    let adopted = ask_all().await;
+
+    assert!(lost.iter().all(|answer| matches!(answer, Err(PanelError::Ambiguous(_)))));
+    assert!(adopted.into_iter().map(at_once).all(|created| created.adopted));
+    assert!(world.proxy.is_spent());
+    assert_eq!(world.double.world().users.len(), 200);
+    assert!(world.double.world().creates.values().all(|creates| *creates == 1));
+}
