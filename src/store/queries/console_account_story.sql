@@ -1,7 +1,12 @@
 with a as materialized (
     select
         a.*, berth.show_id('acc_', a.id) as shown,
-        a.created_at - to_timestamp(('x' || left(replace(a.id::text, '-', ''), 12))::bit(48)::int8 / 1000.0) as ahead
+        case
+            when abs(extract(epoch from a.created_at) - ('x' || left(replace(a.id::text, '-', ''), 12))::bit(48)::int8 / 1000)
+                 > 60
+            then a.created_at - to_timestamp(('x' || left(replace(a.id::text, '-', ''), 12))::bit(48)::int8 / 1000.0)
+            else interval '0'
+        end as ahead
     from berth.hosting_accounts a
     where a.id = $1
 ),
