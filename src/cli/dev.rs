@@ -144,6 +144,7 @@ fn welcome(instance: &DevInstance, config: &Config) -> String {
     let mut lines = vec![
         ("shop API", addresses.api.clone()),
         ("mailbox", addresses.mailbox.clone()),
+        ("console", format!("{}/console · {berth} console prints a link that lets you in", addresses.api)),
         (
             "sites",
             format!("{} served as http://<name>.localhost:{}/", addresses.sites.display(), addresses.listen.port()),

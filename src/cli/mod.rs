@@ -4,6 +4,7 @@ mod accounts;
 mod catalogue;
 mod checks;
 mod config;
+mod console;
 mod dev;
 mod doctor;
 mod enqueue;
@@ -123,6 +124,10 @@ enum Command {
         berth jobs show job_01k9z3m6sne5y8r7q2w4x6t8va\n  berth jobs retry job_01k9z3m6sne5y8r7q2w4x6t8va\n")]
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Print a link that signs you in to the operators' console, once and within a minute.
+    #[command(before_help = "Examples:\n  berth console\n  berth console --email ops@example.com\n")]
+    #[command(after_help = "Whoever may read the settings may sign in: keep both to operators.")]
+    Console(console::ConsoleArgs),
     /// The keys that other applications ask for jobs with.
     #[command(before_help = "Examples:\n  berth keys create crm --kinds provision_account,suspend_account\n  \
         berth keys list\n  berth keys revoke key_01k9z3m6sne5y8r7q2w4x6t8va\n")]
@@ -214,6 +219,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(file, &args),
         Command::Enqueue(args) => enqueue::run(file, args).await,
         Command::Jobs(command) => jobs::run(file, command).await,
+        Command::Console(args) => console::run(file, args).await,
         Command::Keys(command) => keys::run(file, command).await,
         Command::Servers(command) => Box::pin(servers::run(file, command)).await,
         Command::Accounts(command) => Box::pin(accounts::run(file, command)).await,

@@ -10,6 +10,7 @@ mod basket;
 pub mod cards;
 pub mod carts;
 pub mod checkout_sessions;
+pub mod console;
 pub mod coupons;
 pub mod credit;
 pub mod credit_notes;

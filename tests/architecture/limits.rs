@@ -245,7 +245,7 @@ pub(crate) const PLACES: &[(&str, &[&str])] = &[
     ("stripe_shared", &["src/gateways/stripe/"]),
     ("stripe_types", &["src/gateways/stripe/"]),
     ("lettre", &["src/gateways/smtp", "src/config/"]),
-    ("minijinja", &["src/mail/", "src/dev/", "src/http/pages.rs"]),
+    ("minijinja", &["src/mail/", "src/dev/", "src/http/pages.rs", "src/http/console/"]),
     ("mrml", &["src/mail/"]),
     ("krilla", &["src/papers/draw"]),
     ("harfrust", &["src/papers/typeface.rs"]),

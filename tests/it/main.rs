@@ -16,6 +16,7 @@ mod changes;
 mod charges;
 mod checkout;
 mod checkout_crash;
+mod console;
 mod coupons;
 mod crash;
 mod disputes;
