@@ -59,7 +59,7 @@ impl Store {
         if resolved.rows_affected() == 0 {
             return Ok(false);
         }
-        apply(&mut db, &[UnitEffects { effects: &audit, job_id: None }], &[]).await?;
+        apply(&mut db, &[UnitEffects { effects: &audit, job_id: None, trace: None }], &[]).await?;
         db.commit().await?;
         Ok(true)
     }

@@ -230,7 +230,7 @@ impl Store {
         if !obey(&mut db, id, order).await? {
             return Ok(false);
         }
-        apply(&mut db, &[UnitEffects { effects: &audit, job_id: None }], &[]).await?;
+        apply(&mut db, &[UnitEffects { effects: &audit, job_id: None, trace: None }], &[]).await?;
         db.commit().await?;
         Ok(true)
     }

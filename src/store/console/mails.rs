@@ -152,7 +152,7 @@ impl Store {
         }
         // What it enqueues is given to Redis by the relay.
         let by_relay = Queue::ALL.map(|queue| queue.as_str().to_owned());
-        apply(&mut db, &[UnitEffects { effects: &with, job_id: None }], &by_relay).await?;
+        apply(&mut db, &[UnitEffects { effects: &with, job_id: None, trace: None }], &by_relay).await?;
         db.commit().await?;
         Ok(true)
     }

@@ -88,7 +88,7 @@ impl Store {
         if !super::super::servers::drain(&mut db, name, drain).await? {
             return Ok(false);
         }
-        apply(&mut db, &[UnitEffects { effects: &audit, job_id: None }], &[]).await?;
+        apply(&mut db, &[UnitEffects { effects: &audit, job_id: None, trace: None }], &[]).await?;
         db.commit().await?;
         Ok(true)
     }
