@@ -193,6 +193,7 @@ mod tests {
             [
                 ("cpanel1", "whm"),
                 ("da1", "directadmin"),
+                ("hestia1", "hestia"),
                 ("local", "site"),
                 ("node1", "incus"),
                 ("pve1", "proxmox"),

@@ -61,7 +61,7 @@ async fn a_new_shop_has_pages_that_say_that_nothing_is_there() {
 async fn every_link_leads_to_a_page_from_the_overview_to_the_last() {
     let stack = Stack::with(StackOptions::default().setting("log.level", "error")).await;
     let berth = stack.start().await;
-    let renewer = stack.renewer(&berth.app, "4242424242424242").await;
+    let renewer = stack.renewer(&berth.app, "pm_card_visa").await;
     stack.insert_job("no_op", Queue::Mail, &json!({ "note": "</pre><script>alert(1)</script>" }), None).await;
     stack.until_idle().await;
     stack.insert_job("no_op", Queue::Mail, &json!({ "order_id": renewer.order.to_string() }), None).await;
@@ -96,7 +96,7 @@ async fn every_link_leads_to_a_page_from_the_overview_to_the_last() {
 async fn an_order_tells_its_whole_story_and_its_jobs_what_caused_them() {
     let stack = Stack::new().await;
     let berth = stack.start().await;
-    let (user, account) = stack.buyer(&berth.app, "4242424242424242").await;
+    let (user, account) = stack.buyer(&berth.app, "pm_card_visa").await;
     stack.until_idle().await;
     let order = berth.app.store.account(account).await.unwrap().order_id;
     let browser = Browser::signed_in(&stack).await;
@@ -142,7 +142,7 @@ async fn an_order_tells_its_whole_story_and_its_jobs_what_caused_them() {
 async fn whatever_names_something_finds_it() {
     let stack = Stack::new().await;
     let berth = stack.start().await;
-    let (user, account) = stack.buyer(&berth.app, "4242424242424242").await;
+    let (user, account) = stack.buyer(&berth.app, "pm_card_visa").await;
     stack.until_idle().await;
     let order = berth.app.store.account(account).await.unwrap().order_id;
     let browser = Browser::signed_in(&stack).await;
