@@ -18,6 +18,7 @@ mod backup;
 mod conformance;
 pub mod directadmin;
 mod error;
+pub mod hestia;
 pub mod http;
 pub mod incus;
 pub mod linux;

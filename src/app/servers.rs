@@ -98,6 +98,8 @@ struct Server {
     incus: Option<drivers::Incus>,
     whm: Option<drivers::Whm>,
     directadmin: Option<drivers::DirectAdmin>,
+    hestia: Option<drivers::Hestia>,
+    proxmox: Option<Box<drivers::Proxmox>>,
 }
 
 fn one() -> u32 {
@@ -134,12 +136,14 @@ impl Server {
             self.incus.map(Driver::Incus),
             self.whm.map(Driver::Whm),
             self.directadmin.map(Driver::DirectAdmin),
+            self.hestia.map(Driver::Hestia),
+            self.proxmox.map(Driver::Proxmox),
         ];
         let mut given = tables.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(driver), None) => Ok(driver),
-            _ => Err("it needs one table of a driver: [server.site], [server.linux], [server.incus], [server.whm] or \
-                      [server.directadmin]"),
+            _ => Err("it needs one table of a driver: [server.site], [server.linux], [server.incus], [server.whm], \
+                      [server.directadmin], [server.hestia] or [server.proxmox]"),
         }
     }
 }
@@ -155,8 +159,8 @@ mod tests {
     /// The example, with a token where it says.
     fn example(folder: &Path) -> String {
         let token = folder.join("token");
-        fs::write(&token, "a-token\n").unwrap();
-        ["cpanel1.token", "da1.key"]
+        fs::write(&token, format!("{}\n", "a".repeat(40))).unwrap();
+        ["cpanel1.token", "da1.key", "hestia1.secret", "pve1.token"]
             .iter()
             .fold(EXAMPLE.to_owned(), |text, file| text.replace(&format!("/etc/berth/{file}"), token.to_str().unwrap()))
     }
@@ -186,7 +190,14 @@ mod tests {
         let servers: Vec<(&str, &str)> = panels.servers().map(|(name, driver, _)| (name, driver)).collect();
         assert_eq!(
             servers,
-            [("cpanel1", "whm"), ("da1", "directadmin"), ("local", "site"), ("node1", "incus"), ("web1", "linux")]
+            [
+                ("cpanel1", "whm"),
+                ("da1", "directadmin"),
+                ("local", "site"),
+                ("node1", "incus"),
+                ("pve1", "proxmox"),
+                ("web1", "linux")
+            ]
         );
         assert_eq!(panels.placement("local").unwrap().state, ServerState::Draining);
         assert_eq!(

@@ -123,9 +123,7 @@ async fn who_comes_when_all_connections_are_taken_waits_and_is_served() {
     let _berth = stack.start().await;
     let mut held = join_all((0..16).map(|_| TcpStream::connect(stack.address))).await;
     for stream in held.iter_mut().map(|stream| stream.as_mut().unwrap()) {
-        // The head is whole and the body never comes, so that the place stays taken.
-        let head = "POST /v1/checkout HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n";
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(b"G").await.unwrap();
     }
     let client = reqwest_without_pool();
 
@@ -177,10 +175,11 @@ async fn texts_that_are_made_to_break_out_stay_texts() {
     let mails = stack.mailbox.mails();
     assert!(mails.len() >= EVIL.len());
     for mail in &mails {
-        let raw = format!("{mail:?}");
-        assert!(!raw.contains("<script>alert(1)"), "{raw}");
-        assert!(!raw.lines().any(|line| line.starts_with("Bcc:")), "{raw}");
-        assert!(!raw.contains("49${7*7}"), "{raw}");
+        let message = mail.message();
+        assert_eq!(mail.to.len(), 1, "{:?}", mail.to);
+        assert!(!message.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("bcc")), "{:?}", message.headers);
+        let html = message.html.unwrap_or_default();
+        assert!(!html.contains("<script") && !html.contains("49${7*7}"), "{html}");
     }
     stack.audit().await;
 }

@@ -18,9 +18,11 @@ use crate::{
     gateways::panels::{
         Panel,
         directadmin::{DirectAdminConfig, DirectAdminPanel},
+        hestia::{HestiaConfig, HestiaPanel},
         http::{ClientIdentity, HttpConfig, Trust},
         incus::{self, IncusConfig, IncusPanel},
         linux::{LinuxConfig, LinuxPanel},
+        proxmox::{self, ProxmoxConfig, ProxmoxPanel},
         whm::{WhmConfig, WhmPanel},
     },
 };
@@ -32,6 +34,8 @@ pub(super) enum Driver {
     Incus(Incus),
     Whm(Whm),
     DirectAdmin(DirectAdmin),
+    Hestia(Hestia),
+    Proxmox(Box<Proxmox>),
 }
 
 impl Driver {
@@ -45,6 +49,8 @@ impl Driver {
             Self::DirectAdmin(directadmin) => {
                 ("directadmin", Arc::new(DirectAdminPanel::new(directadmin.config(config)?)?))
             }
+            Self::Hestia(hestia) => ("hestia", Arc::new(HestiaPanel::new(hestia.config(config)?)?)),
+            Self::Proxmox(proxmox) => ("proxmox", Arc::new(ProxmoxPanel::new(proxmox.config()?)?)),
         })
     }
 }
@@ -127,6 +133,60 @@ pub(super) struct Whm {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Proxmox {
+    endpoint: String,
+    #[serde(default)]
+    private: bool,
+    fingerprint: Option<String>,
+    authority_file: Option<PathBuf>,
+    token_id: String,
+    token_file: PathBuf,
+    node: String,
+    vmid_first: Option<u32>,
+    vmid_last: Option<u32>,
+    template: Option<u32>,
+    disk: Option<String>,
+    full_clones: Option<bool>,
+    storage: Option<String>,
+    backup_storage: Option<String>,
+    resource_pool: Option<String>,
+    login: Option<String>,
+    #[serde(default)]
+    ssh_keys: Vec<String>,
+    ip_config: Option<String>,
+    #[serde(default)]
+    guest_agent: bool,
+    grace_seconds: Option<u64>,
+    #[serde(default)]
+    packages: BTreeMap<String, ProxmoxPackage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProxmoxPackage {
+    cpu_cores: u64,
+    memory_mib: u64,
+    disk_mib: u64,
+    template: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hestia {
+    endpoint: String,
+    #[serde(default)]
+    private: bool,
+    fingerprint: Option<String>,
+    authority_file: Option<PathBuf>,
+    access_key: String,
+    secret_key_file: PathBuf,
+    base_domain: Option<String>,
+    dns: Option<bool>,
+    mail: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DirectAdmin {
     endpoint: String,
     #[serde(default)]
@@ -169,6 +229,54 @@ impl DirectAdmin {
         let http = reached(&usual.http, self.private, self.authority_file, self.fingerprint)?;
         let suspension_word = self.suspension_word.unwrap_or_else(|| usual.suspension_word.clone());
         Ok(DirectAdminConfig { http, ip: self.ip, suspension_word, ..usual })
+    }
+}
+
+impl Hestia {
+    fn config(self, config: &Config) -> Result<HestiaConfig, Wrong> {
+        let base_domain = self.base_domain.unwrap_or_else(|| config.hosting.base_domain.clone());
+        let key = secret(&self.secret_key_file)?;
+        let usual = HestiaConfig::new(url(&self.endpoint)?, self.access_key, key, base_domain);
+        let http = reached(&usual.http, self.private, self.authority_file, self.fingerprint)?;
+        Ok(HestiaConfig { http, dns: self.dns.unwrap_or(usual.dns), mail: self.mail.unwrap_or(usual.mail), ..usual })
+    }
+}
+
+impl Proxmox {
+    fn config(self) -> Result<ProxmoxConfig, Wrong> {
+        let usual = ProxmoxConfig::new(
+            HttpConfig::new(url(&self.endpoint)?),
+            self.token_id,
+            secret(&self.token_file)?,
+            self.node,
+        );
+        let http = reached(&usual.http, self.private, self.authority_file, self.fingerprint)?;
+        let first = self.vmid_first.unwrap_or(*usual.vmids.start());
+        let last = self.vmid_last.unwrap_or(*usual.vmids.end());
+        Ok(ProxmoxConfig {
+            http,
+            vmids: first..=last,
+            template: self.template.unwrap_or(usual.template),
+            disk: self.disk.unwrap_or_else(|| usual.disk.clone()),
+            full_clones: self.full_clones.unwrap_or(usual.full_clones),
+            storage: self.storage,
+            backup_storage: self.backup_storage,
+            resource_pool: self.resource_pool,
+            login: self.login.unwrap_or_else(|| usual.login.clone()),
+            ssh_keys: self.ssh_keys,
+            ip_config: self.ip_config.or_else(|| usual.ip_config.clone()),
+            guest_agent: self.guest_agent,
+            grace: self.grace_seconds.map_or(usual.grace, Duration::from_secs),
+            packages: self.packages.into_iter().map(|(name, package)| (name, package.into())).collect(),
+            ..usual
+        })
+    }
+}
+
+impl From<ProxmoxPackage> for proxmox::Package {
+    fn from(package: ProxmoxPackage) -> Self {
+        let ProxmoxPackage { cpu_cores, memory_mib, disk_mib, template } = package;
+        Self { cpu_cores, memory_mib, disk_mib, template }
     }
 }
 
