@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{auth::AuthenticatedStaff, problem::Problem, segments::Segments, sweeps as route},
+    super::{auth::StaffOrMachine, problem::Problem, segments::Segments, sweeps as route},
     accounts::asked,
     answer::{Trouble, done, page},
     forms::{Asked, Named, Posted, as_staff, said},
@@ -134,7 +134,7 @@ pub(super) async fn run(
 }
 
 async fn ask(app: &App, signed: &Signed, sweep: Sweep, body: Value) -> Result<Value, Trouble> {
-    let staff = AuthenticatedStaff(as_staff(signed));
+    let staff = StaffOrMachine::Staff(as_staff(signed));
     let name = Segments(sweep.as_str().to_owned());
     let response = Box::pin(route::run(staff, State(app.clone()), name, asked(body)?)).await?;
     let unreadable = || Problem::internal("a sweep's plan");
