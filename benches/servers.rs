@@ -57,9 +57,9 @@ pub(crate) async fn measure() -> Result<Report> {
     let mut table = vec![row(["200 orders that wait", "web1", "web2", "web3", "due shares", "all live after s"])];
     for (name, field, weights, capacities, due) in [
         ("one server", "one", &[1][..], [None; 3], "200"),
-        ("equal weights", "equal", &[1, 1, 1], [None; 3], "67 67 67"),
-        ("weights 1, 2, 3", "weighted", &[1, 2, 3], [None; 3], "33 67 100"),
-        ("room for 50, 50, 100", "limited", &[1, 1, 1], [Some(50), Some(50), Some(100)], "50 50 100"),
+        ("equal weights", "equal", &[1, 1, 1][..], [None; 3], "67 67 67"),
+        ("weights 1, 2, 3", "weighted", &[1, 2, 3][..], [None; 3], "33 67 100"),
+        ("room for 50, 50, 100", "limited", &[1, 1, 1][..], [Some(50), Some(50), Some(100)], "50 50 100"),
     ] {
         let spread = spread(&stack, weights, capacities).await?;
         let mut cells = vec![name.to_owned()];
@@ -237,7 +237,7 @@ async fn phase(pool: &PgPool, berth: &mut Child, stripe: &Stripe, next: &mut u64
     let living = millis(&bought, &live(pool).await?);
     let asked: Vec<i64> = berth.ask(&Command::Asked { server: DEAD.to_owned() }).await?;
     let calls_after = asked.iter().filter(|at| **at > left_alone).count();
-    let (waiting, without_attempt) = sqlx::query_as(WAIT_FOR_THE_DEAD).fetch_one(pool).await?;
+    let (waiting, without_attempt): (i64, i64) = sqlx::query_as(WAIT_FOR_THE_DEAD).fetch_one(pool).await?;
     let () = berth.ask(&fare(Fares::Well)).await?;
     let begun = Instant::now();
     until(pool, LIVE, i64::try_from(*next)?).await?;

@@ -13,7 +13,7 @@ use berth::{
     app::{App, SITE_SERVER},
     config::{Config, LogFormat, Role},
     effects::Effects,
-    gateways::panels::{Panels, memory::MemoryPanel},
+    gateways::panels::memory::MemoryPanel,
     http,
     supervise::Supervisor,
     telemetry, worker,

@@ -49,8 +49,6 @@ impl OwnIncus {
         let dir = tempfile::Builder::new().prefix("berth-bench.").tempdir()?;
         fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
         fs::create_dir(directory(dir.path()))?;
-        let log = File::create(dir.path().join("output"))?;
-        let process = product.process(dir.path()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let http = HttpConfig {
             unix_socket: Some(socket(dir.path())),
             ..HttpConfig::new(Url::parse("http://incus").context("an address")?)
@@ -61,6 +59,8 @@ impl OwnIncus {
             BTreeMap::from([("small".to_owned(), package(1, 64, 100)), ("large".to_owned(), package(2, 128, 200))]);
         let panel =
             IncusPanel::new(IncusConfig { packages, grace: Duration::from_secs(5), ..IncusConfig::new(http, IMAGE) })?;
+        let log = File::create(dir.path().join("output"))?;
+        let process = product.process(dir.path()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let own = Self { panel, product, process, dir };
         let begun = Instant::now();
         while run(&mut product.admin(own.dir.path(), &["waitready", "--timeout", "5"])).is_err() {
@@ -110,7 +110,7 @@ impl Server for OwnIncus {
     }
 
     fn bare(&self, work: Work, name: &str, _like: &str) -> Option<Result<()>> {
-        let limits = ["-c", "limits.cpu=1", "-c", "limits.memory=64MiB", "-d", "root,size=100MiB"];
+        let limits = ["-c", "limits.cpu=1", "-c", "limits.memory=64MiB"];
         match work {
             Work::Create => Some(self.cli(&[&["launch", IMAGE, name, "-s", "default"], limits.as_slice()].concat())),
             Work::Observe => Some(self.cli(&["query", &format!("/1.0/instances/{name}")])),
@@ -125,7 +125,7 @@ impl Server for OwnIncus {
     }
 
     fn reference(&self) -> &'static str {
-        "the daemon's own command line: launch with the same limits, query, exec chpasswd, delete"
+        "the daemon's own command line: launch with the same limits but the disk's, query, exec chpasswd, delete"
     }
 }
 

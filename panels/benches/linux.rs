@@ -57,7 +57,7 @@ pub(crate) struct OwnLinux {
     panel: LinuxPanel,
     daemons: Vec<(&'static str, Child)>,
     server: LinuxServer,
-    dir: TempDir,
+    _dir: TempDir,
     /// Users are the whole machine's: one bench or test of theirs at a time.
     _turn: File,
 }
@@ -86,9 +86,8 @@ impl OwnLinux {
             backup_timeout: Duration::from_secs(300),
             enforces_quota: false,
         });
-        let mut own = Self { panel, daemons: Vec::new(), server, dir, _turn: turn };
+        let mut own = Self { panel, daemons: Vec::new(), server, _dir: dir, _turn: turn };
         own.server.prepare()?;
-        fs::create_dir(own.dir.path().join("bare"))?;
         for daemon in own.server.daemons() {
             own.launch(&daemon)?;
         }
@@ -134,15 +133,15 @@ impl OwnLinux {
     }
 
     fn create(&self, name: &str, like: &str) -> Result<()> {
-        let home = self.dir.path().join("bare").join(name);
+        let home = self.server.path("homes").join(name);
         run(Command::new("/usr/sbin/useradd")
             .args(["--create-home", "--user-group", "--shell", "/usr/sbin/nologin", "--groups", GROUP, "--home-dir"])
             .arg(&home)
             .args(["--key", "UID_MIN=35000", "--key", "UID_MAX=39999", "--key", "SUB_UID_COUNT=0"])
             .args(["--key", "SUB_GID_COUNT=0", name]))?;
         run_with(&mut Command::new("/usr/sbin/chpasswd"), &format!("{name}:Xk2mPq9wRt4vLs8z-hJn\n"))?;
-        fs::create_dir(home.join("www"))?;
-        fs::write(home.join("www/index.php"), "<?php echo 'hello';\n")?;
+        fs::create_dir(home.join("public_html"))?;
+        fs::write(home.join("public_html/index.php"), "<?php echo 'hello';\n")?;
         for (dir, end) in CONFIGURATION {
             let text = fs::read_to_string(self.server.path(dir).join(format!("{like}.{end}")))?;
             fs::write(self.server.path(dir).join(format!("{name}.{end}")), text.replace(like, name))?;

@@ -146,7 +146,7 @@ async fn timed(panel: &dyn Panel, work: Work, spec: &CreateSpec, other_package: 
     let password = "Another-8z-password-wRt4".to_owned().into();
     let begun = Instant::now();
     match work {
-        Work::Create => drop(done(panel, || panel.ensure_created(spec)).await?),
+        Work::Create => done(panel, || panel.ensure_created(spec)).await.map(drop)?,
         Work::Observe => {
             let observed = panel.observe(account).await?;
             if !matches!(observed, Observed::Present { .. }) {
@@ -159,7 +159,7 @@ async fn timed(panel: &dyn Panel, work: Work, spec: &CreateSpec, other_package: 
         Work::Password => done(panel, || panel.set_password(account, &password)).await?,
         Work::Package => done(panel, || panel.ensure_package(account, other_package)).await?,
         Work::Backup if !caps.backups => return Ok(None),
-        Work::Backup => drop(done(panel, || panel.ensure_backup(account, &backup)).await?),
+        Work::Backup => done(panel, || panel.ensure_backup(account, &backup)).await.map(drop)?,
         Work::Remove => done(panel, || panel.ensure_absent(account)).await?,
     }
     Ok(Some(millis(begun)))
