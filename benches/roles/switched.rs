@@ -98,18 +98,18 @@ impl Switched {
                 state.asked.push(Clock::machine().as_microsecond());
                 state.fares
             };
-            self.faring(fares, call).await
+            faring(fares, call).await
         })
     }
+}
 
-    async fn faring<'a, T>(&'a self, fares: Fares, call: PanelFuture<'a, T>) -> Result<T, PanelError> {
-        match fares {
-            Fares::Well => call.await,
-            Fares::Refuses => Err(PanelError::transient("the server refused the connection")),
-            Fares::Hangs => {
-                tokio::time::sleep(HANGS_FOR).await;
-                Err(PanelError::transient("the server did not answer in time"))
-            }
+async fn faring<T>(fares: Fares, call: PanelFuture<'_, T>) -> Result<T, PanelError> {
+    match fares {
+        Fares::Well => call.await,
+        Fares::Refuses => Err(PanelError::transient("the server refused the connection")),
+        Fares::Hangs => {
+            tokio::time::sleep(HANGS_FOR).await;
+            Err(PanelError::transient("the server did not answer in time"))
         }
     }
 }
@@ -122,7 +122,7 @@ impl Panel for Switched {
     fn probe(&self) -> PanelFuture<'_, ServerInfo> {
         // It is no job's.
         let fares = self.state().fares;
-        Box::pin(self.faring(fares, self.panel.probe()))
+        Box::pin(faring(fares, self.panel.probe()))
     }
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {

@@ -12,6 +12,7 @@ use berth_panels::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use crate::{
     memory,
@@ -143,7 +144,7 @@ fn backup_of(spec: &CreateSpec) -> BackupRef {
 /// Does it; the milliseconds that it took, or nothing where the driver cannot.
 async fn timed(panel: &dyn Panel, work: Work, spec: &CreateSpec, other_package: &str) -> Result<Option<f64>> {
     let (caps, account, backup) = (panel.caps(), &spec.account, backup_of(spec));
-    let password = "Another-8z-password-wRt4".to_owned().into();
+    let password = SecretString::from("Another-8z-password-wRt4");
     let begun = Instant::now();
     match work {
         Work::Create => done(panel, || panel.ensure_created(spec)).await.map(drop)?,
