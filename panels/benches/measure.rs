@@ -80,16 +80,18 @@ pub(crate) async fn measure(server: &dyn Server, accounts: usize) -> Result<Meas
         .await?;
     measured.creates_per_second = accounts as f64 / begun.elapsed().as_secs_f64();
 
-    bare(server, &mut measured, &name("a", 0))?;
-
-    for spec in &singly {
-        note(&mut measured.driver, Work::Remove, timed(panel, Work::Remove, spec, other_package).await?);
-    }
     futures::stream::iter(&at_once)
         .map(|spec| timed(panel, Work::Remove, spec, other_package))
         .buffer_unordered(AT_ONCE)
         .try_collect::<Vec<_>>()
         .await?;
+    // The last one is what the reference copies; otherwise it finds the server as empty as the driver did.
+    for spec in singly.iter().rev() {
+        if spec.account.username == name("a", 0) {
+            bare(server, &mut measured, &spec.account.username)?;
+        }
+        note(&mut measured.driver, Work::Remove, timed(panel, Work::Remove, spec, other_package).await?);
+    }
     forget_backups(panel, &singly).await?;
     Ok(measured)
 }
