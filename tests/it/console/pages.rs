@@ -118,7 +118,15 @@ async fn an_order_tells_its_whole_story_and_its_jobs_what_caused_them() {
         let at = rest.find(step).unwrap_or_else(|| panic!("{step} in {rest}"));
         rest = &rest[at..];
     }
-    for part in ["job provision account", "payment of", "invoice", "welcome", "order confirmation", "panel asked local for", "took"] {
+    for part in [
+        "job provision account",
+        "payment of",
+        "invoice",
+        "welcome",
+        "order confirmation",
+        "panel asked local for",
+        "took",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let job: String =
