@@ -77,6 +77,8 @@ pub struct Parts {
     pub seller: Seller,
     /// The panels.
     pub panels: Panels,
+    /// The directories of the sites that Berth serves itself.
+    pub sites_dirs: Vec<std::path::PathBuf>,
     /// How the servers fare.
     pub servers: Servers,
     /// What is sold.
@@ -190,6 +192,7 @@ impl App {
             shop: shop_of(&config),
             seller: seller_of(&config),
             panels,
+            sites_dirs: servers::sites_dirs(&config)?,
             servers: Servers::default(),
             timetables: timetables_of(&config, &catalogue)?,
             fuse: fuse_of(&config)?,

@@ -19,7 +19,7 @@ use crate::{
         http::{ClientIdentity, HttpConfig, Trust},
         incus::{self, IncusConfig, IncusPanel},
         linux::{LinuxConfig, LinuxPanel},
-        site::SitePanel,
+        site::{SiteConfig, SitePanel},
         whm::{WhmConfig, WhmPanel},
     },
 };
@@ -30,11 +30,22 @@ use crate::{
 /// When the file, or another that it names, cannot be read or is wrong. No server is asked anything yet.
 pub fn panels_of(config: &Config) -> Result<Panels, StartError> {
     let Some(path) = &config.hosting.servers else {
-        return Ok(Panels::new().with(SITE_SERVER, "site", site(config)));
+        return Ok(Panels::new().with(SITE_SERVER, "site", Site::default().panel(config)));
     };
-    let text = read(path)?;
-    let file: File = toml::from_str(&text).map_err(|error| refused(format!("{}: {error}", path.display())))?;
-    panels(config, file)
+    panels(config, File::read(path)?)
+}
+
+/// The directories of all sites that Berth serves itself: those of `hosting.sites_dir`, and of the servers that have others.
+///
+/// # Errors
+/// When the file cannot be read or is wrong.
+pub(super) fn sites_dirs(config: &Config) -> Result<Vec<PathBuf>, StartError> {
+    let mut dirs = vec![config.hosting.sites_dir.clone()];
+    if let Some(path) = &config.hosting.servers {
+        let own = File::read(path)?.server.into_iter().filter_map(|server| server.site?.sites_dir);
+        dirs.extend(own);
+    }
+    Ok(dirs)
 }
 
 fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
@@ -56,10 +67,6 @@ fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
         panels = panels.with_placement(name, driver, panel, placement);
     }
     Ok(panels)
-}
-
-fn site(config: &Config) -> Arc<dyn Panel> {
-    Arc::new(SitePanel::new(site_config(config)))
 }
 
 fn refused(why: impl std::fmt::Display) -> StartError {
@@ -95,6 +102,12 @@ struct File {
     server: Vec<Server>,
 }
 
+impl File {
+    fn read(path: &PathBuf) -> Result<Self, StartError> {
+        toml::from_str(&read(path)?).map_err(|error| refused(format!("{}: {error}", path.display())))
+    }
+}
+
 /// One `[[server]]`: what comes to it, and, in a table that is called as its driver, how it is reached.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,9 +134,19 @@ fn active() -> ServerState {
     ServerState::Active
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Site {}
+struct Site {
+    sites_dir: Option<PathBuf>,
+}
+
+impl Site {
+    fn panel(self, config: &Config) -> Arc<dyn Panel> {
+        let usual = site_config(config);
+        let sites_dir = self.sites_dir.unwrap_or_else(|| usual.sites_dir.clone());
+        Arc::new(SitePanel::new(SiteConfig { sites_dir, ..usual }))
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,7 +240,7 @@ impl Server {
 
     fn panel(self, config: &Config) -> Result<(&'static str, Arc<dyn Panel>), Wrong> {
         match (self.site, self.linux, self.incus, self.whm) {
-            (Some(Site {}), None, None, None) => Ok(("site", site(config))),
+            (Some(site), None, None, None) => Ok(("site", site.panel(config))),
             (None, Some(linux), None, None) => Ok(("linux", Arc::new(LinuxPanel::new(linux.config())))),
             (None, None, Some(incus), None) => Ok(("incus", Arc::new(IncusPanel::new(incus.config()?)?))),
             (None, None, None, Some(whm)) => Ok(("whm", Arc::new(WhmPanel::new(whm.config(config)?)?))),

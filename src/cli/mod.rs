@@ -2,6 +2,7 @@
 
 mod accounts;
 mod catalogue;
+mod chaos;
 mod checks;
 mod config;
 mod dev;
@@ -156,6 +157,12 @@ enum Command {
     /// Print the API's description (OpenAPI 3.1), as /openapi.json serves it: to generate clients from.
     #[command(before_help = "Examples:\n  berth openapi      into a file: berth openapi > openapi.json\n")]
     Openapi,
+    /// Buy while everything is killed, emptied, stopped and cut off, on private servers; then read every ledger.
+    #[command(hide = true)]
+    #[command(before_help = "Examples:\n  berth chaos\n  berth chaos --seconds 600 --seed 42 --json\n")]
+    #[command(after_help = "Exits 1 when anything was lost or happened twice, and says what, by which seed, and where logs and \
+        data are kept. Needs nothing but PostgreSQL and Redis to be installed; touches nothing of the machine's own.")]
+    Chaos(chaos::ChaosArgs),
     /// Stand in for Stripe on this machine.
     #[command(hide = true)]
     StripeSim(stripe_sim::Args),
@@ -196,6 +203,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Catalogue(command) => catalogue::run(file, command),
         Command::Secrets(command) => secrets::run(file, command).await,
         Command::Openapi => openapi::run(),
+        Command::Chaos(args) => Box::pin(chaos::run(args)).await,
         Command::StripeSim(args) => stripe_sim::run(args).await,
     }
 }
