@@ -160,8 +160,10 @@ enum Command {
     /// Buy while everything is killed, emptied, stopped and cut off, on private servers; then read every ledger.
     #[command(hide = true)]
     #[command(before_help = "Examples:\n  berth chaos\n  berth chaos --seconds 600 --seed 42 --json\n")]
-    #[command(after_help = "Exits 1 when anything was lost or happened twice, and says what, by which seed, and where logs and \
-        data are kept. Needs nothing but PostgreSQL and Redis to be installed; touches nothing of the machine's own.")]
+    #[command(
+        after_help = "Exits 1 when anything was lost or happened twice, and says what, by which seed, and where logs and \
+        data are kept. Needs nothing but PostgreSQL and Redis to be installed; touches nothing of the machine's own."
+    )]
     Chaos(chaos::ChaosArgs),
     /// Stand in for Stripe on this machine.
     #[command(hide = true)]

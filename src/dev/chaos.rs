@@ -23,8 +23,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use facts::{gather, settle};
-use judge::judge;
 pub use judge::Question;
+use judge::judge;
 pub use plan::Strike;
 use shoppers::Sold;
 use strikes::Struck;
@@ -107,7 +107,8 @@ pub async fn run(
         forget(&home)?;
         return Ok(None);
     };
-    let mut report = outcome.with_context(|| format!("seed {}; logs and data are in {}", options.seed, home.display()))?;
+    let mut report =
+        outcome.with_context(|| format!("seed {}; logs and data are in {}", options.seed, home.display()))?;
     ended.context("not everything could be ended")?;
     if report.lost_and_double() == (0, 0) {
         forget(&home)?;

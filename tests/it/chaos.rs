@@ -68,7 +68,9 @@ async fn a_short_run_does_everything_once_and_finds_nothing_lost_and_nothing_dou
     let report: Value = serde_json::from_str(&said).unwrap();
     let done = report["done"].as_array().unwrap();
     let times = |what: &str| done.iter().find(|done| done[1] == what).unwrap()[0].as_u64().unwrap();
-    let strikes = done.iter().filter(|done| done[1].as_str().unwrap().contains("imes ") || done[1] == "workers stopped past their lease");
+    let strikes = done
+        .iter()
+        .filter(|done| done[1].as_str().unwrap().contains("imes ") || done[1] == "workers stopped past their lease");
     assert!(times("purchases paid") >= 20, "{said}");
     assert!(times("times an event was posted") > times("events of Stripe's") * 2, "{said}");
     assert!(strikes.clone().count() >= STRIKES, "{said}");

@@ -107,8 +107,12 @@ async fn ask_the_database(world: &World, facts: &mut Facts) -> anyhow::Result<()
     )
     .fetch_all(pool)
     .await?;
-    let account = |(id, order, is_active, server, username)| {
-        AccountRow { id: AccountId(id), order: OrderId(order), is_active, server, username }
+    let account = |(id, order, is_active, server, username)| AccountRow {
+        id: AccountId(id),
+        order: OrderId(order),
+        is_active,
+        server,
+        username,
     };
     facts.accounts = accounts.into_iter().map(account).collect();
     let mails: Vec<(String, String, Uuid, bool)> =
@@ -145,7 +149,8 @@ fn look_at_panel(sites_dir: &Path, site: &str, facts: &mut Facts) -> anyhow::Res
         }
         let file = entry.path().join("account.json");
         let record: Value = serde_json::from_slice(&fs::read(&file).with_context(|| file.display().to_string())?)?;
-        let account = serde_json::from_value(record["account_id"].clone()).with_context(|| file.display().to_string())?;
+        let account =
+            serde_json::from_value(record["account_id"].clone()).with_context(|| file.display().to_string())?;
         facts.directories.push(Directory { server: site.to_owned(), username, account });
     }
     for (account, times) in creates::count_by_account(sites_dir).with_context(unreadable)? {

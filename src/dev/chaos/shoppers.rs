@@ -119,9 +119,8 @@ impl Visit<'_> {
     async fn run(&self, errand: &Errand) -> anyhow::Result<()> {
         let customer = Customer::new(&self.world.config, Clock::machine())?;
         let key = Uuid::new_v4();
-        let ordered = self
-            .insist(async || self.shop.order_under(key, &customer.token, &[(SERVICE, errand.units)]).await)
-            .await;
+        let ordered =
+            self.insist(async || self.shop.order_under(key, &customer.token, &[(SERVICE, errand.units)]).await).await;
         let Ok(opened) = ordered else {
             self.note(|sold| sold.given_up += 1);
             return Ok(());
@@ -130,7 +129,9 @@ impl Visit<'_> {
             self.world.sim("faults", &json!({ "faults": errand.faults })).await?;
         }
         self.shop.pay(&opened.checkout_url).await?;
-        self.note(|sold| drop(sold.paid.insert(opened.order_id, errand.units)));
+        self.note(|sold| {
+            sold.paid.insert(opened.order_id, errand.units);
+        });
         if errand.is_refunded {
             self.give_back(opened.order_id).await?;
         }
@@ -140,8 +141,7 @@ impl Visit<'_> {
     /// Staff gives some of the money back, as soon as the order is paid.
     async fn give_back(&self, order: OrderId) -> anyhow::Result<()> {
         let (key, staff) = (Uuid::new_v4().to_string(), Uuid::new_v4());
-        let token =
-            development_token(&self.world.config.auth, staff, None, true, Clock::machine(), TOKEN_LIFETIME)?;
+        let token = development_token(&self.world.config.auth, staff, None, true, Clock::machine(), TOKEN_LIFETIME)?;
         let url = self.shop.base.join(&format!("v1/orders/{order}/refund"))?;
         let body = json!({ "amount": REFUND, "reason": "berth chaos" });
         let asked = self

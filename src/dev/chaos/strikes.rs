@@ -109,9 +109,7 @@ async fn mail_fault(world: &World, fault: Fault, lasting: Duration) {
 
 /// Answers of the next requests that change something.
 async fn lose_answers(world: &World) -> anyhow::Result<()> {
-    let lost = |kind: serde_json::Value| {
-        json!({ "on": "response", "path_prefix": "/v1/", "method": "POST", "times": LOST_ANSWERS, "fault": kind })
-    };
+    let lost = |kind: serde_json::Value| json!({ "on": "response", "path_prefix": "/v1/", "method": "POST", "times": LOST_ANSWERS, "fault": kind });
     let faults = [
         lost(json!({ "kind": "timeout_after_commit", "hold_milliseconds": HELD_MILLISECONDS })),
         lost(json!({ "kind": "cut_mid_body" })),

@@ -73,10 +73,7 @@ impl World {
         let (postgres, redis) = tokio::try_join!(
             PrivatePostgres::start(durable),
             // It keeps nothing: Berth does not need it to.
-            PrivateRedis::start(RedisOptions {
-                appendonly: false,
-                ..RedisOptions::in_directory(home.join("redis"))
-            }),
+            PrivateRedis::start(RedisOptions { appendonly: false, ..RedisOptions::in_directory(home.join("redis")) }),
         )?;
         let keys = Keys::kept_in(&home)?;
         let (owner_url, app_url) = database(&postgres, &keys).await?;

@@ -67,7 +67,13 @@ pub(in crate::dev) struct DevSettings {
 }
 
 impl DevSettings {
-    pub(in crate::dev) fn of(addresses: &Addresses, keys: &Keys, owner_url: &str, app_url: &str, redis_url: &str) -> Self {
+    pub(in crate::dev) fn of(
+        addresses: &Addresses,
+        keys: &Keys,
+        owner_url: &str,
+        app_url: &str,
+        redis_url: &str,
+    ) -> Self {
         let mut settings: Vec<(&str, Value)> = vec![
             ("database.url", app_url.into()),
             ("database.migrate_url", owner_url.into()),
@@ -90,8 +96,7 @@ impl DevSettings {
         }
         settings.extend(LOG.map(|(key, value)| (key, value.into())));
         let home = addresses.sites.parent().unwrap_or(&addresses.sites).to_owned();
-        let mut own =
-            Self { table: Table::new(), home, app_url: app_url.to_owned(), owner_url: owner_url.to_owned() };
+        let mut own = Self { table: Table::new(), home, app_url: app_url.to_owned(), owner_url: owner_url.to_owned() };
         for (key, value) in settings {
             let (section, name) = key.split_once('.').unwrap_or(("", key));
             own.set(section, name, value);
