@@ -80,6 +80,8 @@ pub struct Parts {
     pub seller: Seller,
     /// The panels.
     pub panels: Panels,
+    /// The directories of the sites that Berth serves itself.
+    pub sites_dirs: Vec<std::path::PathBuf>,
     /// How the servers fare.
     pub servers: Servers,
     /// How everything stands, for who looks on.
@@ -196,6 +198,7 @@ impl App {
             shop: shop_of(&config),
             seller: seller_of(&config),
             panels: watched(panels),
+            sites_dirs: servers::sites_dirs(&config)?,
             servers: Servers::default(),
             observed: Observed::new(&config, &redis)?,
             timetables: timetables_of(&config, &catalogue)?,

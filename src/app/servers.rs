@@ -2,14 +2,14 @@
 
 mod drivers;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{SITE_SERVER, StartError, configured::read, site_config};
+use super::{SITE_SERVER, StartError, configured::read};
 use crate::{
     config::Config,
-    gateways::panels::{Panel, PanelError, Panels, Placement, ServerState, site::SitePanel},
+    gateways::panels::{PanelError, Panels, Placement, ServerState},
 };
 use drivers::Driver;
 
@@ -19,11 +19,22 @@ use drivers::Driver;
 /// When the file, or another that it names, cannot be read or is wrong. No server is asked anything yet.
 pub fn panels_of(config: &Config) -> Result<Panels, StartError> {
     let Some(path) = &config.hosting.servers else {
-        return Ok(Panels::new().with(SITE_SERVER, "site", site(config)));
+        return Ok(Panels::new().with(SITE_SERVER, "site", drivers::Site::default().panel(config)));
     };
-    let text = read(path)?;
-    let file: File = toml::from_str(&text).map_err(|error| refused(format!("{}: {error}", path.display())))?;
-    panels(config, file)
+    panels(config, File::read(path)?)
+}
+
+/// The directories of all sites that Berth serves itself: those of `hosting.sites_dir`, and of the servers that have others.
+///
+/// # Errors
+/// When the file cannot be read or is wrong.
+pub(super) fn sites_dirs(config: &Config) -> Result<Vec<PathBuf>, StartError> {
+    let mut dirs = vec![config.hosting.sites_dir.clone()];
+    if let Some(path) = &config.hosting.servers {
+        let own = File::read(path)?.server.into_iter().filter_map(|server| server.site?.sites_dir);
+        dirs.extend(own);
+    }
+    Ok(dirs)
 }
 
 fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
@@ -46,10 +57,6 @@ fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
         panels = panels.with_placement(name, driver, panel, placement);
     }
     Ok(panels)
-}
-
-fn site(config: &Config) -> Arc<dyn Panel> {
-    Arc::new(SitePanel::new(site_config(config)))
 }
 
 fn refused(why: impl std::fmt::Display) -> StartError {
@@ -79,6 +86,12 @@ impl From<PanelError> for Wrong {
 struct File {
     #[serde(default)]
     server: Vec<Server>,
+}
+
+impl File {
+    fn read(path: &PathBuf) -> Result<Self, StartError> {
+        toml::from_str(&read(path)?).map_err(|error| refused(format!("{}: {error}", path.display())))
+    }
 }
 
 /// One `[[server]]`: what comes to it, and, in a table that is called as its driver, how it is reached.

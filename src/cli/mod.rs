@@ -2,6 +2,7 @@
 
 mod accounts;
 mod catalogue;
+mod chaos;
 mod checks;
 mod config;
 mod console;
@@ -188,6 +189,14 @@ enum Command {
         before_help = "Examples:\n  berth man      to read it: berth man | man -l -\n  berth man --into /tmp/man1\n"
     )]
     Man(manual::ManArgs),
+    /// Buy while everything is killed, emptied, stopped and cut off, on private servers; then read every ledger.
+    #[command(hide = true)]
+    #[command(before_help = "Examples:\n  berth chaos\n  berth chaos --seconds 600 --seed 42 --json\n")]
+    #[command(
+        after_help = "Exits 1 when anything was lost or happened twice, and says what, by which seed, and where logs and \
+        data are kept. Needs nothing but PostgreSQL and Redis to be installed; touches nothing of the machine's own."
+    )]
+    Chaos(chaos::ChaosArgs),
     /// Stand in for Stripe on this machine.
     #[command(hide = true)]
     StripeSim(stripe_sim::Args),
@@ -233,6 +242,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Catalogue(command) => catalogue::run(file, command),
         Command::Secrets(command) => secrets::run(file, command).await,
         Command::Openapi => openapi::run(),
+        Command::Chaos(args) => Box::pin(chaos::run(args)).await,
         Command::StripeSim(args) => stripe_sim::run(args).await,
     }
 }

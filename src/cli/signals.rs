@@ -49,6 +49,11 @@ impl Signals {
         Ok(Self { asked })
     }
 
+    /// Cancelled by the first one.
+    pub(super) fn asked_token(&self) -> CancellationToken {
+        self.asked.clone()
+    }
+
     /// Waits for the first one.
     pub(super) async fn asked(&self) {
         self.asked.cancelled().await;

@@ -28,10 +28,10 @@ use crate::{
     config::{Config, SecretUrl},
     store::migrations::migrate,
 };
-use keys::Keys;
+pub(super) use keys::Keys;
 use panels::Wanted;
 pub use panels::{DevPanel, RealServers};
-use settings::DevSettings;
+pub(super) use settings::DevSettings;
 pub use settings::{Addresses, RunningDev, preliminary};
 use stripe::StripeProcess;
 
@@ -207,7 +207,7 @@ impl DevInstance {
 }
 
 /// The directory, for its owner alone, as an absolute path.
-fn make_home(home: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn make_home(home: &Path) -> anyhow::Result<PathBuf> {
     let failed = || format!("{} cannot be made", home.display());
     match DirBuilder::new().mode(0o711).create(home) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).with_context(failed),
@@ -217,7 +217,7 @@ fn make_home(home: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Makes the database, brings it up to date, and lets the program's role in; answers the owner's URL and the role's.
-async fn database(postgres: &PrivatePostgres, keys: &Keys) -> anyhow::Result<(String, String)> {
+pub(super) async fn database(postgres: &PrivatePostgres, keys: &Keys) -> anyhow::Result<(String, String)> {
     let owner_url = postgres.create_database(DATABASE).await?;
     let mut app_url = Url::parse(&owner_url)?;
     let refused = |()| anyhow::anyhow!("the database's URL takes no user");
@@ -272,7 +272,7 @@ async fn forget(home: &Path, postgres: &PrivatePostgres, redis: &PrivateRedis) -
 }
 
 /// Writes a file that only its owner can read, all of it or nothing.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
 
     let unfinished = path.with_extension("part");

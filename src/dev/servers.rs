@@ -31,6 +31,7 @@ pub use self::find::{Installation, Version, find_postgres, find_redis};
 pub use self::incus::{Container, IMAGE, PrivateIncus};
 pub use self::linux::PrivateLinux;
 pub use self::postgres::{OWNER, PostgresOptions, PrivatePostgres, StopMode};
+pub(in crate::dev) use self::process::{free_port, guard, release_guard};
 pub use self::redis::{Persistence, PrivateRedis, RedisOptions};
 
 /// Why a private server could not be found, started or stopped.

@@ -133,13 +133,18 @@ impl Shop {
 
     /// Orders services, each so many times.
     pub(super) async fn order(&self, token: &str, services: &[(&str, u32)]) -> anyhow::Result<Opened> {
+        self.order_under(Uuid::new_v4(), token, services).await
+    }
+
+    /// The same under a key: asked again, it is the same order.
+    pub(super) async fn order_under(&self, key: Uuid, token: &str, services: &[(&str, u32)]) -> anyhow::Result<Opened> {
         let item = |(service, quantity): &(&str, u32)| json!({ "service_id": service, "quantity": quantity });
         let body = json!({ "items": services.iter().map(item).collect::<Vec<_>>() });
         let answer = self
             .http
             .post(self.base.join("/v1/checkout")?)
             .bearer_auth(token)
-            .header("idempotency-key", Uuid::new_v4().to_string())
+            .header("idempotency-key", key.to_string())
             .json(&body)
             .send()
             .await

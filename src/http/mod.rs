@@ -241,7 +241,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 /// When no client for outgoing requests can be made.
 pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
-    let sites = Sites::new(app.config.hosting.sites_dir.clone(), &app.config.hosting.sites_domain);
+    let sites = Sites::new(app.sites_dirs.clone(), &app.config.hosting.sites_domain);
     let feed = Feed::new(app.store.clone());
     let draining = tasks.draining.clone();
     let (of_listeners, until) = (feed.clone(), draining.clone());

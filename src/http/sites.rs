@@ -41,7 +41,7 @@ pub struct Sites {
 }
 
 struct Inner {
-    sites_dir: PathBuf,
+    sites_dirs: Vec<PathBuf>,
     domain: String,
     lookups: Semaphore,
 }
@@ -59,9 +59,9 @@ impl Sites {
     /// `domain` is the parent of the sites' host names, such as `localhost`. Every name below it is taken for a site,
     /// so Berth's own API must not be reached under one.
     #[must_use]
-    pub fn new(sites_dir: PathBuf, domain: &str) -> Self {
+    pub fn new(sites_dirs: Vec<PathBuf>, domain: &str) -> Self {
         let domain = host::normal(domain);
-        Self { inner: Arc::new(Inner { sites_dir, domain, lookups: Semaphore::new(LOOKUPS) }) }
+        Self { inner: Arc::new(Inner { sites_dirs, domain, lookups: Semaphore::new(LOOKUPS) }) }
     }
 
     /// `api`, behind the sites: requests for any other host reach it untouched.
@@ -94,12 +94,25 @@ impl Sites {
     async fn find(&self, name: SiteName, requested: &str) -> io::Result<Answer> {
         let _slot = self.inner.lookups.acquire().await.map_err(io::Error::other)?;
         let (inner, wanted) = (Arc::clone(&self.inner), path::Wanted::parse(requested));
-        let found = tokio::task::spawn_blocking(move || find(&inner.sites_dir, &name, wanted)).await;
+        let found = tokio::task::spawn_blocking(move || find(&inner.sites_dirs, &name, wanted)).await;
         found.map_err(io::Error::other)?
     }
 }
 
-fn find(sites_dir: &Path, name: &SiteName, wanted: Option<path::Wanted>) -> io::Result<Answer> {
+/// One directory that cannot be read, such as on a disk that is away, takes no site of another one with it.
+fn find(sites_dirs: &[PathBuf], name: &SiteName, wanted: Option<path::Wanted>) -> io::Result<Answer> {
+    let mut unreadable = None;
+    for sites_dir in sites_dirs {
+        match find_in(sites_dir, name, wanted.as_ref()) {
+            Ok(Answer::NoSite) => {}
+            Err(error) => unreadable = Some(error),
+            found => return found,
+        }
+    }
+    unreadable.map_or(Ok(Answer::NoSite), Err)
+}
+
+fn find_in(sites_dir: &Path, name: &SiteName, wanted: Option<&path::Wanted>) -> io::Result<Answer> {
     match account_of(sites_dir, name)? {
         None => return Ok(Answer::NoSite),
         Some(State::Suspended { .. }) => return Ok(Answer::Suspended),

@@ -13,6 +13,7 @@ mod buying;
 mod cart;
 mod cart_checkout;
 mod changes;
+mod chaos;
 mod charges;
 mod checkout;
 mod checkout_crash;

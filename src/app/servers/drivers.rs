@@ -11,9 +11,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Wrong, site};
+use super::Wrong;
 use crate::{
-    app::configured::read,
+    app::{configured::read, site_config},
     config::Config,
     gateways::panels::{
         Panel,
@@ -23,6 +23,7 @@ use crate::{
         incus::{self, IncusConfig, IncusPanel},
         linux::{LinuxConfig, LinuxPanel},
         proxmox::{self, ProxmoxConfig, ProxmoxPanel},
+        site::{SiteConfig, SitePanel},
         whm::{WhmConfig, WhmPanel},
     },
 };
@@ -42,7 +43,7 @@ impl Driver {
     /// Its name, and the panel.
     pub(super) fn panel(self, config: &Config) -> Result<(&'static str, Arc<dyn Panel>), Wrong> {
         Ok(match self {
-            Self::Site(Site {}) => ("site", site(config)),
+            Self::Site(site) => ("site", site.panel(config)),
             Self::Linux(linux) => ("linux", Arc::new(LinuxPanel::new(linux.config()))),
             Self::Incus(incus) => ("incus", Arc::new(IncusPanel::new(incus.config()?)?)),
             Self::Whm(whm) => ("whm", Arc::new(WhmPanel::new(whm.config(config)?)?)),
@@ -55,9 +56,19 @@ impl Driver {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Site {}
+pub(super) struct Site {
+    pub(super) sites_dir: Option<PathBuf>,
+}
+
+impl Site {
+    pub(super) fn panel(self, config: &Config) -> Arc<dyn Panel> {
+        let usual = site_config(config);
+        let sites_dir = self.sites_dir.unwrap_or_else(|| usual.sites_dir.clone());
+        Arc::new(SitePanel::new(SiteConfig { sites_dir, ..usual }))
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

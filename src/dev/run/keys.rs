@@ -13,20 +13,20 @@ const FILE: &str = "keys.toml";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Keys {
+pub(in crate::dev) struct Keys {
     /// Of the role `berth_app`.
     pub(super) database_password: String,
     pub(super) jwt_secret: String,
     /// As `secrets.key`.
     pub(super) secrets_key: String,
-    pub(super) webhook_secret: String,
+    pub(in crate::dev) webhook_secret: String,
     /// The only key that the Stripe simulator accepts.
-    pub(super) stripe_key: String,
+    pub(in crate::dev) stripe_key: String,
 }
 
 impl Keys {
     /// Those of the last start, or new ones.
-    pub(super) fn kept_in(home: &Path) -> anyhow::Result<Self> {
+    pub(in crate::dev) fn kept_in(home: &Path) -> anyhow::Result<Self> {
         let path = home.join(FILE);
         match fs::read_to_string(&path) {
             Ok(text) => toml::from_str(&text).with_context(|| {

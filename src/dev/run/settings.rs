@@ -59,15 +59,21 @@ pub fn preliminary(file: Option<PathBuf>) -> anyhow::Result<Config> {
 
 /// The settings of an instance. What is the instance's own — its servers, addresses and files — no setting of the
 /// operator's replaces, so that a stray DATABASE_URL is never written to; all else lies under the operator's.
-pub(super) struct DevSettings {
+pub(in crate::dev) struct DevSettings {
     table: Table,
     home: PathBuf,
-    pub(super) app_url: String,
+    pub(in crate::dev) app_url: String,
     pub(super) owner_url: String,
 }
 
 impl DevSettings {
-    pub(super) fn of(addresses: &Addresses, keys: &Keys, owner_url: &str, app_url: &str, redis_url: &str) -> Self {
+    pub(in crate::dev) fn of(
+        addresses: &Addresses,
+        keys: &Keys,
+        owner_url: &str,
+        app_url: &str,
+        redis_url: &str,
+    ) -> Self {
         let mut settings: Vec<(&str, Value)> = vec![
             ("database.url", app_url.into()),
             ("database.migrate_url", owner_url.into()),
@@ -89,22 +95,24 @@ impl DevSettings {
             settings.push(("stripe.secret_key", keys.stripe_key.as_str().into()));
         }
         settings.extend(LOG.map(|(key, value)| (key, value.into())));
-        let mut table = Table::new();
+        let home = addresses.sites.parent().unwrap_or(&addresses.sites).to_owned();
+        let mut own = Self { table: Table::new(), home, app_url: app_url.to_owned(), owner_url: owner_url.to_owned() };
         for (key, value) in settings {
             let (section, name) = key.split_once('.').unwrap_or(("", key));
-            let section = table.entry(section).or_insert_with(|| Table::new().into());
-            if let Value::Table(section) = section {
-                section.insert(name.to_owned(), value);
-            }
+            own.set(section, name, value);
         }
-        let home = addresses.sites.parent().unwrap_or(&addresses.sites).to_owned();
-        Self { table, home, app_url: app_url.to_owned(), owner_url: owner_url.to_owned() }
+        own
     }
 
     /// Has the accounts placed on the servers of that file.
-    pub(super) fn sell_on(&mut self, servers: &Path) {
-        if let Some(Value::Table(hosting)) = self.table.get_mut("hosting") {
-            hosting.insert("servers".to_owned(), servers.to_string_lossy().into_owned().into());
+    pub(in crate::dev) fn sell_on(&mut self, servers: &Path) {
+        self.set("hosting", "servers", servers.to_string_lossy().into_owned());
+    }
+
+    /// One more setting.
+    pub(in crate::dev) fn set(&mut self, section: &str, name: &str, value: impl Into<Value>) {
+        if let Value::Table(section) = self.table.entry(section).or_insert_with(|| Table::new().into()) {
+            section.insert(name.to_owned(), value.into());
         }
     }
 
@@ -114,6 +122,13 @@ impl DevSettings {
         if let Value::Table(metrics) = metrics {
             metrics.insert("listen".to_owned(), address.to_string().into());
         }
+    }
+
+    /// These settings and no others.
+    pub(in crate::dev) fn alone(&self) -> anyhow::Result<Config> {
+        let flat = flat(&self.table);
+        let settings: Vec<(&str, &str)> = flat.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        Ok(Config::from_settings(&settings)?)
     }
 
     fn read(home: &Path) -> anyhow::Result<Self> {
@@ -126,7 +141,7 @@ impl DevSettings {
     pub(super) fn load(&self, file: Option<PathBuf>) -> anyhow::Result<Config> {
         let flat = flat(&self.table);
         let settings: Vec<(&str, &str)> = flat.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
-        let own = Config::from_settings(&settings)?;
+        let own = self.alone()?;
         let mut config = Config::load_over(ORIGIN, &settings, LoadOptions::of_process(file))?;
         config.database.url = own.database.url;
         config.database.migrate_url = own.database.migrate_url;
@@ -148,7 +163,7 @@ impl DevSettings {
     }
 
     /// Writes what other shells need to find this instance.
-    pub(super) fn keep(&self, home: &Path, addresses: &Addresses) -> anyhow::Result<()> {
+    pub(in crate::dev) fn keep(&self, home: &Path, addresses: &Addresses) -> anyhow::Result<()> {
         let heading =
             "# Written by `berth dev`, and again at each start. Holds secrets of this machine's instance only.\n\n";
         let settings = format!("{heading}{}", toml::to_string(&self.table)?);

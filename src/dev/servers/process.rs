@@ -130,23 +130,11 @@ impl ServerProcess {
                 sleep(POLL_EVERY).await;
             }
             if !self.is_running() {
-                self.release_guard();
+                release_guard(self.server, &mut self.guard);
                 return Ok(());
             }
         }
         Err(ServerError::DidNotStop { server: self.server, pid: self.pid() })
-    }
-
-    /// Tells the guard that there is nothing left to end.
-    fn release_guard(&mut self) {
-        if let Some(mut line) = self.guard.stdin.take()
-            && let Err(error) = line.write_all(b"stopped\n")
-        {
-            tracing::debug!(server = self.server, %error, "the guard was gone before its server");
-        }
-        if let Err(error) = self.guard.wait() {
-            tracing::debug!(server = self.server, %error, "the guard could not be waited for");
-        }
     }
 }
 
@@ -167,12 +155,25 @@ impl Drop for ServerProcess {
             }
         }
         if self.guard.stdin.is_some() {
-            self.release_guard();
+            release_guard(self.server, &mut self.guard);
         }
     }
 }
 
-fn guard(pid: u32, end: Signal) -> Result<Child, ServerError> {
+/// Tells the guard that there is nothing left to end.
+pub(in crate::dev) fn release_guard(server: &str, guard: &mut Child) {
+    if let Some(mut line) = guard.stdin.take()
+        && let Err(error) = line.write_all(b"stopped\n")
+    {
+        tracing::debug!(server, %error, "the guard was gone before its server");
+    }
+    if let Err(error) = guard.wait() {
+        tracing::debug!(server, %error, "the guard could not be waited for");
+    }
+}
+
+/// Starts a process that sends `end` to `pid` when we are gone, or when its standard input is closed.
+pub(in crate::dev) fn guard(pid: u32, end: Signal) -> Result<Child, ServerError> {
     let signal = end.as_str().trim_start_matches("SIG");
     Command::new("/bin/sh")
         .args(["-c", GUARD, "berth-guard", &pid.to_string(), signal])
@@ -236,7 +237,7 @@ pub(super) fn command_line(pid: u32) -> Option<String> {
 }
 
 /// A port on which nobody listens on 127.0.0.1 right now.
-pub(super) fn free_port() -> Result<u16, ServerError> {
+pub(in crate::dev) fn free_port() -> Result<u16, ServerError> {
     for _ in 0..PORT_ATTEMPTS {
         let port = rand::rng().random_range(PORTS);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

@@ -51,7 +51,10 @@ async fn world() -> World {
     };
     panel.ensure_created(&spec).await.unwrap();
     let api = Router::new().route("/healthz", get(|| async { "the api" }).post(|| async { "the api" }));
-    let app = Sites::new(dir.path().to_owned(), "localhost").before(api);
+    // A disk that is away takes none of the others' sites with it.
+    let away = dir.path().join("away");
+    std::fs::write(&away, "").unwrap();
+    let app = Sites::new(vec![away, dir.path().to_owned()], "localhost").before(api);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     #[expect(clippy::disallowed_methods, reason = "the server of one test, stopped with it")]

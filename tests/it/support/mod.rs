@@ -9,7 +9,6 @@ mod check;
 pub(crate) mod cutter;
 pub(crate) mod events;
 pub(crate) mod hosting;
-pub(crate) mod keeper;
 mod kept;
 pub(crate) mod load;
 mod money;
@@ -23,5 +22,6 @@ pub(crate) mod shop;
 pub(crate) mod sse;
 mod stack;
 
+pub(crate) use berth::dev::keeper;
 pub(crate) use panel::{Login, WatchedPanel};
 pub(crate) use stack::{Running, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET, size};

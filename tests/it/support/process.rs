@@ -1,6 +1,6 @@
 //! Berth as processes of its own, to be killed.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{ops::Deref, path::PathBuf, time::Duration};
 
 use nix::{sys::signal::Signal, unistd::Pid};
 
@@ -8,48 +8,34 @@ use super::Stack;
 
 /// How to start a process of Berth's.
 #[derive(Clone)]
-pub(crate) struct Launch {
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
-    folder: PathBuf,
-}
+pub(crate) struct Launch(berth::dev::keeper::Launch);
 
 impl Launch {
     /// `berth` with the stack's settings.
     pub(crate) fn new(stack: &Stack, arguments: &[&str]) -> Self {
-        Self {
-            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-            environment: stack.environment(),
-            folder: stack.folder.path().to_owned(),
-        }
+        let launch = berth::dev::keeper::Launch::of(env!("CARGO_BIN_EXE_berth"), arguments, stack.folder.path());
+        Self(stack.environment().iter().fold(launch, |launch, (variable, value)| launch.with(variable, value)))
     }
 
-    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
-        self.environment.push((variable.to_owned(), value.to_owned()));
-        self
+    pub(crate) fn with(self, variable: &str, value: &str) -> Self {
+        Self(self.0.with(variable, value))
     }
 
     /// With no settings but those of a file that the arguments name.
-    pub(crate) fn without_environment(mut self) -> Self {
-        self.environment.clear();
-        self
+    pub(crate) fn without_environment(self) -> Self {
+        Self(self.0.without_environment())
     }
 
     pub(crate) fn start(&self) -> Process {
-        Process { child: self.command().spawn().unwrap() }
+        Process { child: self.0.spawn().unwrap() }
     }
+}
 
-    fn command(&self) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_berth"));
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
+impl Deref for Launch {
+    type Target = berth::dev::keeper::Launch;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
@@ -113,7 +99,7 @@ impl Process {
 /// Runs `berth` with the stack's settings and more variables to its end, and answers what it said.
 pub(crate) async fn run(stack: &Stack, arguments: &[&str], more: &[(&str, &str)]) -> std::process::Output {
     let launch = more.iter().fold(Launch::new(stack, arguments), |launch, (name, value)| launch.with(name, value));
-    let ended = launch.command().stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+    let ended = launch.command().unwrap().stdout(Stdio::piped()).stderr(Stdio::piped()).output();
     tokio::time::timeout(Duration::from_secs(180), ended).await.expect("the command ends").unwrap()
 }
 
