@@ -2,7 +2,10 @@
 
 mod drivers;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -89,7 +92,7 @@ struct File {
 }
 
 impl File {
-    fn read(path: &PathBuf) -> Result<Self, StartError> {
+    fn read(path: &Path) -> Result<Self, StartError> {
         toml::from_str(&read(path)?).map_err(|error| refused(format!("{}: {error}", path.display())))
     }
 }
@@ -163,7 +166,7 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Berth as processes of its own, to be killed.
 
-use std::{ops::Deref, path::PathBuf, time::Duration};
+use std::{ops::Deref, path::PathBuf, process::Stdio, time::Duration};
 
 use nix::{sys::signal::Signal, unistd::Pid};
 
