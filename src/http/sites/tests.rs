@@ -51,10 +51,7 @@ async fn world() -> World {
     };
     panel.ensure_created(&spec).await.unwrap();
     let api = Router::new().route("/healthz", get(|| async { "the api" }).post(|| async { "the api" }));
-    // A disk that is away takes none of the others' sites with it.
-    let away = dir.path().join("away");
-    std::fs::write(&away, "").unwrap();
-    let app = Sites::new(vec![away, dir.path().to_owned()], "localhost").before(api);
+    let app = Sites::new(vec![dir.path().to_owned()], "localhost").before(api);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     #[expect(clippy::disallowed_methods, reason = "the server of one test, stopped with it")]
@@ -316,4 +313,16 @@ async fn an_absolute_target_chooses_the_site() {
 
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("alice"));
+}
+
+#[tokio::test]
+async fn a_disk_that_is_away_takes_no_site_of_another_one_with_it() {
+    let world = world().await;
+    let away = world.dir.path().join("away");
+    std::fs::write(&away, "").unwrap();
+    let dirs = [away, world.dir.path().to_owned()];
+    let look = |name: &str| find(&dirs, &SiteName::parse(name).unwrap(), path::Wanted::parse("/"));
+
+    assert!(matches!(look("alice"), Ok(super::Answer::From(_))));
+    assert!(look("nobody").is_err(), "whether there is such a site is not known while a disk is away");
 }
