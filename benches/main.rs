@@ -20,6 +20,7 @@ mod jobs;
 mod latency;
 mod report;
 mod roles;
+mod servers;
 mod stack;
 mod sweep;
 
@@ -46,6 +47,8 @@ enum Name {
     Busy,
     /// How soon `berth up` is ready, and the memory that it holds while idle.
     Idle,
+    /// How orders that wait spread over three servers, and what one that is dead does to purchases on the others.
+    Servers,
     /// How soon many accounts that are due are invoiced, and then handed over to be charged, against one statement each.
     Sweep,
 }
@@ -107,6 +110,7 @@ fn main() -> Result<()> {
                 println!("{:8} {}", value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default());
             }
         }
+        println!("{:8} What an account takes in time and memory, of each driver (a bench of berth-panels)", "panels");
         return Ok(());
     };
     let report = tokio::runtime::Runtime::new()?.block_on(measure(name, &options))?;
@@ -122,6 +126,7 @@ async fn measure(name: Name, options: &Options) -> Result<Report> {
         Name::Latency => latency::measure().await,
         Name::Checkout => checkout::measure(options.rounds.unwrap_or(3), options.checkouts).await,
         Name::Busy => busy::measure(options.due).await,
+        Name::Servers => servers::measure().await,
         Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
         Name::Sweep => {
             let size = sweep::Size { accounts: options.accounts, due: options.due };

@@ -5,6 +5,7 @@ pub(crate) mod berth;
 pub(crate) mod load;
 pub(crate) mod sink;
 pub(crate) mod stripe;
+pub(crate) mod switched;
 
 use anyhow::{Result, bail};
 use tokio::runtime::{Builder, Runtime};

@@ -1,6 +1,7 @@
 //! The parts of the program, built once: in `main` and in tests alike.
 
 mod configured;
+mod observing;
 mod servers;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -28,8 +29,10 @@ use crate::{
         panels::{Panels, site::SiteConfig},
         smtp::{Mailer, MailerError},
         stripe::{Stripe, StripeConfig},
+        watched_panel::watched,
     },
     mail::{Renderer, Shop, TemplateError},
+    observed::Observed,
     queue::{
         committer::{Claim, Committer},
         lease::Lease,
@@ -81,6 +84,8 @@ pub struct Parts {
     pub sites_dirs: Vec<std::path::PathBuf>,
     /// How the servers fare.
     pub servers: Servers,
+    /// How everything stands, for who looks on.
+    pub observed: Observed,
     /// What is sold.
     pub catalogue: Catalogue,
     /// In which currency.
@@ -177,6 +182,7 @@ impl App {
     /// As [`new`](Self::new).
     pub fn with_panels(config: Config, role: Role, tasks: &Supervisor, panels: Panels) -> Result<Self, StartError> {
         config.require_for(role)?;
+        observing::start(&config, role, tasks)?;
         let store = Store::new(&config.database)?;
         let redis = redis_of(&config)?;
         let clock = Clock::default();
@@ -191,9 +197,10 @@ impl App {
             renderer: Renderer::new(config.mail.templates_dir.as_deref())?,
             shop: shop_of(&config),
             seller: seller_of(&config),
-            panels,
+            panels: watched(panels),
             sites_dirs: servers::sites_dirs(&config)?,
             servers: Servers::default(),
+            observed: Observed::new(&config, &redis)?,
             timetables: timetables_of(&config, &catalogue)?,
             fuse: fuse_of(&config)?,
             catalogue,
@@ -278,7 +285,11 @@ pub fn stripe_of(config: &Config) -> Result<Option<Stripe>, StartError> {
         .map_err(|error| StartError::setting("stripe.api_base", error))
 }
 
-fn mailer_of(config: &Config) -> Result<Option<Mailer>, StartError> {
+/// The mail server, as configured; `None` where it is not.
+///
+/// # Errors
+/// When its URL or the sender cannot be used.
+pub fn mailer_of(config: &Config) -> Result<Option<Mailer>, StartError> {
     let (Some(url), Some(from)) = (&config.mail.smtp_url, &config.mail.from) else { return Ok(None) };
     Ok(Some(Mailer::new(&SecretString::from(url.expose().as_str()), from)?))
 }

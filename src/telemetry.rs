@@ -1,4 +1,7 @@
-//! Log lines: JSON for machines, text for people, always to standard error.
+//! Log lines: JSON for machines, text for people, always to standard error. Each names the trace that it belongs to, and its
+//! job or request.
+
+mod in_context;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -8,12 +11,13 @@ use std::{
 
 use tracing_subscriber::{
     EnvFilter,
-    fmt::{self, MakeWriter},
+    fmt::{self, MakeWriter, format::JsonFields},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
 use crate::config::LogFormat;
+use in_context::InContext;
 
 /// Why logging could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +57,12 @@ where
         .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
     Ok(if json {
-        Box::new(registry.with(fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer)))
+        let format = fmt::format().json().flatten_event(true).with_span_list(false);
+        let layer = fmt::layer().event_format(InContext::json(format)).fmt_fields(JsonFields::new());
+        Box::new(registry.with(layer.with_writer(writer)))
     } else {
-        Box::new(registry.with(fmt::layer().with_ansi(colours).with_writer(writer)))
+        let format = InContext::text(fmt::format().with_ansi(colours));
+        Box::new(registry.with(fmt::layer().with_ansi(colours).event_format(format).with_writer(writer)))
     })
 }
 
@@ -78,7 +85,10 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
 
+    use berth_jobs::ids::JobId;
+
     use super::*;
+    use crate::trace::{About, Span, SpanKind};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -121,6 +131,30 @@ mod tests {
         let text = logged(false, "info", || tracing::info!("started"));
 
         assert!(text.contains("INFO") && text.contains("started") && !text.contains('\u{1b}'), "{text:?}");
+    }
+
+    #[tokio::test]
+    async fn a_line_names_its_trace_and_its_job() {
+        let job_id = JobId::new();
+        let span = Span::begin(None, SpanKind::Consumer, "no_op", About::Job(job_id));
+        let (trace, job_id) = (span.at().trace_id(), job_id.to_string());
+
+        let lines = Lines::default();
+        for json in [true, false] {
+            let writer = lines.clone();
+            let subscriber = subscriber(json, false, "info", move || writer.clone()).unwrap();
+            let log = async { tracing::subscriber::with_default(subscriber, || tracing::info!(a = 1, "started")) };
+            span.within(log).await;
+        }
+
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let (json, plain) = text.split_once('\n').unwrap();
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            (&json["trace_id"], &json["job_id"], &json["a"]),
+            (&trace.clone().into(), &job_id.clone().into(), &1.into())
+        );
+        assert!(plain.ends_with(&format!("started a=1 trace_id={trace} job_id={job_id}\n")), "{plain:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The watchdog: a thread that ends the process when its runtime stalls or a job outlives its timeout, so that its
-//! leases run out and others take over.
+//! leases run out and others take over. While it does not, it tells the service manager that the process lives: should this
+//! thread hang as well, that one ends the process.
 
 use std::{
     collections::HashMap,
@@ -9,7 +10,7 @@ use std::{
 
 use berth_jobs::ids::JobId;
 
-use crate::{failpoint, supervise::Supervisor};
+use crate::{failpoint, service_manager, supervise::Supervisor};
 
 /// How often the runtime shows that it lives, and the thread looks.
 const BEAT: Duration = Duration::from_secs(1);
@@ -83,8 +84,12 @@ impl Watchdog {
     }
 
     fn look(&self) {
+        // Half of what it waits for is customary; a beat may come late on a busy machine.
+        let tell_every = service_manager::watchdog().map(|waits| waits / 2);
+        let mut told: Option<Instant> = None;
         loop {
-            std::thread::sleep(BEAT);
+            let beat = tell_every.map_or(BEAT, |every| every.min(BEAT));
+            std::thread::sleep(beat);
             let state = self.lock();
             if state.stopped {
                 return;
@@ -97,6 +102,14 @@ impl Watchdog {
             if let Some((job, _)) = state.deadlines.iter().find(|(_, deadline)| **deadline < now) {
                 tracing::error!(%job, "a job outlives its timeout and cannot be stopped; the process ends");
                 std::process::abort();
+            }
+            // Whoever told of a runtime that has not shown itself would speak for a dead one.
+            let lives = now.duration_since(state.last_beat) <= BEAT * 3;
+            drop(state);
+            if lives && tell_every.is_some_and(|every| told.is_none_or(|told| now.duration_since(told) + beat >= every))
+            {
+                service_manager::alive();
+                told = Some(now);
             }
         }
     }

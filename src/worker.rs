@@ -3,13 +3,17 @@
 use std::{
     os::unix::process::ExitStatusExt,
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis::prelude::{Monitor, WorkerBuilder};
-use berth_jobs::{AnyJob, Backoff, DecodeError, JobKind, Queue, ids::JobId};
+use berth_jobs::{
+    AnyJob, Backoff, DecodeError, JobKind, Queue,
+    ids::{AccountId, JobId, MailId, OrderId, StripeEventId},
+};
 use nix::sys::signal::Signal;
 use rand::Rng;
+use serde_json::value::RawValue;
 use tokio::{
     process::{Child, Command},
     sync::Semaphore,
@@ -21,6 +25,7 @@ use crate::{
     effects::Effects,
     error::{JobError, chain},
     failpoint, handlers, inbox,
+    metrics::{self, RunOutcome},
     queue::{
         backend::{LedgerBackend, RunnableJob},
         committer::{Claim, CommitError, Settlement},
@@ -29,6 +34,7 @@ use crate::{
     servers,
     store::{StoreError, jobs::ClaimedJob},
     supervise::{Supervisor, spawn},
+    trace::{self, About, Span, SpanKind},
     watchdog::Watchdog,
 };
 
@@ -91,6 +97,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
 /// When the lease cannot be taken out.
 pub async fn start(app: &App, queues: &[Queue], tasks: &Supervisor) -> Result<(), StoreError> {
     app.store.configure_servers(&servers::configured(&app.panels)).await?;
+    app.lease.works_on(queues);
     app.lease.begin().await?;
     let lease = app.lease.clone();
     let stopped = tasks.stopped.clone();
@@ -167,16 +174,64 @@ async fn run_in_slot(app: App, job: RunnableJob, watchdog: Watchdog) {
     drop(job);
 }
 
-/// Runs a claimed job to its settlement.
+/// Runs a claimed job to its settlement, in the trace of what has caused it.
 async fn run_claimed(app: &App, claimed: &ClaimedJob, watchdog: &Watchdog) {
+    let span = span_of(claimed);
+    let outcome = span.within(Box::pin(run_to_settlement(app, claimed, watchdog))).await;
+    end(span, outcome);
+}
+
+/// The span of a job's run: it continues what has caused the job.
+fn span_of(claimed: &ClaimedJob) -> Span {
+    let kind = JobKind::named(&claimed.kind);
+    let caused_by = claimed.traceparent.as_deref().and_then(|text| text.parse().ok());
+    let name = kind.map_or("job of an unknown kind", |kind| kind.name);
+    let mut span = Span::begin(caused_by, SpanKind::Consumer, name, About::Job(claimed.id))
+        .scattering(kind.is_some_and(|kind| kind.queue == Queue::Sweeps));
+    span.note("berth.job_id", claimed.id);
+    span.count("berth.attempt", claimed.attempt);
+    note_subject(&mut span, &claimed.payload);
+    span
+}
+
+/// Which order, account or mail a job is about: ids, as its payload has them.
+fn note_subject(span: &mut Span, payload: &RawValue) {
+    #[derive(serde::Deserialize)]
+    struct Subject {
+        order_id: Option<OrderId>,
+        account_id: Option<AccountId>,
+        mail_id: Option<MailId>,
+        event_id: Option<StripeEventId>,
+    }
+
+    if !span.is_collected() {
+        return;
+    }
+    let Ok(subject) = serde_json::from_str::<Subject>(payload.get()) else { return };
+    subject.order_id.into_iter().for_each(|id| span.note("berth.order_id", id));
+    subject.account_id.into_iter().for_each(|id| span.note("berth.account_id", id));
+    subject.mail_id.into_iter().for_each(|id| span.note("berth.mail_id", id));
+    subject.event_id.into_iter().for_each(|id| span.note("stripe.event_id", id));
+}
+
+fn end(mut span: Span, outcome: Option<RunOutcome>) {
+    span.note("outcome", outcome.map_or("elsewhere", RunOutcome::as_str));
+    if matches!(outcome, Some(RunOutcome::Retry | RunOutcome::Dead | RunOutcome::Unsettled)) {
+        span.fail();
+    }
+}
+
+/// Answers how the run ended; `None` when it did so in a process of its own.
+async fn run_to_settlement(app: &App, claimed: &ClaimedJob, watchdog: &Watchdog) -> Option<RunOutcome> {
+    let began = Instant::now();
     let claim = claim_of(claimed);
     let (settlement, effects) = match AnyJob::decode(&claimed.kind, &claimed.payload) {
         Ok(job) if claimed.unsettled >= STARTS_BEFORE_ALONE => match run_alone(app, claimed, job.kind()).await {
-            Alone::Settled => return,
+            Alone::Settled => return None,
             // The claim is given back with the next renewals of the lease, and the job is as it was before.
             Alone::Undecided(why) => {
                 tracing::warn!(job = %claimed.id, why, "a process of its own did not settle a job; it runs again");
-                return;
+                return None;
             }
             Alone::Deadly(why) => (Settlement::Dead { error: format!("quarantined: {why}") }, Effects::none()),
         },
@@ -190,7 +245,10 @@ async fn run_claimed(app: &App, claimed: &ClaimedJob, watchdog: &Watchdog) {
         }
         Err(error @ DecodeError::Payload(_)) => (Settlement::Dead { error: error.to_string() }, Effects::none()),
     };
-    settle(app, claim, settlement, effects).await;
+    let took = began.elapsed();
+    let outcome = settle(app, claim, settlement, effects).await;
+    metrics::ran(&claimed.kind, outcome, took);
+    Some(outcome)
 }
 
 /// Runs one job under a claim that the parent process holds: the child's side of `run_alone`.
@@ -201,8 +259,13 @@ pub async fn run_one(app: &App, id: JobId, claim_id: Uuid, tasks: &Supervisor) -
     let claimed = app.store.claimed(id, claim_id).await?;
     let watchdog = Watchdog::start(tasks);
     if let Ok(job) = AnyJob::decode(&claimed.kind, &claimed.payload) {
-        let (settlement, effects) = attempt(app, &claimed, job, &watchdog).await;
-        settle(app, claim_of(&claimed), settlement, effects).await;
+        let span = span_of(&claimed);
+        let run = async {
+            let (settlement, effects) = attempt(app, &claimed, job, &watchdog).await;
+            settle(app, claim_of(&claimed), settlement, effects).await
+        };
+        let outcome = span.within(Box::pin(run)).await;
+        end(span, Some(outcome));
     }
     Ok(())
 }
@@ -227,12 +290,12 @@ async fn attempt(app: &App, claimed: &ClaimedJob, job: AnyJob, watchdog: &Watchd
     let id = claimed.id;
     let timeout = failpoint::shortened(kind.name, kind.timeout);
     let _watched = watchdog.watch(id, timeout);
-    let handler = spawn(async move {
+    let handler = spawn(trace::carried(async move {
         failpoint::hit("job.run");
         failpoint::hit_for("job.run", id);
         failpoint::hit_for("job.run", kind.name);
         tokio::time::timeout(timeout, run(&job, &ctx)).await
-    });
+    }));
     let error = match handler.await {
         Ok(Ok(Ok(effects))) => return (Settlement::Done, effects),
         Ok(Ok(Err(error))) => error,
@@ -255,15 +318,24 @@ fn with_jitter(wait: Duration) -> Duration {
     Duration::from_millis(rand::rng().random_range(most / 2..=most))
 }
 
-async fn settle(app: &App, claim: Claim, settlement: Settlement, effects: Effects) {
+async fn settle(app: &App, claim: Claim, settlement: Settlement, effects: Effects) -> RunOutcome {
     let job = claim.job_id;
+    let wanted = match &settlement {
+        Settlement::Done => RunOutcome::Done,
+        Settlement::Retry { .. } => RunOutcome::Retry,
+        Settlement::Snooze { .. } => RunOutcome::Snooze,
+        Settlement::Cancel { .. } => RunOutcome::Cancel,
+        Settlement::Dead { .. } => RunOutcome::Dead,
+    };
     match app.committer.settle(claim, settlement, effects).await {
-        Ok(()) => {}
+        Ok(()) => wanted,
         Err(error @ (CommitError::ClaimLost | CommitError::Refused(_))) => {
             tracing::info!(%job, error = chain(&error), "a run counts for nothing; the job runs again");
+            RunOutcome::Refused
         }
         Err(error @ (CommitError::Unavailable(_) | CommitError::Failed(_))) => {
             tracing::error!(%job, error = chain(&error), "a run could not be settled");
+            RunOutcome::Unsettled
         }
     }
 }

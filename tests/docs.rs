@@ -19,6 +19,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
+    process::Command,
 };
 
 use berth_jobs::JobKind;
@@ -177,11 +178,134 @@ fn every_handler_that_the_readme_names_is_there() {
 }
 
 #[test]
-fn every_script_that_the_readme_shows_can_be_run() {
-    for script in scripts_in(&read("README.md")) {
-        let metadata = fs::metadata(root().join(&script));
-        let metadata = metadata.unwrap_or_else(|error| panic!("README.md shows {script}: {error}"));
-        assert!(metadata.permissions().mode() & 0o111 != 0, "README.md shows {script}, which cannot be executed");
+fn every_script_that_the_docs_show_can_be_run() {
+    for page in pages() {
+        for script in scripts_in(&read(&page)) {
+            let metadata = fs::metadata(root().join(&script));
+            let metadata = metadata.unwrap_or_else(|error| panic!("{page} shows {script}: {error}"));
+            assert!(metadata.permissions().mode() & 0o111 != 0, "{page} shows {script}, which cannot be executed");
+        }
+    }
+}
+
+/// The README, and every page of `docs/`.
+fn pages() -> Vec<String> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut pages: Vec<String> = docs
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| path.strip_prefix(root()).unwrap().display().to_string())
+        .collect();
+    pages.push("README.md".to_owned());
+    pages.sort_unstable();
+    pages
+}
+
+/// The calls of `berth` that commands make, as their arguments: of each command of a line, whatever stands before it.
+fn calls_of_berth(text: &str) -> Vec<Vec<String>> {
+    let lines = command_lines(text);
+    let commands =
+        lines.iter().flat_map(|line| line.split(['|', ';', '(', ')', '`', '\n'])).flat_map(|part| part.split("&&"));
+    commands.filter_map(call_of_berth).collect()
+}
+
+fn call_of_berth(command: &str) -> Option<Vec<String>> {
+    let mut words = words_of(command).into_iter();
+    let is_berth = |word: &String| matches!(word.as_str(), "berth" | "target/debug/berth" | "/usr/bin/berth");
+    // Before it there may stand variables and `sudo`.
+    let before_it = |word: &str| word.contains('=') || word.starts_with('-') || word == "sudo";
+    loop {
+        let word = words.next()?;
+        if is_berth(&word) {
+            return Some(words.take_while(|word| !word.starts_with(['>', '<']) && word != "2>&1").collect());
+        }
+        if !before_it(&word) {
+            return None;
+        }
+    }
+}
+
+/// Splits a command as a shell would, as far as these pages need it.
+fn words_of(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for letter in command.chars() {
+        match (quote, letter) {
+            (Some(mark), letter) if letter == mark => quote = None,
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, ' ') => words.push(String::new()),
+            (_, letter) => words.last_mut().unwrap().push(letter),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Why the program does not understand these arguments; nothing where it does.
+fn misunderstood(arguments: &[String]) -> Option<String> {
+    // Asked for its help at the end, it reads all that stands before and does none of it.
+    let output = Command::new(env!("CARGO_BIN_EXE_berth")).args(arguments).arg("--help").output().unwrap();
+    (!output.status.success())
+        .then(|| format!("berth {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+#[test]
+fn every_call_of_berth_that_the_docs_show_is_understood() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for page in pages() {
+        for call in calls_of_berth(&read(&page)) {
+            if seen.insert(call.clone()) {
+                wrong.extend(misunderstood(&call).map(|why| format!("{page}: {why}")));
+            }
+        }
+    }
+
+    assert!(seen.len() > 20, "only {} calls were found", seen.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_call_is_found_behind_what_stands_before_it_and_a_wrong_one_is_refused() {
+    let text = "```sh\n$ sudo A=b berth sweep accounts --dry-run > plan # look\ntoken=$(target/debug/berth token --user x)\n\
+                cat berth && echo 'x' | berth man\n```\n";
+
+    let calls = calls_of_berth(text);
+
+    assert_eq!(calls, [vec!["sweep", "accounts", "--dry-run"], vec!["token", "--user", "x"], vec!["man"]]);
+    let call = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    assert!(misunderstood(&call("sweep accounts --dryrun")).unwrap().contains("--dryrun"));
+    assert!(misunderstood(&call("sweep everything")).is_some());
+    assert!(misunderstood(&call("swept")).is_some());
+    assert_eq!(misunderstood(&call("sweep accounts --dry-run")), None);
+}
+
+#[test]
+fn every_unit_that_the_docs_show_is_shipped() {
+    let shipped = |name: &str| root().join(format!("packaging/systemd/{name}.service")).is_file();
+    for page in pages() {
+        for line in command_lines(&read(&page)).iter().filter(|line| line.contains("systemctl ")) {
+            let names = line.split_whitespace().filter(|word| word.starts_with("berth"));
+            for name in names {
+                let template = name.split_once('@').map_or(name.to_owned(), |(template, _)| format!("{template}@"));
+                assert!(shipped(&template), "{page} shows the unit {name}, which is not shipped");
+            }
+        }
+    }
+}
+
+#[test]
+fn all_units_have_the_same_protection() {
+    let protection =
+        |text: &str| text.split_once("NoNewPrivileges").unwrap().1.split_once("[Install]").unwrap().0.to_owned();
+    let units: Vec<_> =
+        fs::read_dir(root().join("packaging/systemd")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let first = protection(&read("packaging/systemd/berth.service"));
+
+    assert!(units.len() >= 6);
+    for unit in units {
+        let text = fs::read_to_string(&unit).unwrap();
+        assert_eq!(protection(&text), first, "{}", unit.display());
+        assert!(text.contains("Type=notify") && text.contains("WatchdogSec="), "{}", unit.display());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Berth, put together as its command line does, with a panel in memory.
+//! Berth, put together as its command line does, with a panel in memory or servers of a bench's own.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use berth::{
     app::{App, SITE_SERVER},
     config::{Config, LogFormat, Role},
     effects::Effects,
-    gateways::panels::{Panels, memory::MemoryPanel},
+    gateways::panels::memory::MemoryPanel,
     http,
     supervise::Supervisor,
     telemetry, worker,
@@ -23,6 +23,7 @@ use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, time::Instant};
 
+use super::switched::{self, Fares, Server};
 use crate::child::{Told, say};
 
 pub(crate) const ROLE: &str = "berth";
@@ -30,19 +31,21 @@ pub(crate) const ROLE: &str = "berth";
 /// How often the clients of `Enqueue` look how much waits.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub(crate) settings: Vec<(String, String)>,
     /// Whether it runs jobs; it always serves HTTP.
     pub(crate) works: bool,
     /// How long its panel takes to answer.
     pub(crate) panel_latency: Duration,
+    /// In the place of that panel, if there are any.
+    pub(crate) servers: Vec<Server>,
 }
 
 impl Spec {
     /// One that runs jobs, with a panel that answers at once.
     pub(crate) fn working(settings: Vec<(String, String)>) -> Self {
-        Self { settings, works: true, panel_latency: Duration::ZERO }
+        Self { settings, works: true, panel_latency: Duration::ZERO, servers: Vec::new() }
     }
 }
 
@@ -55,6 +58,10 @@ pub(crate) struct Ready {
 pub(crate) enum Command {
     /// Clients that enqueue no-op jobs through the committer, as the routes do.
     Enqueue(Enqueue),
+    /// A server's panel fares so from now on; says `null`.
+    Fare { server: String, fares: Fares },
+    /// Says when a server's panel was asked for something since it was last told how it fares, in microseconds since 1970.
+    Asked { server: String },
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -79,8 +86,11 @@ pub(crate) async fn run(spec: Spec) -> Result<()> {
     let redis_url = config.redis.url.as_ref().context("the settings name a Redis")?.expose().clone();
     let namespace = config.redis.namespace.clone();
     let tasks = Supervisor::default();
-    let panels =
-        Panels::new().with(SITE_SERVER, "memory", Arc::new(MemoryPanel::new().with_latency(spec.panel_latency)));
+    let (mut panels, switched) = switched::panels(&spec.servers);
+    if switched.is_empty() {
+        let memory = MemoryPanel::new().with_latency(spec.panel_latency);
+        panels = panels.with(SITE_SERVER, "memory", Arc::new(memory));
+    }
     let role = if spec.works { Role::Up } else { Role::Serve };
     let app = App::with_panels(config, role, &tasks, panels)?;
     app.clock.set(app.store.now().await?);
@@ -95,9 +105,19 @@ pub(crate) async fn run(spec: Spec) -> Result<()> {
     });
     say(&Ready { address })?;
     let mut told = Told::new();
-    while let Some(Command::Enqueue(clients)) = told.next().await? {
-        let waiting = Waiting::watch(redis_url.as_str(), &namespace).await?;
-        say(&Enqueued { jobs: enqueue(&app, clients, &waiting).await? })?;
+    let of = |name: &str| switched.iter().find(|(found, _)| found == name).map(|(_, panel)| panel).context("a server");
+    while let Some(command) = told.next().await? {
+        match command {
+            Command::Enqueue(clients) => {
+                let waiting = Waiting::watch(redis_url.as_str(), &namespace).await?;
+                say(&Enqueued { jobs: enqueue(&app, clients, &waiting).await? })?;
+            }
+            Command::Fare { server, fares } => {
+                of(&server)?.fare(fares);
+                say(&())?;
+            }
+            Command::Asked { server } => say(&of(&server)?.asked())?,
+        }
     }
     tasks.draining.cancel();
     serving.await??;

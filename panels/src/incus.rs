@@ -27,7 +27,7 @@ use crate::http::{Http, HttpConfig};
 mod api;
 mod backups;
 mod failures;
-mod limits;
+pub(crate) mod limits;
 mod lives;
 mod names;
 mod password;

@@ -92,6 +92,15 @@ impl Panels {
         self
     }
 
+    /// The same registry, with something around each server's panel.
+    #[must_use]
+    pub fn around(mut self, wrap: impl Fn(&str, Arc<dyn Panel>) -> Arc<dyn Panel>) -> Self {
+        for (name, server) in &mut self.servers {
+            server.panel = wrap(name, Arc::clone(&server.panel));
+        }
+        self
+    }
+
     /// The panel of a server, by the server's name.
     ///
     /// # Errors

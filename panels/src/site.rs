@@ -36,6 +36,8 @@ mod tree;
 pub use disk::{account_of, public_html};
 pub use record::{SiteName, State};
 
+pub use backups::NewestBackup;
+
 use backups::Backups;
 use disk::{Disk, Found, PUBLIC_HTML};
 
@@ -75,6 +77,15 @@ impl SitePanel {
             slots: Arc::new(Semaphore::new(DISK_SLOTS)),
             backup_slots: Arc::new(Semaphore::new(BACKUP_SLOTS)),
         }
+    }
+
+    /// Reads the newest backup to its end; none where there is no backup. May take as long as it is large.
+    ///
+    /// # Errors
+    /// When the directory of backups, or what is in it, cannot be read.
+    pub async fn check_newest_backup(&self) -> Result<Option<NewestBackup>, PanelError> {
+        let backups = Arc::clone(&self.backups);
+        blocking(&self.backup_slots, move || backups.check_newest()).await
     }
 
     /// The address of an account's site.

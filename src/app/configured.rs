@@ -1,5 +1,7 @@
 //! What the settings say of the shop: read once, at start.
 
+use std::path::Path;
+
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
@@ -53,9 +55,12 @@ pub fn time_zone_of(config: &Config) -> Result<TimeZone, StartError> {
 /// When the file cannot be read or is wrong.
 pub fn catalogue_of(config: &Config) -> Result<Catalogue, StartError> {
     let Some(path) = &config.catalogue.path else { return Ok(Catalogue::built_in()?) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| StartError::File { path: path.display().to_string(), source })?;
-    Ok(Catalogue::from_toml(&text)?)
+    Ok(Catalogue::from_toml(&read(path)?)?)
+}
+
+/// A file that a setting names.
+pub(super) fn read(path: &Path) -> Result<String, StartError> {
+    std::fs::read_to_string(path).map_err(|source| StartError::File { path: path.display().to_string(), source })
 }
 
 /// When what happens to accounts, as configured.

@@ -1,28 +1,20 @@
 //! The servers that accounts are placed on, as their file says: read once, at start.
 
+mod drivers;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
-use url::Url;
 
-use super::{SITE_SERVER, StartError, site_config};
+use super::{SITE_SERVER, StartError, configured::read};
 use crate::{
     config::Config,
-    gateways::panels::{
-        Panel, PanelError, Panels, Placement, ServerState,
-        http::{ClientIdentity, HttpConfig, Trust},
-        incus::{self, IncusConfig, IncusPanel},
-        linux::{LinuxConfig, LinuxPanel},
-        site::{SiteConfig, SitePanel},
-        whm::{WhmConfig, WhmPanel},
-    },
+    gateways::panels::{PanelError, Panels, Placement, ServerState},
 };
+use drivers::Driver;
 
 /// The servers, as configured: those of the file, or the sites that Berth serves itself.
 ///
@@ -30,7 +22,7 @@ use crate::{
 /// When the file, or another that it names, cannot be read or is wrong. No server is asked anything yet.
 pub fn panels_of(config: &Config) -> Result<Panels, StartError> {
     let Some(path) = &config.hosting.servers else {
-        return Ok(Panels::new().with(SITE_SERVER, "site", Site::default().panel(config)));
+        return Ok(Panels::new().with(SITE_SERVER, "site", drivers::Site::default().panel(config)));
     };
     panels(config, File::read(path)?)
 }
@@ -42,8 +34,7 @@ pub fn panels_of(config: &Config) -> Result<Panels, StartError> {
 pub(super) fn sites_dirs(config: &Config) -> Result<Vec<PathBuf>, StartError> {
     let mut dirs = vec![config.hosting.sites_dir.clone()];
     if let Some(path) = &config.hosting.servers {
-        let own = File::read(path)?.server.into_iter().filter_map(|server| server.site?.sites_dir);
-        dirs.extend(own);
+        dirs.extend(File::read(path)?.server.into_iter().filter_map(|server| server.site?.sites_dir));
     }
     Ok(dirs)
 }
@@ -60,7 +51,8 @@ fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
             return Err(refused(format!("two servers are called {name}")));
         }
         let placement = server.placement().map_err(|why| refused(format!("server {name}: {why}")))?;
-        let (driver, panel) = server.panel(config).map_err(|error| match error {
+        let driver = server.driver().map_err(|why| refused(format!("server {name}: {why}")))?;
+        let (driver, panel) = driver.panel(config).map_err(|error| match error {
             Wrong::Start(error) => error,
             Wrong::Said(why) => refused(format!("server {name}: {why}")),
         })?;
@@ -71,10 +63,6 @@ fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
 
 fn refused(why: impl std::fmt::Display) -> StartError {
     StartError::setting("hosting.servers", why)
-}
-
-fn read(path: &PathBuf) -> Result<String, StartError> {
-    fs::read_to_string(path).map_err(|source| StartError::File { path: path.display().to_string(), source })
 }
 
 /// Why a server cannot be used.
@@ -103,7 +91,7 @@ struct File {
 }
 
 impl File {
-    fn read(path: &PathBuf) -> Result<Self, StartError> {
+    fn read(path: &Path) -> Result<Self, StartError> {
         toml::from_str(&read(path)?).map_err(|error| refused(format!("{}: {error}", path.display())))
     }
 }
@@ -120,10 +108,13 @@ struct Server {
     #[serde(default = "active")]
     state: ServerState,
     at_once: Option<u32>,
-    site: Option<Site>,
-    linux: Option<Linux>,
-    incus: Option<Incus>,
-    whm: Option<Whm>,
+    site: Option<drivers::Site>,
+    linux: Option<drivers::Linux>,
+    incus: Option<drivers::Incus>,
+    whm: Option<drivers::Whm>,
+    directadmin: Option<drivers::DirectAdmin>,
+    hestia: Option<drivers::Hestia>,
+    proxmox: Option<Box<drivers::Proxmox>>,
 }
 
 fn one() -> u32 {
@@ -132,92 +123,6 @@ fn one() -> u32 {
 
 fn active() -> ServerState {
     ServerState::Active
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Site {
-    sites_dir: Option<PathBuf>,
-}
-
-impl Site {
-    fn panel(self, config: &Config) -> Arc<dyn Panel> {
-        let usual = site_config(config);
-        let sites_dir = self.sites_dir.unwrap_or_else(|| usual.sites_dir.clone());
-        Arc::new(SitePanel::new(SiteConfig { sites_dir, ..usual }))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Linux {
-    #[serde(default = "host_command")]
-    command: Vec<String>,
-    #[serde(default = "five_minutes")]
-    timeout_seconds: u64,
-    #[serde(default = "an_hour")]
-    backup_timeout_seconds: u64,
-    #[serde(default)]
-    enforces_quota: bool,
-}
-
-fn host_command() -> Vec<String> {
-    ["/usr/bin/sudo", "-n", "/usr/sbin/berth-host"].map(str::to_owned).into()
-}
-
-fn five_minutes() -> u64 {
-    5 * 60
-}
-
-fn an_hour() -> u64 {
-    60 * 60
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Incus {
-    socket: Option<PathBuf>,
-    endpoint: Option<String>,
-    #[serde(default)]
-    private: bool,
-    fingerprint: Option<String>,
-    authority_file: Option<PathBuf>,
-    certificate_file: Option<PathBuf>,
-    key_file: Option<PathBuf>,
-    image: String,
-    project: Option<String>,
-    pool: Option<String>,
-    backup_pool: Option<String>,
-    quotas: Option<bool>,
-    profiles: Option<Vec<String>>,
-    login: Option<String>,
-    grace_seconds: Option<u64>,
-    #[serde(default)]
-    packages: BTreeMap<String, IncusPackage>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IncusPackage {
-    cpu_cores: u64,
-    memory_mib: u64,
-    disk_mib: u64,
-    image: Option<String>,
-    profiles: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Whm {
-    endpoint: String,
-    #[serde(default)]
-    private: bool,
-    fingerprint: Option<String>,
-    authority_file: Option<PathBuf>,
-    user: String,
-    token_file: PathBuf,
-    owner: Option<String>,
-    base_domain: Option<String>,
 }
 
 impl Server {
@@ -238,108 +143,29 @@ impl Server {
         })
     }
 
-    fn panel(self, config: &Config) -> Result<(&'static str, Arc<dyn Panel>), Wrong> {
-        match (self.site, self.linux, self.incus, self.whm) {
-            (Some(site), None, None, None) => Ok(("site", site.panel(config))),
-            (None, Some(linux), None, None) => Ok(("linux", Arc::new(LinuxPanel::new(linux.config())))),
-            (None, None, Some(incus), None) => Ok(("incus", Arc::new(IncusPanel::new(incus.config()?)?))),
-            (None, None, None, Some(whm)) => Ok(("whm", Arc::new(WhmPanel::new(whm.config(config)?)?))),
-            _ => {
-                let tables = "[server.site], [server.linux], [server.incus] or [server.whm]";
-                Err(Wrong::Said(format!("it needs one table of a driver: {tables}")))
-            }
+    /// Its driver: the one whose table it has.
+    fn driver(self) -> Result<Driver, &'static str> {
+        let tables = [
+            self.site.map(Driver::Site),
+            self.linux.map(Driver::Linux),
+            self.incus.map(Driver::Incus),
+            self.whm.map(Driver::Whm),
+            self.directadmin.map(Driver::DirectAdmin),
+            self.hestia.map(Driver::Hestia),
+            self.proxmox.map(Driver::Proxmox),
+        ];
+        let mut given = tables.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(driver), None) => Ok(driver),
+            _ => Err("it needs one table of a driver: [server.site], [server.linux], [server.incus], [server.whm], \
+                      [server.directadmin], [server.hestia] or [server.proxmox]"),
         }
-    }
-}
-
-impl Linux {
-    fn config(self) -> LinuxConfig {
-        LinuxConfig {
-            command: self.command,
-            timeout: Duration::from_secs(self.timeout_seconds),
-            backup_timeout: Duration::from_secs(self.backup_timeout_seconds),
-            enforces_quota: self.enforces_quota,
-        }
-    }
-}
-
-impl Whm {
-    fn config(self, config: &Config) -> Result<WhmConfig, Wrong> {
-        let token = read(&self.token_file)?.trim().to_owned().into();
-        let base_domain = self.base_domain.unwrap_or_else(|| config.hosting.base_domain.clone());
-        let usual = WhmConfig::new(url(&self.endpoint)?, self.user, token, base_domain);
-        let trust = trust(self.authority_file, self.fingerprint)?;
-        let http = HttpConfig { private: self.private, trust, ..usual.http.clone() };
-        Ok(WhmConfig { owner: self.owner.unwrap_or_else(|| usual.owner.clone()), http, ..usual })
-    }
-}
-
-/// Who the server has to be.
-fn trust(authority_file: Option<PathBuf>, fingerprint: Option<String>) -> Result<Trust, Wrong> {
-    match (authority_file, fingerprint) {
-        (None, None) => Ok(Trust::System),
-        (Some(file), None) => Ok(Trust::Authority(read(&file)?.into_bytes())),
-        (None, Some(text)) => {
-            text.parse().map(Trust::Certificate).map_err(|error| Wrong::Said(format!("fingerprint: {error}")))
-        }
-        (Some(_), Some(_)) => Err(Wrong::Said("authority_file and fingerprint exclude each other".into())),
-    }
-}
-
-impl Incus {
-    fn config(self) -> Result<IncusConfig, Wrong> {
-        let http = self.http()?;
-        let usual = IncusConfig::new(http, self.image);
-        let packages = self.packages.into_iter().map(|(name, package)| (name, package.into())).collect();
-        Ok(IncusConfig {
-            project: self.project.unwrap_or_else(|| usual.project.clone()),
-            pool: self.pool.unwrap_or_else(|| usual.pool.clone()),
-            backup_pool: self.backup_pool,
-            quotas: self.quotas.unwrap_or(usual.quotas),
-            profiles: self.profiles.unwrap_or_else(|| usual.profiles.clone()),
-            login: self.login.unwrap_or_else(|| usual.login.clone()),
-            grace: self.grace_seconds.map_or(usual.grace, Duration::from_secs),
-            packages,
-            ..usual
-        })
-    }
-
-    fn http(&self) -> Result<HttpConfig, Wrong> {
-        let (socket, endpoint) = match (&self.socket, &self.endpoint) {
-            (Some(socket), None) => (Some(socket.clone()), url(SOCKET)?),
-            (None, Some(endpoint)) => (None, url(endpoint)?),
-            _ => return Err(Wrong::Said("it is reached by a socket or an endpoint".into())),
-        };
-        let identity = match (&self.certificate_file, &self.key_file) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => {
-                Some(ClientIdentity { certificates: read(certificate)?.into_bytes(), key: read(key)?.into() })
-            }
-            _ => return Err(Wrong::Said("certificate_file and key_file belong together".into())),
-        };
-        let trust = trust(self.authority_file.clone(), self.fingerprint.clone())?;
-        let private = self.private || socket.is_some();
-        Ok(HttpConfig { unix_socket: socket, private, trust, identity, ..HttpConfig::new(endpoint) })
-    }
-}
-
-/// What a socket's server is called in requests.
-const SOCKET: &str = "http://incus/";
-
-fn url(text: &str) -> Result<Url, Wrong> {
-    Url::parse(text).map_err(|error| Wrong::Said(format!("endpoint {text}: {error}")))
-}
-
-impl From<IncusPackage> for incus::Package {
-    fn from(package: IncusPackage) -> Self {
-        let IncusPackage { cpu_cores, memory_mib, disk_mib, image, profiles } = package;
-        Self { cpu_cores, memory_mib, disk_mib, image, profiles }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{fs, path::Path};
 
     use super::*;
 
@@ -348,8 +174,10 @@ mod tests {
     /// The example, with a token where it says.
     fn example(folder: &Path) -> String {
         let token = folder.join("token");
-        fs::write(&token, "a-token\n").unwrap();
-        EXAMPLE.replace("/etc/berth/cpanel1.token", token.to_str().unwrap())
+        fs::write(&token, format!("{}\n", "a".repeat(40))).unwrap();
+        ["cpanel1.token", "da1.key", "hestia1.secret", "pve1.token"]
+            .iter()
+            .fold(EXAMPLE.to_owned(), |text, file| text.replace(&format!("/etc/berth/{file}"), token.to_str().unwrap()))
     }
 
     fn read_from(folder: &Path, text: &str) -> Result<Panels, StartError> {
@@ -375,7 +203,18 @@ mod tests {
         let panels = read_from(folder.path(), &example(folder.path())).unwrap();
 
         let servers: Vec<(&str, &str)> = panels.servers().map(|(name, driver, _)| (name, driver)).collect();
-        assert_eq!(servers, [("cpanel1", "whm"), ("local", "site"), ("node1", "incus"), ("web1", "linux")]);
+        assert_eq!(
+            servers,
+            [
+                ("cpanel1", "whm"),
+                ("da1", "directadmin"),
+                ("hestia1", "hestia"),
+                ("local", "site"),
+                ("node1", "incus"),
+                ("pve1", "proxmox"),
+                ("web1", "linux")
+            ]
+        );
         assert_eq!(panels.placement("local").unwrap().state, ServerState::Draining);
         assert_eq!(
             *panels.placement("node1").unwrap(),

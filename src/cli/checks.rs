@@ -37,12 +37,13 @@ pub(super) async fn redis_state(redis: &RedisQueues) -> RedisState {
     }
 }
 
-/// Refuses to start on a database that is away or not migrated, and on a Redis that is too old or lets nobody in.
+/// Refuses to start on a database that is away, not migrated or ours to change, and on a Redis that is too old or lets nobody in.
 ///
 /// # Errors
 /// With what is to be done.
 pub(super) async fn may_start(app: &App) -> anyhow::Result<()> {
     migrated(&app.store, &app.config).await?;
+    without_rights(&app.store, &app.config).await?;
     app.clock.set(app.store.now().await?);
     match redis_state(&app.redis).await {
         RedisState::Usable { policy } if policy == KEEPS_ALL => {}
@@ -58,6 +59,29 @@ pub(super) async fn may_start(app: &App) -> anyhow::Result<()> {
             return Err(error).context(format!("Redis at {} cannot be used", shown(app.config.redis.url.as_ref())));
         }
     }
+    Ok(())
+}
+
+/// Refuses a role that could change tables or that no row-level security binds: a hole anywhere in the program would be one in
+/// everything. For development it is allowed by `dev.table_owner`.
+///
+/// # Errors
+/// With what is to be done.
+async fn without_rights(store: &Store, config: &Config) -> anyhow::Result<()> {
+    let role = store.role_facts().await.context("the rights of the database role cannot be read")?;
+    let objections = role.objections().join(", ");
+    if objections.is_empty() {
+        return Ok(());
+    }
+    if !config.dev.table_owner {
+        bail!(
+            "connection as the table owner is refused: the role {} {objections}. Let database.url name the role berth_app and \
+             database.migrate_url the owner, then run `berth migrate`, which makes that role; for development, set \
+             dev.table_owner = true",
+            role.name
+        );
+    }
+    tracing::warn!(role = role.name, objections, "the program runs with more rights than it needs");
     Ok(())
 }
 

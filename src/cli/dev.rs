@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::App,
     clock::Clock,
-    config::Role,
+    config::{Config, Role},
     dev::{
         run::{self, DevInstance, DevOptions, DevPanel, HOME},
         tour::Tour,
@@ -111,7 +111,7 @@ async fn live(instance: &mut DevInstance, args: &DevArgs, signals: &Signals) -> 
             () = signals.asked() => Ok(ExitCode::from(STOPPED_AT_ONCE)),
         }
     } else {
-        print(&welcome(instance))?;
+        print(&welcome(instance, &app.config))?;
         tokio::select! {
             asked = running.until_asked(signals) => asked.map(|()| ExitCode::SUCCESS),
             () = instance.stripe_ends() => {
@@ -138,12 +138,13 @@ async fn tour(app: &App, instance: &DevInstance) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn welcome(instance: &DevInstance) -> String {
+fn welcome(instance: &DevInstance, config: &Config) -> String {
     let addresses = &instance.addresses;
     let berth = this_program();
     let mut lines = vec![
         ("shop API", addresses.api.clone()),
         ("mailbox", addresses.mailbox.clone()),
+        ("console", format!("{}/console · {berth} console prints a link that lets you in", addresses.api)),
         (
             "sites",
             format!("{} served as http://<name>.localhost:{}/", addresses.sites.display(), addresses.listen.port()),
@@ -158,6 +159,7 @@ fn welcome(instance: &DevInstance) -> String {
     }
     let stripe = addresses.stripe.clone();
     lines.push(("Stripe", stripe.unwrap_or_else(|| "Stripe's test mode, with your stripe.secret_key".to_owned())));
+    lines.extend(config.metrics.listen.map(|address| ("metrics", format!("http://{address}/metrics"))));
     lines.extend([
         ("database", instance.database_url().to_owned()),
         ("Redis", instance.redis_url()),

@@ -1,59 +1,57 @@
 //! `berth doctor`: is everything set up as it must be, and was everything delivered that was paid for?
+//!
+//! Each subject is a module: it asks, and judges what it was told by functions without waiting.
+
+mod backups;
+mod check;
+mod clocks;
+mod database;
+mod mail;
+mod panels;
+mod processes;
+mod reach;
+mod redis;
+mod settings;
+mod stripe;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use serde::Serialize;
 
 use super::{
-    checks::{self, KEEPS_ALL, RedisState, pending_text, redis_state},
     output::{lines, print, print_json, short, table},
-    settings,
+    settings as of_command,
 };
 use crate::{
-    app::{catalogue_of, redis_of},
-    config::{Config, ConfigError, Role},
-    error::chain,
-    secrets::SecretKeys,
-    store::{Store, audit::Finding, inspection},
+    clock::Clock,
+    config::{Config, Role},
+    store::{Store, audit::Finding},
 };
+use check::{Check, Verdict};
+
+pub(super) use stripe::best as best_endpoint;
 
 /// Longer details are cut in the table; JSON has them whole.
 const DETAIL_WIDTH: usize = 160;
+
+pub(super) const AFTER_HELP: &str = "Each check says pass, warning or FAIL, and what mends it. Exits 1 when a check or a rule \
+    fails; a warning alone is no failure. What is outside (Stripe, mail, names, certificates, servers) is asked side by side, \
+    for seconds at most.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     /// Also ask whether every payment has led to what was paid for.
     #[arg(long)]
     audit: bool,
+    /// Send a test mail to this address.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "offline")]
+    mail: Option<String>,
+    /// Ask nobody but the database and Redis.
+    #[arg(long)]
+    offline: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Ok,
-    Warning,
-    Broken,
-}
-
-impl Verdict {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Broken => "BROKEN",
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    detail: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,26 +68,12 @@ impl Report {
     }
 }
 
-fn ok(name: &'static str, detail: impl Into<String>) -> Check {
-    Check { name, verdict: Verdict::Ok, detail: detail.into() }
-}
-
-fn warning(name: &'static str, detail: impl Into<String>) -> Check {
-    Check { name, verdict: Verdict::Warning, detail: detail.into() }
-}
-
-fn broken(name: &'static str, detail: impl Into<String>) -> Check {
-    Check { name, verdict: Verdict::Broken, detail: detail.into() }
-}
-
 pub(super) async fn run(file: Option<PathBuf>, args: DoctorArgs) -> anyhow::Result<ExitCode> {
-    let config = settings::load_or_dev(file)?;
-    settings::log_quietly(&config)?;
+    let config = of_command::load_or_dev(file)?;
+    of_command::log_quietly(&config)?;
     config.require_for(Role::Operate)?;
     let store = Store::new(&config.database)?;
-    let mut checks = settings_checks(&config);
-    let usable = database_checks(&store, &config, &mut checks).await;
-    checks.extend(redis_checks(&config).await);
+    let (checks, usable) = Box::pin(all(&store, &config, &args)).await;
     let audit = if args.audit && usable { Some(store.audit().await?) } else { None };
     let report = Report { checks, audit };
     if args.json {
@@ -100,104 +84,58 @@ pub(super) async fn run(file: Option<PathBuf>, args: DoctorArgs) -> anyhow::Resu
     Ok(if report.is_fine() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn settings_checks(config: &Config) -> Vec<Check> {
-    let complete = |name, role| match config.require_for(role) {
-        Ok(()) => ok(name, "complete"),
-        Err(error) => warning(name, missing_text(&error)),
-    };
-    let mut checks = vec![complete("settings to serve", Role::Serve), complete("settings to work", Role::Work)];
-    if checks.iter().all(|check| check.verdict != Verdict::Ok) {
-        for check in &mut checks {
-            check.verdict = Verdict::Broken;
-        }
-    }
-    let stripe = &config.stripe;
-    let mode = if stripe.livemode { "real money" } else { "test mode" };
-    checks.push(match &stripe.secret_key {
-        Some(_) => ok("Stripe", format!("{mode} at {}", stripe.api_base)),
-        None => warning("Stripe", "stripe.secret_key is not set: nothing can be sold here"),
-    });
-    checks.push(match (&config.mail.smtp_url, &config.mail.from) {
-        (Some(url), Some(from)) => ok("mail", format!("from {from} by {}", url.redacted())),
-        (None, _) | (_, None) => warning("mail", "mail.smtp_url or mail.from is not set: no mail leaves from here"),
-    });
-    if let Some(Err(error)) = config.secrets.key.as_ref().map(SecretKeys::parse) {
-        checks.push(broken("secrets.key", chain(&error)));
-    }
-    checks.push(match catalogue_of(config) {
-        Ok(catalogue) => ok("catalogue", format!("{} services", catalogue.services().len())),
-        Err(error) => broken("catalogue", chain(&error)),
-    });
-    checks
+/// Every check, by subject, and whether the database can be asked anything more.
+async fn all(store: &Store, config: &Config, args: &DoctorArgs) -> (Vec<Check>, bool) {
+    let (database, redis, stripe, mail, reach, servers, backups) = tokio::join!(
+        of_database(store, config),
+        redis::look(config),
+        stripe::look(config, args.offline),
+        mail::look(config, args.mail.as_deref(), args.offline),
+        reach::look(config, args.offline),
+        panels::look(config, args.offline),
+        backups::look(config),
+    );
+    let mut checks = settings::look(config);
+    checks.extend(database.checks);
+    checks.extend(redis);
+    checks.extend(stripe.checks);
+    checks.extend(database.events);
+    checks.extend(mail);
+    checks.extend(reach);
+    checks.extend(servers);
+    checks.extend(backups);
+    checks.extend(clocks::of_database(database.clock));
+    checks.extend(clocks::of_stripe(stripe.clock));
+    checks.extend(database.processes);
+    (checks, database.usable)
 }
 
-fn missing_text(error: &ConfigError) -> String {
-    let keys: Vec<&str> = error.faults().iter().map(|fault| fault.split(':').next().unwrap_or(fault)).collect();
-    format!("missing: {}", keys.join(", "))
+/// What only the database knows.
+struct OfDatabase {
+    checks: Vec<Check>,
+    events: Option<Check>,
+    processes: Vec<Check>,
+    clock: Option<clocks::Seen>,
+    usable: bool,
 }
 
-/// Answers whether the database can be asked anything more.
-async fn database_checks(store: &Store, config: &Config, checks: &mut Vec<Check>) -> bool {
-    let url = checks::shown(config.database.url.as_ref());
-    let version = match inspection::reach(&config.database).await {
-        Ok(()) => store.server_version().await,
-        Err(error) => Err(error),
-    };
-    match version {
-        Ok(version) => checks.push(ok("database", format!("PostgreSQL {version} at {url}"))),
-        Err(error) => {
-            checks.push(broken("database", format!("{url}: {}", chain(&error))));
-            return false;
-        }
-    }
-    match store.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => checks.push(ok("migrations", "all applied")),
-        Ok(pending) => {
-            checks.push(broken("migrations", pending_text(&pending)));
-            return false;
-        }
-        Err(error) => {
-            checks.push(broken("migrations", chain(&error)));
-            return false;
-        }
-    }
-    checks.push(match store.may_change_tables().await {
-        Ok(false) => ok("database role", "reads and writes rows, changes no tables"),
-        Ok(true) => warning("database role", "may change tables: let database.url name the role berth_app"),
-        Err(error) => broken("database role", chain(&error)),
-    });
-    match store.open_alerts().await {
-        Ok(alerts) if alerts.is_empty() => checks.push(ok("alerts", "none is open")),
-        Ok(alerts) => checks.extend(alerts.into_iter().map(|alert| broken("alert", alert))),
-        Err(error) => checks.push(broken("alerts", chain(&error))),
-    }
-    true
-}
-
-async fn redis_checks(config: &Config) -> Vec<Check> {
-    let url = checks::shown(config.redis.url.as_ref());
-    let redis = match redis_of(config) {
-        Ok(redis) => redis,
-        Err(error) => return vec![broken("Redis", chain(&error))],
-    };
-    match redis_state(&redis).await {
-        RedisState::Usable { policy } if policy == KEEPS_ALL => {
-            vec![ok("Redis", format!("answers at {url}")), ok("Redis memory", format!("{KEEPS_ALL}: it drops nothing"))]
-        }
-        RedisState::Usable { policy } => vec![
-            ok("Redis", format!("answers at {url}")),
-            broken("Redis memory", format!("its policy is {policy}: set `maxmemory-policy {KEEPS_ALL}`")),
-        ],
-        RedisState::Away(error) | RedisState::Unusable(error) => {
-            vec![broken("Redis", format!("{url}: {}", chain(&error)))]
-        }
-    }
+async fn of_database(store: &Store, config: &Config) -> OfDatabase {
+    let before = Clock::machine();
+    let database::Looked { checks, usable, now } = database::look(store, config).await;
+    let after = Clock::machine();
+    let clock = now.map(|theirs| clocks::Seen { before, theirs, after });
+    let (events, processes) =
+        if usable { (Some(stripe::events(store).await), processes::look(store).await) } else { (None, Vec::new()) };
+    OfDatabase { checks, events, processes, clock, usable }
 }
 
 fn told(report: &Report) -> String {
     let mut rows = table(&["", "CHECK", "DETAIL"]);
     for check in &report.checks {
         rows.add_row([check.verdict.as_str(), check.name, &short(&check.detail, DETAIL_WIDTH)]);
+        if let Some(fix) = &check.fix {
+            rows.add_row(["", "", &format!("  → {fix}")]);
+        }
     }
     let mut text = lines(&rows);
     if let Some(findings) = &report.audit {
@@ -212,5 +150,55 @@ fn told(report: &Report) -> String {
         text.push_str("\n\n");
         text.push_str(&lines(&rows));
     }
+    text.push_str("\n\n");
+    text.push_str(&summed_up(&report.checks));
     text
+}
+
+fn summed_up(checks: &[Check]) -> String {
+    let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let (passed, warnings, failed) = (count(Verdict::Ok), count(Verdict::Warning), count(Verdict::Broken));
+    let skipped = match count(Verdict::Skipped) {
+        0 => String::new(),
+        some => format!(", {some} skipped"),
+    };
+    format!("{passed} passed, {warnings} warnings, {failed} failed{skipped}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        check::{broken, ok, skipped, warning},
+        *,
+    };
+
+    fn report(checks: Vec<Check>) -> Report {
+        Report { checks, audit: None }
+    }
+
+    #[test]
+    fn a_warning_is_no_failure_and_each_has_its_fix_beneath() {
+        let checks = vec![ok("Redis", "answers"), warning("backups", "same disk", "use another"), skipped("mail")];
+        let fine = report(checks.clone());
+        let mut failing = checks;
+        failing.push(broken("schedule", "silent", "berth schedule"));
+        let failing = report(failing);
+
+        let text = told(&failing);
+
+        assert!(fine.is_fine() && !failing.is_fine());
+        assert!(text.contains("FAIL") && text.contains("→ berth schedule") && text.contains("→ use another"), "{text}");
+        assert!(text.ends_with("1 passed, 1 warnings, 1 failed, 1 skipped"), "{text}");
+    }
+
+    #[test]
+    fn json_keeps_its_words_and_tells_the_fix() {
+        let report = report(vec![ok("Redis", "answers"), broken("schedule", "silent", "berth schedule")]);
+
+        let json = serde_json::to_value(&report).unwrap();
+
+        assert_eq!(json["checks"][0], serde_json::json!({ "name": "Redis", "verdict": "ok", "detail": "answers" }));
+        assert_eq!(json["checks"][1]["verdict"], "broken");
+        assert_eq!(json["checks"][1]["fix"], "berth schedule");
+    }
 }

@@ -5,11 +5,14 @@ mod catalogue;
 mod chaos;
 mod checks;
 mod config;
+mod console;
 mod dev;
 mod doctor;
 mod enqueue;
+mod follow;
 mod jobs;
 mod keys;
+mod manual;
 mod openapi;
 mod output;
 mod process;
@@ -18,6 +21,8 @@ mod secrets;
 mod servers;
 mod settings;
 mod signals;
+mod smoke;
+mod stripe;
 mod stripe_sim;
 mod sweep;
 #[cfg(test)]
@@ -50,6 +55,7 @@ const LAST_THREADS: Duration = Duration::from_millis(250);
   berth work --queues mail         jobs only, here those of one queue
   berth sweep unpaid_orders --dry-run   what would be given up, of whom, and its sum
   berth jobs list --state dead     what waits for a person
+  berth smoke                      buy, see live, cancel: in test mode
   berth doctor --audit             is everything in order, and has everything been delivered?
 ")]
 #[command(
@@ -87,7 +93,8 @@ enum Command {
     Schedule,
     /// Do now what the schedule does at its time, or show what it would do.
     #[command(before_help = "Examples:\n  berth sweep unpaid_orders --dry-run\n  \
-        berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n")]
+        berth sweep unpaid_orders --dry-run --as-of 2030-01-01T00:00:00Z --json\n  berth sweep checkout_pages\n  \
+        berth sweep stripe_events --wait\n")]
     #[command(after_help = sweep::AFTER_HELP)]
     Sweep(sweep::SweepArgs),
     /// Run everything on this machine: private Postgres and Redis, a Stripe to buy from, a mailbox to read.
@@ -118,6 +125,10 @@ enum Command {
         berth jobs show job_01k9z3m6sne5y8r7q2w4x6t8va\n  berth jobs retry job_01k9z3m6sne5y8r7q2w4x6t8va\n")]
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Print a link that signs you in to the operators' console, once and within a minute.
+    #[command(before_help = "Examples:\n  berth console\n  berth console --email ops@example.com\n")]
+    #[command(after_help = "Whoever may read the settings may sign in: keep both to operators.")]
+    Console(console::ConsoleArgs),
     /// The keys that other applications ask for jobs with.
     #[command(before_help = "Examples:\n  berth keys create crm --kinds provision_account,suspend_account\n  \
         berth keys list\n  berth keys revoke key_01k9z3m6sne5y8r7q2w4x6t8va\n")]
@@ -139,9 +150,21 @@ enum Command {
     #[command(subcommand)]
     Trigger(trigger::TriggerCommand),
     /// Check that everything is set up; with --audit, also that everything paid for was delivered.
-    #[command(before_help = "Examples:\n  berth doctor\n  berth doctor --audit --json\n")]
-    #[command(after_help = "Exits 1 when a check or a rule is broken; a warning alone is no failure.")]
+    #[command(
+        before_help = "Examples:\n  berth doctor\n  berth doctor --mail you@example.com\n  berth doctor --offline\n  \
+        berth doctor --audit --json\n"
+    )]
+    #[command(after_help = doctor::AFTER_HELP)]
     Doctor(doctor::DoctorArgs),
+    /// Buy the cheapest service in test mode, see it live, cancel it, and see it gone.
+    #[command(before_help = "Examples:\n  berth smoke\n  berth smoke --service vps-monthly\n  \
+        berth smoke --url http://127.0.0.1:8080 --json\n")]
+    #[command(after_help = smoke::AFTER_HELP)]
+    Smoke(smoke::SmokeArgs),
+    /// Set up at Stripe what Berth needs there.
+    #[command(before_help = "Examples:\n  berth stripe sync-webhook --dry-run\n  berth stripe sync-webhook\n")]
+    #[command(subcommand)]
+    Stripe(stripe::StripeCommand),
     /// Check or show the settings.
     #[command(before_help = "Examples:\n  berth config check\n  berth config check --for up\n  berth config print\n")]
     #[command(subcommand)]
@@ -157,6 +180,15 @@ enum Command {
     /// Print the API's description (OpenAPI 3.1), as /openapi.json serves it: to generate clients from.
     #[command(before_help = "Examples:\n  berth openapi      into a file: berth openapi > openapi.json\n")]
     Openapi,
+    /// Print what a shell needs to complete commands.
+    #[command(before_help = "Examples:\n  berth completions bash      into a file: berth completions bash > \
+        /etc/bash_completion.d/berth\n  berth completions zsh\n  berth completions fish\n")]
+    Completions(manual::CompletionsArgs),
+    /// Print this program's page of the manual.
+    #[command(
+        before_help = "Examples:\n  berth man      to read it: berth man | man -l -\n  berth man --into /tmp/man1\n"
+    )]
+    Man(manual::ManArgs),
     /// Buy while everything is killed, emptied, stopped and cut off, on private servers; then read every ledger.
     #[command(hide = true)]
     #[command(before_help = "Examples:\n  berth chaos\n  berth chaos --seconds 600 --seed 42 --json\n")]
@@ -196,11 +228,16 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(file, &args),
         Command::Enqueue(args) => enqueue::run(file, args).await,
         Command::Jobs(command) => jobs::run(file, command).await,
+        Command::Console(args) => console::run(file, args).await,
         Command::Keys(command) => keys::run(file, command).await,
         Command::Servers(command) => Box::pin(servers::run(file, command)).await,
         Command::Accounts(command) => Box::pin(accounts::run(file, command)).await,
         Command::Trigger(command) => Box::pin(trigger::run(file, command)).await,
         Command::Doctor(args) => Box::pin(doctor::run(file, args)).await,
+        Command::Smoke(args) => Box::pin(smoke::run(file, args)).await,
+        Command::Stripe(command) => Box::pin(stripe::run(file, command)).await,
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Config(command) => config::run(file, command),
         Command::Catalogue(command) => catalogue::run(file, command),
         Command::Secrets(command) => secrets::run(file, command).await,

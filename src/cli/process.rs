@@ -22,8 +22,9 @@ use crate::{
     app::App,
     config::{Config, Role},
     error::chain,
-    http, schedule, store,
+    http, schedule, service_manager, store,
     supervise::Supervisor,
+    watchdog::Watchdog,
     worker,
 };
 
@@ -80,6 +81,10 @@ async fn stay(file: Option<PathBuf>, role: Role, queues: &[Queue]) -> anyhow::Re
     if role == Role::Schedule {
         schedule::start(&app, &tasks);
     }
+    // A process that runs jobs has one that also watches those.
+    if queues.is_empty() {
+        Watchdog::start(&tasks);
+    }
     let mut running = Running::start(app, tasks, queues, listener, None).await?;
     let asked = running.until_asked(&signals).await;
     running.stop().await;
@@ -97,6 +102,18 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("{address} cannot be listened on: set http.listen (BERTH_HTTP__LISTEN) to a free one"))
 }
 
+/// Takes the address of `metrics.listen`, where one is set.
+///
+/// # Errors
+/// When somebody else has it.
+async fn metrics_listener(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).with_context(|| {
+        format!("{address} cannot be listened on: set metrics.listen (BERTH_METRICS__LISTEN) to a free one")
+    })
+}
+
 /// A process at work.
 pub(super) struct Running {
     pub(super) app: App,
@@ -109,7 +126,7 @@ impl Running {
     /// Starts workers for `queues` and HTTP on `listener`.
     ///
     /// # Errors
-    /// When the lease cannot be taken out.
+    /// When the lease cannot be taken out, or somebody else has the address of `metrics.listen`.
     pub(super) async fn start(
         app: App,
         tasks: Supervisor,
@@ -125,16 +142,31 @@ impl Running {
         if queues.contains(&Queue::Sweeps) && app.config.work.schedule {
             schedule::start(&app, &tasks);
         }
+        let mut status = Vec::new();
         let http = match listener {
             Some(listener) => {
-                tracing::info!(address = %listener.local_addr()?, "listening");
+                let address = listener.local_addr()?;
+                tracing::info!(%address, "listening");
+                status.push(format!("listening on {address}"));
                 let (app, tasks_of_http) = (app.clone(), tasks.clone());
                 Some(tasks.spawn(async move { http::serve(app, listener, extra, &tasks_of_http).await }))
             }
             None => None,
         };
+        if let Some(listener) = metrics_listener(&app.config).await? {
+            tracing::info!(address = %listener.local_addr()?, "metrics are listening");
+            let (app, tasks_of_metrics) = (app.clone(), tasks.clone());
+            tasks.spawn(async move { http::serve_metrics(app, listener, &tasks_of_metrics).await });
+        }
         let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), queues = names.join(","), "started");
+        if works {
+            status.push(format!("working on {}", names.join(", ")));
+        }
+        if status.is_empty() {
+            status.push("beginning sweeps at their times".to_owned());
+        }
+        service_manager::ready(&status.join("; "));
         Ok(Self { app, tasks, http, works })
     }
 
@@ -153,6 +185,7 @@ impl Running {
     pub(super) async fn stop(self) {
         let grace = self.app.config.work.shutdown_grace();
         tracing::info!(grace_seconds = grace.as_secs(), "stopping");
+        service_manager::stopping(&format!("letting requests and jobs end, for {} s at most", grace.as_secs()));
         self.tasks.draining.cancel();
         self.wind_down(grace).await;
         tracing::info!("stopped");

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{
     checks,
     enqueue::{enqueue, enqueue_with},
+    follow::follow,
     output::{lines, print, print_json, say, table},
     settings,
 };
@@ -38,13 +39,16 @@ pub(super) struct SweepArgs {
     /// Do what the accounts' sweep has stopped at, because it was far more than usual: as far as it is still due.
     #[arg(long, value_name = "PLAN", conflicts_with_all = ["as_of", "dry_run"])]
     confirm: Option<FusePlanId>,
+    /// Wait until it is done, with a line every five seconds. Ctrl-C ends the waiting, not the work.
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) const AFTER_HELP: &str = "Without --dry-run it enqueues the sweep's job and prints the job's id (`berth jobs \
-    show` tells how it went): workers of the queue `sweeps` do it. Running it again does nothing twice.";
+    show` tells how it went; --wait waits for it): workers of the queue `sweeps` do it. Running it again does nothing twice.";
 
 pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Result<ExitCode> {
     let config = settings::load_or_dev(file)?;
@@ -63,7 +67,14 @@ pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Resul
             Some(plan) => confirm(&config, &store, args.name, plan, now).await?,
             None => enqueue(&config, NewJob::now(args.name.job(args.as_of))).await?,
         };
-        if args.json { print_json(&json!({ "job_id": job }))? } else { print(&job.to_string())? }
+        if args.json {
+            print_json(&json!({ "job_id": job }))?
+        } else {
+            print(&job.to_string())?
+        }
+        if args.wait {
+            return follow(&store, job).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    ffi::OsStr,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -24,6 +25,8 @@ const NOT_SETTINGS: [&str; 5] =
     ["BERTH_CONFIG", "BERTH_FAILPOINTS", "BERTH_BREAK", "BERTH_SHORTEN", "BERTH_BUILD_DATABASE_URL"];
 /// What tests are told how to run by.
 const OF_TESTS: &str = "BERTH_TEST_";
+/// How systemd calls the files of a directory that is handed over as `LoadCredential=berth:…`.
+const CREDENTIAL: &str = "berth_";
 /// What hosts and habits call two of the settings.
 const CUSTOMARY: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
 
@@ -107,6 +110,30 @@ impl Reader {
         }
     }
 
+    /// A directory of secrets: each file is called as its key, and holds its value. Other files are somebody else's, an empty
+    /// one is no value, and a directory that is not there or that may not be looked into has none.
+    pub(super) fn secrets(&mut self, folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort_unstable();
+        for path in paths {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            let name = name.strip_prefix(CREDENTIAL).unwrap_or(name);
+            let Some(key) = keys::find(name) else {
+                // A misspelt one looks like a key.
+                if name.split_once('.').is_some_and(|(section, _)| keys::is_section(section)) {
+                    self.faults.push(format!("{}: no such key{}", path.display(), hint(name, str::to_owned)));
+                }
+                continue;
+            };
+            match contents(&path) {
+                Ok(text) if text.trim().is_empty() => {}
+                Ok(text) => self.text(&path.display().to_string(), key, text.trim()),
+                Err(error) => self.faults.push(format!("{} cannot be read: {error}", path.display())),
+            }
+        }
+    }
+
     /// One setting, given as text.
     pub(super) fn text(&mut self, origin: &str, key: &'static Key, text: &str) {
         let value = key.read(text);
@@ -149,6 +176,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// The file that an origin names: a path, or a variable and a path in brackets.
+pub(super) fn file_of(origin: &str) -> Option<PathBuf> {
+    let path = origin.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(origin);
+    let path = Path::new(path);
+    path.is_file().then(|| path.to_owned())
 }
 
 /// The variables that set this key, the customary one first.

@@ -27,7 +27,7 @@ pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
     Auth, Catalogue, Concurrency, Database, Dev, Disputes, Fraud, Fuse, Hosting, Http, Inbox, Log, LogFormat, Mail,
-    Redis, Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Work,
+    Metrics, Redis, Renewals, Retention, Secrets, Seller, Shop, Stripe, Tax, Telemetry, Work,
 };
 
 use crate::domain::timetable::TimetableChanges;
@@ -70,6 +70,9 @@ pub struct Config {
     /// `[timetable]`: the shop's; plans and accounts may have it otherwise.
     pub timetable: TimetableChanges,
     pub fuse: Fuse,
+    #[serde(default)]
+    pub metrics: Metrics,
+    pub telemetry: Telemetry,
     pub dev: Dev,
     pub log: Log,
     /// The operator's file, where one was named or found.
@@ -99,8 +102,8 @@ impl LoadOptions<Vec<(String, String)>> {
 }
 
 impl Config {
-    /// Reads all layers, weakest first: embedded defaults, the file, `DATABASE_URL` and `REDIS_URL`, `BERTH_A__B`,
-    /// `BERTH_A__B_FILE`.
+    /// Reads all layers, weakest first: embedded defaults, the file, files of secrets, `DATABASE_URL` and `REDIS_URL`,
+    /// `BERTH_A__B`, `BERTH_A__B_FILE`.
     pub fn load<E: IntoIterator<Item = (String, String)>>(options: LoadOptions<E>) -> Result<Self, ConfigError> {
         Self::load_over("", &[], options)
     }
@@ -142,6 +145,11 @@ impl Config {
         if let Some(file) = &file {
             reader.file(file);
         }
+        let handed_over = env.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let beside = || file.as_ref().map(|file| file.with_file_name("secrets"));
+        if let Some(folder) = handed_over.or_else(beside) {
+            reader.secrets(&folder);
+        }
         reader.environment(&env);
         Ok(Self { file, ..Self::from_layers(reader)? })
     }
@@ -182,9 +190,18 @@ impl Config {
                     .to_owned(),
             );
         }
+        if self.stripe.livemode && self.dev.table_owner {
+            faults.push("dev.table_owner is for development: turn it or stripe.livemode off".to_owned());
+        }
         if !self.tax.rates.is_empty() && self.tax.seller_country.is_none() && self.seller.country.is_none() {
             faults.push(
                 "tax.rates are charged by somebody: set tax.seller_country (or seller.country), two letters such as DE"
+                    .to_owned(),
+            );
+        }
+        if self.metrics.listen.is_some_and(|address| !address.ip().is_loopback()) && self.metrics.token.is_none() {
+            faults.push(
+                "metrics.listen can be reached from other machines: set metrics.token, which Prometheus then brings"
                     .to_owned(),
             );
         }
@@ -207,6 +224,21 @@ impl Config {
     #[must_use]
     pub fn cancel_url(&self) -> Option<String> {
         self.stripe.cancel_url.clone().or_else(|| self.shop.page("cart"))
+    }
+
+    /// The files that secrets which are in force come from.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self
+            .shown
+            .iter()
+            .filter_map(|(_, shown)| shown.as_ref())
+            .filter(|(value, _)| value.contains(secret_url::REDACTED))
+            .filter_map(|(_, origin)| layers::file_of(origin))
+            .collect();
+        files.sort_unstable();
+        files.dedup();
+        files
     }
 
     /// What is in force, as TOML, with each value's origin behind it and `[redacted]` for what is secret.

@@ -18,6 +18,13 @@ pub enum Role {
 }
 
 impl Role {
+    /// In one word, such as `work`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let command = self.command();
+        command.strip_prefix("berth ").unwrap_or(command)
+    }
+
     fn command(self) -> &'static str {
         match self {
             Self::Up => "berth up",

@@ -48,6 +48,7 @@ pub struct Http {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "parsed")]
     pub public_url: Url,
+    pub max_connections: usize,
     /// Whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpAddr>,
@@ -259,11 +260,35 @@ pub struct Fuse {
     pub percent: String,
 }
 
+/// `[metrics]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// A listener for `/metrics` alone.
+    pub listen: Option<SocketAddr>,
+    /// What whoever asks must bring.
+    pub token: Option<SecretString>,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub otlp_endpoint: Option<SecretUrl>,
+    /// `name: value` each.
+    #[serde(default)]
+    pub otlp_headers: Vec<SecretString>,
+    /// 0 to 100.
+    pub sample_percent: u8,
+}
+
 /// `[dev]`
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dev {
     pub time_machine: bool,
+    /// Whether processes may run as the owner of the tables.
+    pub table_owner: bool,
 }
 
 /// `[log]`

@@ -159,7 +159,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         (
             "BERTH_COLOUR",
             "BERTH_COLOUR in the environment: no such key; the sections are database, redis, inbox, http, stripe, shop, seller, tax, fraud, disputes, mail, \
-             auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, dev, log",
+             auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, metrics, telemetry, dev, log",
         ),
     ] {
         assert_eq!(fault(&[(variable, "x")]), said);
@@ -413,6 +413,7 @@ fn what_is_in_force_is_shown_with_its_origin_and_without_secrets() {
     [http]
     listen = "127.0.0.1:8080" # from default
     public_url = "http://localhost:8080" # from default
+    max_connections = 4096 # from default
     # trusted_proxies is not set
     coupon_checks_per_customer = 10 # from default
     coupon_checks_per_address = 30 # from default
@@ -485,4 +486,58 @@ fn the_whole_document_with_its_examples_is_a_configuration() {
         assert_eq!(config.require_for(role), Ok(()));
     }
     assert!(!config.redacted().contains("is not set"));
+}
+
+/// A file of settings, and beside it `secrets` with these files.
+fn beside_secrets(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("berth.toml");
+    std::fs::write(&file, "[stripe]\nsecret_key = \"sk_test_of_the_file\"\n").unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join("secrets").join(name), text).unwrap();
+    }
+    (folder, file)
+}
+
+#[test]
+fn files_of_secrets_are_stronger_than_the_file_and_weaker_than_variables() {
+    let (folder, file) = beside_secrets(&[
+        ("stripe.secret_key", "sk_test_of_its_own_file\n"),
+        ("auth.jwt_secret", ""),
+        ("README", "whatever"),
+        ("notes.txt", "whatever"),
+    ]);
+    let key = |config: &Config| config.stripe.secret_key.as_ref().unwrap().expose_secret().to_owned();
+
+    let config = load(Some(&file), &[]).unwrap();
+    let told = load(Some(&file), &[("BERTH_STRIPE__SECRET_KEY", "sk_test_of_a_variable")]).unwrap();
+
+    assert_eq!(key(&config), "sk_test_of_its_own_file");
+    assert!(config.auth.jwt_secret.is_none(), "an empty file is no value");
+    assert_eq!(config.secret_files(), [folder.path().join("secrets/stripe.secret_key")]);
+    assert_eq!(key(&told), "sk_test_of_a_variable");
+}
+
+#[test]
+fn the_files_that_systemd_hands_over_count_in_place_of_those_beside() {
+    let (_folder, file) = beside_secrets(&[("stripe.secret_key", "sk_test_of_its_own_file")]);
+    let handed_over = tempfile::tempdir().unwrap();
+    std::fs::write(handed_over.path().join("berth_stripe.secret_key"), "sk_test_handed_over").unwrap();
+
+    let variable = ("CREDENTIALS_DIRECTORY", handed_over.path().to_str().unwrap());
+    let config = load(Some(&file), &[variable]).unwrap();
+
+    assert_eq!(config.stripe.secret_key.unwrap().expose_secret(), "sk_test_handed_over");
+}
+
+#[test]
+fn a_file_of_secrets_that_is_misspelt_or_wrong_is_told_without_what_it_holds() {
+    let (_folder, file) =
+        beside_secrets(&[("stripe.secretkey", "sk_test_hunter2"), ("database.url", "hunter2://db/berth")]);
+
+    let error = load(Some(&file), &[]).unwrap_err().to_string();
+
+    assert!(error.contains("stripe.secretkey: no such key; did you mean stripe.secret_key?"), "{error}");
+    assert!(error.contains("database.url from") && !error.contains("hunter2"), "{error}");
 }

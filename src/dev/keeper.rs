@@ -80,6 +80,14 @@ impl Launch {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self) -> io::Result<Child> {
+        self.command()?.spawn()
+    }
+
+    /// How it is started.
+    ///
+    /// # Errors
+    /// When its log cannot be opened.
+    pub fn command(&self) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -94,7 +102,7 @@ impl Launch {
             let same: File = log.try_clone()?;
             command.stdout(log).stderr(same).process_group(0);
         }
-        command.spawn()
+        Ok(command)
     }
 }
 

@@ -38,6 +38,8 @@ use stripe::StripeProcess;
 /// Where everything lies, below the directory that the command is run in.
 pub const HOME: &str = ".berth";
 const DATABASE: &str = "berth";
+/// Where the numbers of an instance are shown, unless somebody else is there.
+const METRICS_PORT: u16 = 9464;
 /// What `--reset` forgets; the servers' own files stay, their contents go.
 const FORGOTTEN: [&str; 4] = ["mail", "sites", "backups", "keys.toml"];
 
@@ -102,13 +104,13 @@ impl DevInstance {
         let keys = Keys::kept_in(&home)?;
         let (owner_url, app_url) = database(&postgres, &keys).await?;
         let listener = listen(options.port, operators.http.listen.port(), &say).await?;
-        let listen = listener.local_addr()?;
+        let address = listener.local_addr()?;
         let stop_mailbox = CancellationToken::new();
         let smtp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free for the mailbox")?;
         let smtp_address = smtp.local_addr()?;
         let mailbox = Mailbox::start(smtp, Some(home.join("mail")), stop_mailbox.clone())
             .context("the mailbox cannot be started")?;
-        let webhook_url = format!("http://{listen}/webhooks/stripe");
+        let webhook_url = format!("http://{address}/webhooks/stripe");
         // With a key of one's own, one buys from Stripe's own test mode.
         let stripe = match operators.stripe.secret_key {
             Some(_) => None,
@@ -120,9 +122,9 @@ impl DevInstance {
         };
         let addresses = Addresses {
             pid: std::process::id(),
-            api: format!("http://localhost:{}", listen.port()),
-            listen,
-            mailbox: format!("http://localhost:{}/dev/mail", listen.port()),
+            api: format!("http://localhost:{}", address.port()),
+            listen: address,
+            mailbox: format!("http://localhost:{}/dev/mail", address.port()),
             smtp: smtp_address,
             stripe: stripe.as_ref().map(|stripe| stripe.url.clone()),
             webhook_url,
@@ -132,6 +134,8 @@ impl DevInstance {
         if let Some(file) = servers.file() {
             settings.sell_on(file);
         }
+        // Its address is taken again when the instance begins to work.
+        settings.measure_at(listen(None, METRICS_PORT, &say).await?.local_addr()?);
         settings.load(options.file.clone())?;
         settings.keep(&home, &addresses)?;
         let file = options.file;

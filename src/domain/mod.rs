@@ -22,6 +22,8 @@ pub mod profile;
 pub mod proration;
 pub mod refund;
 pub mod renewal;
+pub mod spoken;
 pub mod tax;
 pub mod timetable;
 pub mod username;
+pub mod why;

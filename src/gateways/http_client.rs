@@ -27,6 +27,11 @@ pub struct Timeouts {
 /// # Errors
 /// When the system's certificate store cannot be read.
 pub fn build(timeouts: Timeouts) -> Result<reqwest::Client, reqwest::Error> {
+    builder(timeouts).build()
+}
+
+/// As [`build`], for who wants a client with something besides.
+pub(super) fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
     use_ring();
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -40,7 +45,6 @@ pub fn build(timeouts: Timeouts) -> Result<reqwest::Client, reqwest::Error> {
         .http2_keep_alive_interval(KEEPALIVE)
         .http2_keep_alive_timeout(timeouts.connect)
         .tls_backend_rustls()
-        .build()
 }
 
 /// reqwest is built without a TLS provider and takes the process' default one, so there has to be one.

@@ -28,6 +28,10 @@ use lettre::{
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
 
+use crate::{
+    metrics::{Calls, called},
+    trace::Span,
+};
 use relay::Relay;
 
 /// For one TCP connection to one of the server's addresses.
@@ -150,11 +154,39 @@ impl Mailer {
         format!("<{id}@{}>", self.shared.from.email.domain())
     }
 
+    /// Connects, encrypts and signs in, and sends nothing.
+    ///
+    /// # Errors
+    /// See [`MailError`]; never `Refused` nor `Ambiguous`.
+    pub async fn probe(&self) -> Result<(), MailError> {
+        let shared = &self.shared;
+        self.keep(shared.relay.open(shared.connect_timeout, shared.command_timeout).await?);
+        Ok(())
+    }
+
     /// Hands `mail` over to the server. Takes at most one connection, two envelopes and one message's time: see the timeouts.
     ///
     /// # Errors
     /// See [`MailError`]: what the caller may do next is in the variant.
     pub async fn send(&self, mail: Outgoing) -> Result<Accepted, MailError> {
+        let (mut span, began) = (Span::call("smtp"), Instant::now());
+        let answer = span.within(self.hand_over(mail)).await;
+        let outcome = match &answer {
+            Ok(_) => "accepted",
+            Err(MailError::Transient { .. }) => "transient",
+            Err(MailError::Ambiguous { .. }) => "ambiguous",
+            Err(MailError::Refused { .. }) => "refused",
+            Err(MailError::InvalidAddress { .. }) => "invalid_address",
+        };
+        span.note("outcome", outcome);
+        if answer.is_err() {
+            span.fail();
+        }
+        called(Calls::Mail, "", outcome, began.elapsed());
+        answer
+    }
+
+    async fn hand_over(&self, mail: Outgoing) -> Result<Accepted, MailError> {
         let (to, message) = message::build(&self.shared.from, mail)?;
         if let Some(mut kept) = self.idle_connection() {
             match self.address(&mut kept, &to, &message).await {

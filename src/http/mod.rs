@@ -6,6 +6,7 @@ mod basket;
 pub mod cart;
 pub mod checkout;
 mod client_address;
+mod console;
 mod coupon_checks;
 pub mod coupons;
 pub mod credit_notes;
@@ -15,6 +16,8 @@ mod if_match;
 pub mod invoices;
 pub mod jobs;
 pub mod me;
+mod measured;
+mod metrics;
 pub mod orders;
 mod pages;
 mod paging;
@@ -52,7 +55,10 @@ use crate::{
 };
 use auth::Authenticator;
 use checkout::InFlight;
+use console::ConsoleChecks;
+pub(crate) use console::secret_of_ticket as console_ticket;
 use coupon_checks::{AddressChecks, CouponChecks, KeyChecks, SignInChecks};
+pub use metrics::serve_metrics;
 use orders::Feed;
 use problem::{Problem, ProblemJson};
 pub use server::serve;
@@ -79,6 +85,7 @@ pub struct HttpState {
     coupon_checks: CouponChecks,
     pay_checks: AddressChecks,
     sign_in_checks: SignInChecks,
+    console_checks: ConsoleChecks,
     key_checks: KeyChecks,
     draining: CancellationToken,
 }
@@ -244,6 +251,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let sign_in_checks = SignInChecks::per_minute(SIGN_INS_PER_MINUTE, CustomerId(Uuid::nil()));
     let key_checks = KeyChecks::per_minute(app.config.http.requests_per_key, ApiKeyId(Uuid::nil()));
     let checkouts = InFlight::default();
+    let console_checks = ConsoleChecks::new();
     let state = HttpState {
         app,
         authenticator,
@@ -251,6 +259,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
         coupon_checks,
         pay_checks,
         sign_in_checks,
+        console_checks,
         key_checks,
         feed,
         draining,
@@ -259,7 +268,9 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let description = serde_json::to_string(&description).unwrap_or_default();
     let api = api
         .route("/pay/{token}", get(pay::open).head(pay::look))
+        .merge(console::routes())
         .route("/docs", get(reference::show))
+        .route("/metrics", get(metrics::among_routes))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], description) }))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

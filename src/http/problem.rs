@@ -54,6 +54,12 @@ impl Problem {
         }
     }
 
+    /// Whether it is of the type with that slug.
+    #[must_use]
+    pub fn is(&self, slug: &str) -> bool {
+        self.slug == slug
+    }
+
     /// 400: the body is not what the route takes.
     #[must_use]
     pub fn invalid_body(detail: impl Into<String>) -> Self {

@@ -11,15 +11,16 @@ use axum::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::problem::Problem;
+use super::{measured, problem::Problem};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request an id, logs under it, and puts it on the answer.
+/// Gives the request an id, logs and measures it under that, and puts it on the answer.
 pub(super) async fn answer(request: Request, next: Next) -> Response {
-    let id = Uuid::now_v7().to_string();
+    let request_id = Uuid::now_v7();
+    let id = request_id.to_string();
     let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = measured::answer(request_id, request, next).instrument(span).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }

@@ -1,6 +1,6 @@
 //! Serves connections, and lets the last requests end.
 
-use std::{io, pin::pin, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1};
@@ -9,8 +9,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::net::TcpListener;
-
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -32,17 +31,38 @@ const CLOCK_EVERY: Duration = Duration::from_secs(5);
 pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks: &Supervisor) -> io::Result<()> {
     let grace = app.config.work.shutdown_grace();
     let router = super::router(app.clone(), extra, tasks).map_err(io::Error::other)?;
-    let connections = GracefulShutdown::new();
+    let most = app.config.http.max_connections;
     let (keeper, stopped) = (app, tasks.stopped.clone());
     tasks.run("clock", move || keep_clock(keeper.clone(), stopped.clone()));
     let draining = tasks.draining.clone();
-    let mut noticed = pin!(async move {
+    let noticed = async move {
         draining.cancelled().await;
         tokio::time::sleep(NOTICE).await;
-    });
+    };
+    connections(listener, router, most, noticed, grace, tasks).await;
+    Ok(())
+}
+
+/// Answers `most` connections at a time by `router` until `end`, then until the last request has ended, at most for the grace.
+pub(super) async fn connections(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    end: impl Future<Output = ()>,
+    grace: Duration,
+    tasks: &Supervisor,
+) {
+    let connections = GracefulShutdown::new();
+    // Whoever comes when all are taken waits in the system's own queue until one ends.
+    let places = Arc::new(Semaphore::new(most));
+    let mut end = pin!(end);
     loop {
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
+        let accepting = async {
+            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|(stream, peer)| (stream, peer, place))
+        };
+        let (stream, peer, place) = tokio::select! {
+            accepted = accepting => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -50,7 +70,7 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
                     continue;
                 }
             },
-            () = &mut noticed => break,
+            () = &mut end => break,
         };
         let router = router.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -67,13 +87,13 @@ pub async fn serve(app: App, listener: TcpListener, extra: Option<Router>, tasks
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended badly");
             }
+            drop(place);
         });
     }
     drop(listener);
     if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
         tracing::warn!("requests outlast the grace and are cut off");
     }
-    Ok(())
 }
 
 /// Follows the database's clock until `stop`.

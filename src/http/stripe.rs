@@ -1,5 +1,7 @@
 //! `POST /webhooks/stripe`: verify, store with its job in one commit, answer. Everything else happens later.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
     extract::State,
@@ -9,6 +11,7 @@ use axum::{
 use berth_jobs::ids::StripeEventId;
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
@@ -21,14 +24,14 @@ use crate::{
         EventError, StripeEvent,
         webhook::{self, TOLERANCE_SECONDS},
     },
-    incoming,
+    incoming, metrics,
     queue::committer::CommitError,
 };
 
 /// The largest event that is taken. Stripe's are a few kilobytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 /// How soon Stripe may try again when the database is away.
-const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Takes an event of Stripe. It is answered 200 only once it is stored for good, together with its job.
 #[utoipa::path(
@@ -45,7 +48,21 @@ const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
     ),
 )]
 pub async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
-    let payload = read(&headers, body).await?;
+    let answer = take(&app, &headers, body).await;
+    let outcome = match &answer {
+        Ok(_) => "stored",
+        Err(problem) => match problem.status() {
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            StatusCode::BAD_REQUEST if problem.is("bad-signature") => "refused",
+            _ => "malformed",
+        },
+    };
+    metrics::counter("berth_webhook_events_total", &[("outcome", outcome)]).increment(1);
+    answer
+}
+
+async fn take(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+    let payload = read(headers, body).await?;
     let signature = headers.get("stripe-signature").map(|value| value.as_bytes());
     let now = Clock::machine().as_second();
     webhook::verify(&payload, signature, &app.config.stripe.webhook_secrets, now, TOLERANCE_SECONDS).map_err(
@@ -81,12 +98,20 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
 fn effects_of(payload: Bytes, livemode: bool) -> Result<Effects, Problem> {
     match StripeEvent::parse(&payload) {
         Ok(event) => {
+            note_age(event.created);
             let (effects, new) = incoming::effects_of(&event, payload, livemode);
             Ok(effects.event(new))
         }
         Err(error @ EventError::NotJson { .. }) => Err(Problem::invalid_body(chain(&error))),
         Err(error) => Ok(parked(payload, &chain(&error))),
     }
+}
+
+/// How long it took to come, in whole seconds, as Stripe counts.
+fn note_age(created: Option<Timestamp>) {
+    let Some(created) = created else { return };
+    let age = Clock::machine().duration_since(created);
+    metrics::histogram("berth_webhook_age_seconds", &[]).record(Duration::try_from(age).unwrap_or_default());
 }
 
 /// Authentic, but no event: kept under the hash of its bytes for a person to look at.

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     error::chain,
-    failpoint,
+    failpoint, metrics,
     store::{Store, jobs::ClaimedJob},
     supervise::Supervisor,
 };
@@ -247,12 +247,15 @@ impl Fetcher {
     }
 
     async fn hand_over(&self, claimed: ClaimedJob, slot: OwnedSemaphorePermit) {
-        let is_bulk = class_of(&claimed) == Some(Class::Bulk);
+        // A kind of a newer version waits as the usual ones do.
+        let class = class_of(&claimed).unwrap_or(Class::Normal);
+        let late = claimed.claimed_at.duration_since(claimed.due_at);
+        metrics::picked_up(self.queue, class, Duration::try_from(late).unwrap_or_default());
         let job = RunnableJob {
             _held: self.lease.hold((claimed.id, claimed.claim_id)),
             claimed,
             _slot: slot,
-            _bulk: is_bulk.then(|| BulkSlot::take(&self.bulk)),
+            _bulk: (class == Class::Bulk).then(|| BulkSlot::take(&self.bulk)),
         };
         // When the worker has closed, the job is given back with all others of this process.
         let _ = self.jobs.send(job).await;

@@ -10,7 +10,7 @@ mod taken_rows;
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use berth_jobs::{Backoff, ids::JobId};
@@ -23,11 +23,13 @@ use crate::{
     effects::Effects,
     error::chain,
     failpoint,
+    metrics::LaneSeries,
     store::{
         Store,
-        effects::{self as rows, UnitEffects},
+        effects::{self as rows, MoneyMoved, UnitEffects},
         jobs::Dispatch,
     },
+    trace::{self, TraceParent},
 };
 use settling::settle;
 use taken_rows::TakenRows;
@@ -141,6 +143,8 @@ enum Purpose {
 struct Unit {
     purpose: Purpose,
     effects: Effects,
+    /// What the jobs that it enqueues continue.
+    trace: Option<TraceParent>,
     /// Why what the sender wanted cannot become true; what is committed then only queues its job again.
     failure: Option<CommitError>,
     reply: oneshot::Sender<Result<(), CommitError>>,
@@ -164,6 +168,7 @@ impl Unit {
         Self {
             purpose: Purpose::Settle(claim.clone(), after_refusal(claim, &failure)),
             effects: if keep_facts { self.effects.facts_only() } else { Effects::none() },
+            trace: self.trace,
             failure: Some(failure),
             reply: self.reply,
         }
@@ -195,7 +200,7 @@ impl Committer {
         group_size: usize,
         pushes: &Pushes,
     ) -> (Self, [impl Future<Output = ()> + Send + use<>; 3]) {
-        let lane = || {
+        let lane = |name| {
             let (units, inbox) = mpsc::channel(WAITING_ROOM);
             let lane = Lane {
                 store: store.clone(),
@@ -204,12 +209,13 @@ impl Committer {
                 group_size: group_size.max(1),
                 pushes: pushes.clone(),
                 waiting: VecDeque::new(),
+                series: LaneSeries::of(name),
             };
             (units, lane.run(inbox))
         };
-        let (writes, of_writes) = lane();
-        let (checkpoints, of_checkpoints) = lane();
-        let (settlements, of_settlements) = lane();
+        let (writes, of_writes) = lane("writes");
+        let (checkpoints, of_checkpoints) = lane("checkpoints");
+        let (settlements, of_settlements) = lane("settlements");
         (Self { writes, checkpoints, settlements }, [of_writes, of_checkpoints, of_settlements])
     }
 
@@ -256,7 +262,9 @@ impl Committer {
             Purpose::Settle(..) => &self.settlements,
         };
         let (reply, answer) = oneshot::channel();
-        lane.send(Unit { purpose, effects, failure: None, reply }).await.map_err(|_| stopped())?;
+        lane.send(Unit { purpose, effects, trace: trace::followed(), failure: None, reply })
+            .await
+            .map_err(|_| stopped())?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
@@ -270,12 +278,13 @@ struct Lane {
     group_size: usize,
     pushes: Pushes,
     waiting: VecDeque<Unit>,
+    series: LaneSeries,
 }
 
 /// How an attempt to commit a group ended.
 enum Outcome {
     /// It is true, but for the units whose claim was lost, by their place.
-    Committed { lost: Vec<usize>, dispatches: Vec<Dispatch> },
+    Committed { lost: Vec<usize>, dispatches: Vec<Dispatch>, money: Vec<MoneyMoved> },
     /// Nothing is true: these units must go first, by their place.
     Refused(Vec<(usize, Refusal)>),
 }
@@ -333,9 +342,11 @@ impl Lane {
             if group.is_empty() {
                 return None;
             }
+            let began = Instant::now();
             match self.attempt(&group).await {
-                Ok(Outcome::Committed { lost, dispatches }) => {
+                Ok(Outcome::Committed { lost, dispatches, money }) => {
                     self.push(dispatches);
+                    self.note(&group, began, money);
                     failpoint::hit("committer.after_commit");
                     for (at, unit) in group.into_iter().enumerate() {
                         let result = if lost.contains(&at) { Err(CommitError::ClaimLost) } else { Ok(()) };
@@ -343,22 +354,31 @@ impl Lane {
                     }
                     return None;
                 }
-                Ok(Outcome::Refused(refused)) => group = self.without(group, refused).await,
-                Err(error) if is_conflict(&error) && conflicts < CONFLICT_TRIES => conflicts += 1,
+                Ok(Outcome::Refused(refused)) => {
+                    self.series.failed("refused");
+                    group = self.without(group, refused).await;
+                }
+                Err(error) if is_conflict(&error) && conflicts < CONFLICT_TRIES => {
+                    self.series.failed("conflict");
+                    conflicts += 1;
+                }
                 Err(error) if is_away(&error) => {
+                    self.series.failed("away");
                     group = self.outlast(group, &error, wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(error) if group.len() == 1 && is_slow(&error) && slow < SLOW_TRIES => {
                     // A lock or the disk, not the unit: others go first where they can, then it is tried again.
                     slow += 1;
+                    self.series.failed("slow");
                     tracing::warn!(error = chain(&error), "a unit waits for a lock or the disk");
                 }
-                Err(error) if group.len() == 1 => match self.give_up(group, &error).await {
-                    Some(rest) => group = rest,
-                    None => return None,
-                },
+                Err(error) if group.len() == 1 => {
+                    self.series.failed("failed");
+                    group = self.give_up(group, &error).await?;
+                }
                 Err(error) => {
+                    self.series.failed("split");
                     tracing::warn!(
                         units = group.len(),
                         error = chain(&error),
@@ -416,9 +436,9 @@ impl Lane {
         for (at, unit) in group.iter().enumerate() {
             let own = if settled.lost.contains(&at) { learnt.next() } else { Some(&unit.effects) };
             let job_id = unit.claim().map(|claim| claim.job_id);
-            effects.extend(own.map(|effects| UnitEffects { effects, job_id }));
+            effects.extend(own.map(|effects| UnitEffects { effects, job_id, trace: unit.trace }));
         }
-        effects.push(UnitEffects { effects: &dead, job_id: None });
+        effects.push(UnitEffects { effects: &dead, job_id: None, trace: None });
         let applied = rows::apply(db, &effects, &self.redis.overfull()).await?;
         if !applied.refused.is_empty() {
             return Ok(Outcome::Refused(applied.refused.into_iter().collect()));
@@ -435,7 +455,7 @@ impl Lane {
             self.push(dispatches);
             return Err(error);
         }
-        Ok(Outcome::Committed { lost: settled.lost, dispatches })
+        Ok(Outcome::Committed { lost: settled.lost, dispatches, money: applied.money })
     }
 
     /// Takes refused units out of a group. A job keeps what it learnt outside and runs again; a checkpoint or a
@@ -504,6 +524,15 @@ impl Lane {
             }
         }
         (!rest.is_empty()).then_some(rest)
+    }
+
+    /// Counts a group that is true now.
+    fn note(&self, group: &[Unit], began: Instant, money: Vec<MoneyMoved>) {
+        self.series.units.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
+        self.series.took.record(began.elapsed());
+        for moved in money {
+            crate::metrics::moved(moved.outcome, &moved.currency, moved.amount);
+        }
     }
 
     fn push(&self, dispatches: Vec<Dispatch>) {

@@ -3,17 +3,17 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use berth_jobs::ids::JobId;
+use berth_jobs::{Queue, ids::JobId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::Work, error::chain, store::Store};
+use crate::{clock::Clock, config::Work, error::chain, metrics::counter, store::Store};
 
 /// Who this process is to the ledger; new at every start.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub struct Lease {
     renew_every: Duration,
     held: Arc<Mutex<HashSet<(JobId, Uuid)>>>,
     fetching: Arc<AtomicUsize>,
+    queues: Arc<OnceLock<Vec<String>>>,
 }
 
 /// A fetch of jobs that is under way, until this is dropped: claims may be about to be made.
@@ -70,12 +71,19 @@ impl Lease {
             renew_every: work.lease_renew(),
             held: Arc::default(),
             fetching: Arc::default(),
+            queues: Arc::default(),
         }
+    }
+
+    /// Says which queues the process works on, for who looks at its lease. The first word counts.
+    pub(crate) fn works_on(&self, queues: &[Queue]) {
+        self.queues.get_or_init(|| queues.iter().map(|queue| queue.as_str().to_owned()).collect());
     }
 
     /// Takes the lease out.
     pub(crate) async fn begin(&self) -> Result<(), crate::store::StoreError> {
-        self.store.renew_lease(self.id, &self.name, self.lasts.as_secs_f64()).await?;
+        let queues = self.queues.get().map_or(&[][..], Vec::as_slice);
+        self.store.renew_lease(self.id, &self.name, queues, self.lasts.as_secs_f64()).await?;
         self.clock.set(self.store.now().await?);
         Ok(())
     }
@@ -101,12 +109,18 @@ impl Lease {
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let mut unknown = Vec::new();
         let mut renewing_since = Instant::now();
+        let mut renewed = Instant::now();
         while !stop.is_cancelled() {
             // While the database was away nobody could renew: those that live get their time to do so.
             let may_reap = renewing_since.elapsed() >= self.lasts;
-            if let Err(error) = self.renew(&mut unknown, may_reap).await {
-                renewing_since = Instant::now();
-                tracing::warn!(error = chain(&error), "the lease could not be renewed");
+            let result = self.renew(&mut unknown, may_reap).await;
+            counter("berth_lease_renewals_total", &[("outcome", self.outcome(result.is_ok(), renewed))]).increment(1);
+            match result {
+                Ok(()) => renewed = Instant::now(),
+                Err(error) => {
+                    renewing_since = Instant::now();
+                    tracing::warn!(error = chain(&error), "the lease could not be renewed");
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(self.renew_every) => {}
@@ -115,6 +129,15 @@ impl Lease {
         }
         if let Err(error) = self.store.end_lease(self.id).await {
             tracing::warn!(error = chain(&error), "the lease could not be ended; it runs out by itself");
+        }
+    }
+
+    /// How a renewal went, for who counts them.
+    fn outcome(&self, is_renewed: bool, before: Instant) -> &'static str {
+        match is_renewed {
+            false => "failed",
+            true if before.elapsed() > (self.lasts / 2).max(self.renew_every * 3 / 2) => "late",
+            true => "in_time",
         }
     }
 

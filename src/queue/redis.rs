@@ -5,6 +5,7 @@
 //! braces keep a queue's keys on one node of a cluster.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -170,6 +171,16 @@ impl RedisQueues {
         let info: String = redis::cmd("INFO").arg("memory").query_async(&mut self.commands.clone()).await?;
         let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
         Ok(policy.unwrap_or_default().trim().to_owned())
+    }
+
+    /// What Redis says of itself, its memory, its files and its place among others: `name: value`, as `INFO` has it.
+    ///
+    /// # Errors
+    /// When Redis does not answer, or does not tell.
+    pub async fn info(&self) -> RedisResult<BTreeMap<String, String>> {
+        let text: String = redis::cmd("INFO").query_async(&mut self.commands.clone()).await?;
+        let fields = text.lines().filter_map(|line| line.split_once(':'));
+        Ok(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
     }
 
     /// A way to wait for the ids of one queue, with a connection of its own.

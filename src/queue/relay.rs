@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::redis::RedisQueues;
-use crate::{config::Work, error::chain, failpoint, store::Store};
+use crate::{config::Work, error::chain, failpoint, metrics::counter, store::Store};
 
 /// How many due jobs are given at once.
 const PAGE: i64 = 500;
@@ -16,6 +16,12 @@ const PAGE: i64 = 500;
 const EPOCH_PAGE: i64 = 5_000;
 /// How often Redis is asked whether it is still the Redis that was filled.
 const EPOCH_EVERY: Duration = Duration::from_secs(1);
+
+const IDS: &str = "berth_relay_ids_total";
+
+fn given(reason: &'static str, ids: usize) {
+    counter(IDS, &[("reason", reason)]).increment(u64::try_from(ids).unwrap_or_default());
+}
 
 /// What the relay works with.
 #[derive(Clone, Debug)]
@@ -64,6 +70,7 @@ impl Relay {
         }
         failpoint::hit("relay.before_push");
         self.redis.push(&due).await?;
+        given("due", due.len());
         Ok(due.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX))
     }
 
@@ -78,6 +85,7 @@ impl Relay {
             if !missing.is_empty() {
                 tracing::info!(ids = missing.len(), "ids that Redis had lost are given again");
                 self.redis.push(&missing).await?;
+                given("lost", missing.len());
             }
         }
     }
@@ -100,6 +108,7 @@ impl Relay {
         if self.store.begin_epoch(known_epoch, new, &run_id).await? {
             let forgotten = self.forget(self.store.real_now().await?).await?;
             if forgotten > 0 {
+                counter(IDS, &[("reason", "emptied")]).increment(forgotten);
                 tracing::warn!(ids = forgotten, "Redis was emptied, replaced or restarted: its ids are given again");
             }
         }

@@ -31,8 +31,12 @@ mod sweeping;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use berth_jobs::ids::{AccountId, JobId};
+use berth_jobs::{
+    ids::{AccountId, JobId, MailId},
+    mail::SendMail,
+};
 use jiff_sqlx::ToSqlx;
+use rust_decimal::Decimal;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -45,6 +49,8 @@ use crate::{
     domain::account::AccountMove,
     effects::{Alert, Effects, Guard, NewStripeEvent},
     mail::Mail,
+    metrics::MoneyOutcome,
+    trace::TraceParent,
 };
 
 /// One unit's effects, and the job whose run brought them about.
@@ -52,6 +58,8 @@ use crate::{
 pub(crate) struct UnitEffects<'a> {
     pub(crate) effects: &'a Effects,
     pub(crate) job_id: Option<JobId>,
+    /// What the jobs that it enqueues continue.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// What came of a group.
@@ -61,6 +69,16 @@ pub(crate) struct Applied {
     pub(crate) refused: BTreeMap<usize, Refusal>,
     /// The ids to be given to Redis after the commit.
     pub(crate) dispatches: Vec<Dispatch>,
+    /// What became of money, to be counted after the commit.
+    pub(crate) money: Vec<MoneyMoved>,
+}
+
+/// What became of an amount of money.
+#[derive(Debug)]
+pub(crate) struct MoneyMoved {
+    pub(crate) outcome: MoneyOutcome,
+    pub(crate) currency: String,
+    pub(crate) amount: Decimal,
 }
 
 impl Applied {
@@ -131,10 +149,10 @@ pub(crate) async fn apply(
     sweeping::know_events(db, units).await?;
     facts::learn(db, &facts).await?;
     servers::learn(db, &facts).await?;
-    let failed = refunds::learn(db, &facts).await?;
+    let failed = refunds::learn(db, &facts, &mut applied.money).await?;
     insert_alerts(db, &[], &failed).await?;
     refunds::follow(db, units).await?;
-    renewals::learn_charges(db, &facts).await?;
+    renewals::learn_charges(db, &facts, &mut applied.money).await?;
     complete_orders(db, units).await?;
     accounts::sample(db, units).await?;
     sweeping::delete_leftovers(db, units).await?;
@@ -157,6 +175,10 @@ fn standing<'a, T>(
     kind: impl Fn(&'a Effects) -> &'a [T],
 ) -> Vec<(usize, &'a T)> {
     gather(units, kind).into_iter().filter(|(unit, _)| !applied.is_refused(*unit)).collect()
+}
+
+fn trace_of(units: &[UnitEffects<'_>], at: usize) -> Option<TraceParent> {
+    units.get(at).and_then(|unit| unit.trace)
 }
 
 fn job_of(units: &[UnitEffects<'_>], at: usize) -> Option<Uuid> {
@@ -413,6 +435,7 @@ async fn insert_events(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Resu
 
 /// A mail's row.
 struct MailColumns<'a> {
+    unit: usize,
     id: Uuid,
     about: Option<Uuid>,
     customer_id: Option<Uuid>,
@@ -420,19 +443,18 @@ struct MailColumns<'a> {
     mail: &'a Mail,
 }
 
-/// Inserts mails that were not said before; answers those.
-async fn insert_mails(
-    db: &mut PgConnection,
-    units: &[UnitEffects<'_>],
-) -> Result<Vec<berth_jobs::mail::SendMail>, sqlx::Error> {
-    let of_customers = gather(units, |e| &e.new_mails).into_iter().map(|(_, mail)| MailColumns {
+/// Inserts mails that were not said before; answers those, each with the place of its unit.
+async fn insert_mails(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<Vec<(usize, SendMail)>, sqlx::Error> {
+    let of_customers = gather(units, |e| &e.new_mails).into_iter().map(|(unit, mail)| MailColumns {
+        unit,
         id: mail.id.0,
         about: mail.mail.about(),
         customer_id: Some(mail.customer_id.0),
         recipient: None,
         mail: &mail.mail,
     });
-    let of_the_shop = gather(units, |e| &e.shop_mails).into_iter().map(|(_, mail)| MailColumns {
+    let of_the_shop = gather(units, |e| &e.shop_mails).into_iter().map(|(unit, mail)| MailColumns {
+        unit,
         id: mail.id.0,
         about: None,
         customer_id: None,
@@ -465,7 +487,9 @@ async fn insert_mails(
     )
     .fetch_all(db)
     .await?;
-    Ok(ids.into_iter().map(|id| berth_jobs::mail::SendMail { mail_id: berth_jobs::ids::MailId(id) }).collect())
+    let ids: BTreeSet<Uuid> = ids.into_iter().collect();
+    let inserted = mails.iter().filter(|mail| ids.contains(&mail.id));
+    Ok(inserted.map(|mail| (mail.unit, SendMail { mail_id: MailId(mail.id) })).collect())
 }
 
 async fn insert_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>], more: &[Alert]) -> Result<(), sqlx::Error> {

@@ -30,6 +30,8 @@ pub struct ClaimedJob {
     pub serial: Option<String>,
     /// The trace that caused it.
     pub traceparent: Option<String>,
+    /// When it was due.
+    pub due_at: Timestamp,
     /// Berth's time at the claim.
     pub claimed_at: Timestamp,
 }
@@ -110,6 +112,7 @@ impl Store {
                 unsettled: row.unsettled.try_into().unwrap_or(u32::MAX),
                 serial: row.serial,
                 traceparent: row.traceparent,
+                due_at: row.run_at.to_jiff(),
                 claimed_at: row.now.to_jiff(),
             })
             .collect())
@@ -122,7 +125,7 @@ impl Store {
     pub async fn claimed(&self, id: JobId, claim_id: Uuid) -> Result<ClaimedJob, StoreError> {
         let row = sqlx::query!(
             r#"select kind, payload as "payload: Json<Box<RawValue>>", attempt, unsettled, serial, traceparent,
-                      berth.now() as "now!"
+                      run_at, berth.now() as "now!"
                from berth.jobs
                where id = $1 and claim_id = $2 and state = 'running'"#,
             id.0,
@@ -140,6 +143,7 @@ impl Store {
             unsettled: row.unsettled.try_into().unwrap_or(u32::MAX),
             serial: row.serial,
             traceparent: row.traceparent,
+            due_at: row.run_at.to_jiff(),
             claimed_at: row.now.to_jiff(),
         })
     }
@@ -334,10 +338,20 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn order_job(&self, id: JobId, order: JobOrder) -> Result<bool, StoreError> {
-        let done = match order {
-            JobOrder::Retry => {
-                sqlx::query!(
-                    "update berth.jobs
+        let mut db = self.pool.begin().await?;
+        let obeyed = obey(&mut db, id, order).await?;
+        db.commit().await?;
+        Ok(obeyed)
+    }
+}
+
+/// Does what an operator asks of a job, within the transaction that `db` is in; answers whether it was in a state that allows
+/// it.
+pub(crate) async fn obey(db: &mut PgConnection, id: JobId, order: JobOrder) -> Result<bool, sqlx::Error> {
+    let done = match order {
+        JobOrder::Retry => {
+            sqlx::query!(
+                "update berth.jobs
                      set state = 'queued', run_at = berth.now(), dispatched_at = null, attempt = 0, unsettled = 0,
                          snooze_deadline = null, finished_at = null, claim_id = null, worker = null
                      where id = $1 and state in ('queued', 'dead', 'cancelled')
@@ -345,36 +359,35 @@ impl Store {
                            select from berth.jobs w
                            where w.coalesce_key = jobs.coalesce_key and w.state = 'queued' and w.id <> jobs.id
                        )",
-                    id.0,
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            JobOrder::Cancel => {
-                sqlx::query!(
-                    "update berth.jobs
+                id.0,
+            )
+            .execute(&mut *db)
+            .await?
+        }
+        JobOrder::Cancel => {
+            sqlx::query!(
+                "update berth.jobs
                      set state = 'cancelled', finished_at = now(), last_error = 'cancelled by an operator'
                      where id = $1 and state in ('queued', 'dead')",
-                    id.0,
-                )
-                .execute(&self.pool)
-                .await?
-            }
-        };
-        let obeyed = done.rows_affected() == 1;
-        if obeyed {
-            // Whoever orders has seen it.
-            sqlx::query!(
-                "update berth.alerts
+                id.0,
+            )
+            .execute(&mut *db)
+            .await?
+        }
+    };
+    let obeyed = done.rows_affected() == 1;
+    if obeyed {
+        // Whoever orders has seen it.
+        sqlx::query!(
+            "update berth.alerts
                  set resolved_at = now()
                  where kind = 'job_dead' and subject = $1 and resolved_at is null",
-                id.to_string(),
-            )
-            .execute(&self.pool)
-            .await?;
-        }
-        Ok(obeyed)
+            id.to_string(),
+        )
+        .execute(&mut *db)
+        .await?;
     }
+    Ok(obeyed)
 }
 
 /// How a claim ends. Arrays of one row a job.

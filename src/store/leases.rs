@@ -6,15 +6,26 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 
+/// Of this program, for who wants to know whether two versions run side by side.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 impl Store {
     /// Renews this process' lease, or takes it out anew.
-    pub(crate) async fn renew_lease(&self, worker: Uuid, name: &str, lease_seconds: f64) -> Result<(), StoreError> {
+    pub(crate) async fn renew_lease(
+        &self,
+        worker: Uuid,
+        name: &str,
+        queues: &[String],
+        lease_seconds: f64,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into berth.workers (id, name, lease_until)
-             values ($1, $2, clock_timestamp() + make_interval(secs => $3))
+            "insert into berth.workers (id, name, queues, version, lease_until)
+             values ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
              on conflict (id) do update set lease_until = excluded.lease_until",
             worker,
             name,
+            queues,
+            VERSION,
             lease_seconds,
         )
         .execute(&self.pool)

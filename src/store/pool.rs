@@ -22,6 +22,16 @@ macro_rules! bounded_by_index {
 const BEGIN_BY_INDEX: &str = concat!("begin read only; ", bounded_by_index!());
 const BEGIN_BY_INDEX_UNPREPARED: &str = concat!("begin read only; deallocate all; ", bounded_by_index!());
 
+macro_rules! bounded_look {
+    () => {
+        "set local statement_timeout = '1500ms'; set local enable_bitmapscan = off; set local enable_sort = off; "
+    };
+}
+/// What is looked at by who only looks on: the first rows of an index in its order, and never all of it to be sorted.
+const BEGIN_TO_LOOK: &str = concat!("begin read only; ", bounded_look!(), bounded_by_index!());
+const BEGIN_TO_LOOK_UNPREPARED: &str =
+    concat!("begin read only; deallocate all; ", bounded_look!(), bounded_by_index!());
+
 /// As an executor, it runs each statement in a transaction of its own.
 ///
 /// A statement is prepared and run in two steps under a name that is unique only among those of its client. A pooler
@@ -63,6 +73,12 @@ impl Pool {
     /// Begins a transaction that reads some rows of tables that may be large, by their indexes and nothing else.
     pub(crate) async fn begin_by_index(&self) -> Result<PgTransaction<'static>, Error> {
         let begin = if self.prepared { BEGIN_BY_INDEX } else { BEGIN_BY_INDEX_UNPREPARED };
+        self.connections.begin_with(begin).await
+    }
+
+    /// Begins a transaction that reads a little of many tables, quickly or not at all.
+    pub(crate) async fn begin_to_look(&self) -> Result<PgTransaction<'static>, Error> {
+        let begin = if self.prepared { BEGIN_TO_LOOK } else { BEGIN_TO_LOOK_UNPREPARED };
         self.connections.begin_with(begin).await
     }
 }

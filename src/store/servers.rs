@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use berth_jobs::ids::JobId;
 use jiff::Timestamp;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -186,16 +187,24 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn drain_server(&self, name: &str, drain: bool) -> Result<bool, StoreError> {
-        let done = sqlx::query!(
-            "update berth.servers
+    pub async fn drain_server(&self, name: &str, do_drain: bool) -> Result<bool, StoreError> {
+        let mut db = self.pool.begin().await?;
+        let is_there = drain(&mut db, name, do_drain).await?;
+        db.commit().await?;
+        Ok(is_there)
+    }
+}
+
+/// As [`Store::drain_server`], within the transaction that `db` is in.
+pub(super) async fn drain(db: &mut PgConnection, name: &str, drain: bool) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update berth.servers
              set drained_at = case when $2 then coalesce(drained_at, now()) end
              where name = $1",
-            name,
-            drain,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
-    }
+        name,
+        drain,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }

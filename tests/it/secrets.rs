@@ -18,7 +18,10 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Login, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET, WatchedPanel, hosting::Live};
+use super::{
+    support::{Login, STRIPE_KEY, Stack, StackOptions, WEBHOOK_SECRET, WatchedPanel, hosting::Live},
+    traces::Collector,
+};
 
 const OTHER_WEBHOOK_SECRET: &str = "whsec_plantedOtherEndpoint0123456789";
 const WRONG_STRIPE_KEY: &str = "sk_test_plantedWrongKey0123456789";
@@ -29,6 +32,8 @@ const DATABASE_PASSWORD: &str = "planted-database-password-7141";
 const REDIS_PASSWORD: &str = "planted-redis-password-7142";
 const WRONG_REDIS_PASSWORD: &str = "planted-wrong-redis-password-7143";
 const PANEL_TOKEN: &str = "PLANTEDPANELTOKEN0123456789ABCDEF";
+const COLLECTORS_KEY: &str = "planted-collectors-key-7145";
+const METRICS_TOKEN: &str = "planted-metrics-token-of-thirty-two-letters";
 const SMTP_PASSWORD: &str = "planted-smtp-password-7144";
 
 /// All that was logged, by Berth and by what it is made of.
@@ -98,12 +103,15 @@ impl Secrets {
 }
 
 /// A database and a Redis that want passwords, and a second endpoint's secret and key.
-async fn world() -> Stack {
+async fn world(collector: &str) -> Stack {
     let keys = format!("k2:{SEALING_KEY},k1:{OLDER_SEALING_KEY}");
     let options = StackOptions::default()
         .own_postgres()
         // A server that has failed is looked at again soon.
         .setting("hosting.probe_seconds", "1")
+        .setting("telemetry.otlp_endpoint", collector)
+        .setting("telemetry.otlp_headers", &format!("x-api-key: {COLLECTORS_KEY}"))
+        .setting("metrics.token", METRICS_TOKEN)
         .setting("auth.jwt_secret", JWT_SECRET)
         .setting("secrets.key", &keys)
         .setting("stripe.webhook_secrets", &format!("{WEBHOOK_SECRET},{OTHER_WEBHOOK_SECRET}"));
@@ -303,10 +311,13 @@ async fn no_planted_secret_is_found_in_logs_redis_jobs_mails_or_tables() {
         ("a wrong password of Redis'", WRONG_REDIS_PASSWORD),
         ("the mail server's password", SMTP_PASSWORD),
         ("a panel's token", PANEL_TOKEN),
+        ("the key of the collector of traces", COLLECTORS_KEY),
+        ("the metrics' token", METRICS_TOKEN),
     ] {
         secrets.plant(what, secret);
     }
-    let mut stack = world().await;
+    let (collector, endpoint) = Collector::start().await;
+    let mut stack = world(&endpoint).await;
     // Not before: what the test tells the servers is logged as well.
     let log = Log::begin();
     let panel = WatchedPanel::new();
@@ -320,6 +331,9 @@ async fn no_planted_secret_is_found_in_logs_redis_jobs_mails_or_tables() {
     // Tickets and pages last so long of Berth's time, which has passed faster than this process and Stripe know.
     stack.pass_everywhere(&berth.app, 0.0).await;
     refusals(&stack, accounts[0].user, &mut secrets).await;
+    let numbers =
+        stack.client.get(format!("{}/metrics", stack.base())).bearer_auth(METRICS_TOKEN).send().await.unwrap();
+    let numbers = numbers.text().await.unwrap();
     berth.stop().await;
     with_wrong_credentials(&mut stack, &panel, accounts[1].user, &log).await;
 
@@ -333,4 +347,16 @@ async fn no_planted_secret_is_found_in_logs_redis_jobs_mails_or_tables() {
     assert_eq!(secrets.found_in(&logged), Vec::<&str>::new(), "in the log");
     assert_eq!(secrets.found_in(&kept), Vec::<&str>::new(), "in tables, Redis or mails");
     assert_eq!(secrets.found_in(&printed), Vec::<&str>::new(), "in what commands print");
+    let spans = collector.text();
+    assert!(
+        spans.contains("panel set_password") && spans.contains("POST /v1/hosting/{id}/login") && spans.len() > 10_000
+    );
+    assert!(numbers.contains("berth_panel_calls_total{server=\"local\",outcome=\"misconfigured\"}"));
+    for (shown, where_it_is) in [(&spans, "in spans"), (&numbers, "in metrics")] {
+        assert_eq!(secrets.found_in(shown), Vec::<&str>::new(), "{where_it_is}");
+        assert!(
+            !shown.contains("@customer.test") && !shown.contains(&accounts[0].username),
+            "a customer {where_it_is}"
+        );
+    }
 }

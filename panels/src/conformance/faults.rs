@@ -55,6 +55,7 @@ pub(crate) enum Fault {
 pub(crate) struct Requests {
     method: Option<&'static str>,
     path: Option<&'static str>,
+    body: Option<&'static str>,
 }
 
 impl Requests {
@@ -73,9 +74,15 @@ impl Requests {
         Self { path: Some(path), ..self }
     }
 
+    /// Those with this text in their body: of servers that are told in it what to do.
+    pub(crate) fn body(self, body: &'static str) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
     fn mean(self, request: &Request) -> bool {
         self.method.is_none_or(|method| request.method == method)
             && self.path.is_none_or(|path| request.target.contains(path))
+            && self.body.is_none_or(|body| find(&request.body, body.as_bytes()).is_some())
     }
 }
 

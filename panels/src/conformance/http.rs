@@ -59,6 +59,11 @@ pub(crate) trait HttpServer: Server {
         Err(Skip("the server works without tasks"))
     }
 
+    /// How long a case may take.
+    fn case_max(&self) -> Duration {
+        CASE_MAX
+    }
+
     /// The secrets that the driver was configured with.
     fn credentials(&self) -> Vec<String>;
 }
@@ -95,7 +100,7 @@ struct At<'a> {
 impl At<'_> {
     async fn case<V: Into<Verdict>>(&self, name: &str, run: impl Future<Output = V>) {
         let within = async {
-            match tokio::time::timeout(CASE_MAX, run).await {
+            match tokio::time::timeout(self.server.case_max(), run).await {
                 Ok(verdict) => verdict,
                 Err(_) => panic!("{name} hangs"),
             }

@@ -27,20 +27,21 @@ pub struct Package {
     pub profiles: Option<Vec<String>>,
 }
 
-/// What was chosen of the options that concern an instance. Others, such as a region, are not for this driver.
+/// What was chosen of the options that concern an instance, or a machine of another driver's. Others, such as a region, are
+/// not for the drivers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Options {
+pub(crate) struct Options {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ram_gb: Option<u64>,
+    pub(crate) ram_gb: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cpu_cores: Option<u64>,
+    pub(crate) cpu_cores: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    disk_gb: Option<u64>,
+    pub(crate) disk_gb: Option<u64>,
 }
 
 impl Options {
     /// Of a [`crate::CreateSpec::configuration`].
-    pub(super) fn chosen(configuration: &Value) -> Result<Self, PanelError> {
+    pub(crate) fn chosen(configuration: &Value) -> Result<Self, PanelError> {
         let number = |id: &str| match configuration.get(id) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match value.as_u64() {
@@ -59,7 +60,7 @@ impl Options {
     }
 
     /// As they are written on an instance.
-    pub(super) fn written(self) -> String {
+    pub(crate) fn written(self) -> String {
         json!(self).to_string()
     }
 }
@@ -100,7 +101,7 @@ impl Limits {
     }
 }
 
-fn in_mib(gib: u64) -> u64 {
+pub(crate) fn in_mib(gib: u64) -> u64 {
     gib.saturating_mul(MIB_PER_GIB)
 }
 

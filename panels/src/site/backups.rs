@@ -64,6 +64,17 @@ struct Manifest {
     skipped: u64,
 }
 
+/// The newest backup, and whether it could be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewestBackup {
+    /// Its name, such as `acc_…-7`.
+    pub name: String,
+    /// Whether it is what was written, and its archive holds what was put into it.
+    pub whole: bool,
+    /// Of its archive.
+    pub bytes: u64,
+}
+
 /// What lies under a backup's name.
 enum Kept {
     Nothing,
@@ -80,6 +91,42 @@ impl Backups {
     /// Shows that the directory can be written to.
     pub(super) fn probe(&self) -> Result<(), PanelError> {
         self.prepare().map_err(not_applied("the backups directory is not usable"))
+    }
+
+    /// Reads the backup that was put in place last to its end, as a restore would, and writes nothing.
+    pub(super) fn check_newest(&self) -> Result<Option<NewestBackup>, PanelError> {
+        let Some(newest) = self.newest().map_err(unread())? else { return Ok(None) };
+        let found = |whole, bytes| Ok(Some(NewestBackup { name: newest.to_string(), whole, bytes }));
+        match self.look(&newest).map_err(unread())? {
+            // It was deleted just now.
+            Kept::Nothing => Ok(None),
+            Kept::Broken => found(false, 0),
+            Kept::Whole(manifest, archive) => {
+                let holds = archive::check(&archive).is_ok_and(|contents| contents == manifest.contents);
+                found(holds, manifest.archive_bytes)
+            }
+        }
+    }
+
+    /// The backup that was put in place last.
+    fn newest(&self) -> io::Result<Option<BackupRef>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            entries => entries?,
+        };
+        let mut newest = None;
+        for entry in entries {
+            let entry = entry?;
+            let Some(backup) = entry.file_name().to_str().and_then(|name| name.parse::<BackupRef>().ok()) else {
+                continue;
+            };
+            let made = match entry.metadata() {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                metadata => metadata?.modified()?,
+            };
+            newest = newest.max(Some((made, backup)));
+        }
+        Ok(newest.map(|(_, backup)| backup))
     }
 
     /// Makes the backup, or answers the one that is there.

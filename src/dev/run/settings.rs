@@ -123,6 +123,11 @@ impl DevSettings {
         Ok(Config::from_settings(&settings)?)
     }
 
+    /// Has the numbers of the instance shown at that address.
+    pub(super) fn measure_at(&mut self, address: SocketAddr) {
+        self.set("metrics", "listen", address.to_string());
+    }
+
     fn read(home: &Path) -> anyhow::Result<Self> {
         let path = home.join(SETTINGS);
         let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
@@ -139,6 +144,7 @@ impl DevSettings {
         config.database.migrate_url = own.database.migrate_url;
         config.redis.url = own.redis.url;
         config.http = own.http;
+        config.metrics = own.metrics;
         config.mail.smtp_url = own.mail.smtp_url;
         config.hosting.sites_dir = own.hosting.sites_dir;
         config.hosting.backups_dir = own.hosting.backups_dir;

@@ -316,6 +316,7 @@ async fn set_webhooks(Shared(sim): Shared<Arc<Sim>>, Json(asked): Json<Webhooks>
         .map_err(|refusal| StripeError::refused(format!("url: {refusal}")))?;
     sim.act(|state| {
         state.webhook_url = url;
+        state.webhook_kinds = vec!["*".to_owned()];
         if let Some(secrets) = asked.secrets {
             state.webhook_secrets = secrets;
         }

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::Sim;
 use super::clock::real_milliseconds;
 use super::faults::DeliveryFault;
-use super::state::Outgoing;
+use super::state::{Destination, Outgoing};
 use super::table::Record as _;
 
 /// Attempts under way at once: an event waits for no other.
@@ -129,8 +129,9 @@ async fn deliver(sim: &Sim, lines: &Semaphore, outgoing: &Outgoing) {
             tracing::debug!(event = parcel.event_id, "no later event came to go before this one");
         }
     }
-    let all = (0..copies).map(|_copy| try_until_taken(sim, lines, &parcel));
-    futures::future::join_all(all).await;
+    let destinations = sim.lock().destinations(&parcel.kind);
+    let all = (0..copies).flat_map(|_copy| destinations.iter());
+    futures::future::join_all(all.map(|to| try_until_taken(sim, lines, &parcel, to))).await;
 }
 
 fn parcel(sim: &Sim, event_id: &str) -> Option<(Parcel, Value)> {
@@ -155,12 +156,12 @@ fn body(event: &Value) -> Vec<u8> {
     format!("{event:#}").into_bytes()
 }
 
-async fn try_until_taken(sim: &Sim, lines: &Semaphore, parcel: &Parcel) {
+async fn try_until_taken(sim: &Sim, lines: &Semaphore, parcel: &Parcel, to: &Destination) {
     for attempt in 1..=sim.pace.attempts {
         let Ok(line) = lines.acquire().await else {
             return;
         };
-        let taken = try_once(sim, parcel, attempt).await;
+        let taken = try_once(sim, parcel, to, attempt).await;
         drop(line);
         if taken || sim.stop.is_cancelled() {
             return;
@@ -173,12 +174,9 @@ async fn try_until_taken(sim: &Sim, lines: &Semaphore, parcel: &Parcel) {
     tracing::warn!(event = parcel.event_id, "gave up on a webhook that was never answered 2xx");
 }
 
-async fn try_once(sim: &Sim, parcel: &Parcel, attempt: u32) -> bool {
-    let (url, secrets) = {
-        let state = sim.lock();
-        (state.webhook_url.clone(), state.webhook_secrets.clone())
-    };
-    let Some(url) = url else { return false };
+async fn try_once(sim: &Sim, parcel: &Parcel, to: &Destination, attempt: u32) -> bool {
+    let address = sim.lock().address_of(to);
+    let Some((url, secrets)) = address else { return false };
     let began = real_milliseconds();
     let stale = parcel.stale_seconds.filter(|_seconds| attempt == 1).unwrap_or(0);
     let header = signature_header(&secrets, sim.clock.signature_time() - stale, &parcel.body, parcel.two_signatures);

@@ -97,6 +97,12 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, StripeErr
     })
 }
 
+/// Whether it looks like a type of event, such as `charge.refund.updated`.
+pub(super) fn is_a_type(kind: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    kind.contains('.') && kind.split('.').all(is_word)
+}
+
 /// `charge.*` names every type that begins with `charge.`.
 pub(super) fn matches(pattern: &str, kind: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == kind, |prefix| kind.starts_with(prefix))

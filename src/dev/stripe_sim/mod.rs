@@ -48,6 +48,7 @@ mod table;
 mod test_cards;
 #[cfg(test)]
 mod tests;
+mod webhook_endpoints;
 
 use clock::SimClock;
 use state::State;

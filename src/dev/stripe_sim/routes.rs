@@ -1,12 +1,13 @@
 //! Which request does what: the simulated part of Stripe's API on one page.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::StripeError;
 use super::form::Params;
 use super::state::State;
 use super::{
     charges, checkout, customers, disputes, events, expand, payment_intents, payment_methods, refunds, setup_intents,
+    webhook_endpoints,
 };
 
 const MAX_EXPANSIONS: usize = 20;
@@ -29,6 +30,7 @@ pub(super) fn answer(
         "POST" => post(state, segments, params),
         "DELETE" => match segments {
             ["customers", id] => customers::delete(state, id, params),
+            ["webhook_endpoints", id] => webhook_endpoints::delete(state, id, params),
             _ => Err(unrecognized(method, segments)),
         },
         _ => Err(unrecognized(method, segments)),
@@ -59,6 +61,9 @@ fn get(state: &State, segments: &[&str], params: Params) -> Result<Value, Stripe
         ["refunds", id] => refunds::retrieve(state, id, params),
         ["disputes"] => disputes::list(state, params),
         ["disputes", id] => disputes::retrieve(state, id, params),
+        ["balance"] => balance(params),
+        ["webhook_endpoints"] => webhook_endpoints::list(state, params),
+        ["webhook_endpoints", id] => webhook_endpoints::retrieve(state, id, params),
         ["events"] => events::list(state, params),
         ["events", id] => events::retrieve(state, id, params),
         _ => Err(unrecognized("GET", segments)),
@@ -78,8 +83,16 @@ fn post(state: &mut State, segments: &[&str], params: Params) -> Result<Value, S
         ["payment_intents", id, "confirm"] => payment_intents::confirm(state, id, params),
         ["payment_intents", id, "cancel"] => payment_intents::cancel(state, id, params),
         ["refunds"] => refunds::create(state, params),
+        ["webhook_endpoints"] => webhook_endpoints::create(state, params),
+        ["webhook_endpoints", id] => webhook_endpoints::update(state, id, params),
         _ => Err(unrecognized("POST", segments)),
     }
+}
+
+/// No money moves here, so that none is there; what matters is that its mode is told.
+fn balance(params: Params) -> Result<Value, StripeError> {
+    params.finish()?;
+    Ok(json!({ "object": "balance", "available": [], "livemode": false, "pending": [] }))
 }
 
 fn unrecognized(method: &str, segments: &[&str]) -> StripeError {

@@ -22,6 +22,7 @@ use super::refunds::Refund;
 use super::sessions::Session;
 use super::setup_intents::SetupIntent;
 use super::table::{Record as _, Table};
+use super::webhook_endpoints::{self, WebhookEndpoint};
 
 const OBJECTS: usize = 100_000;
 const EVENTS: usize = 500_000;
@@ -49,6 +50,15 @@ pub(super) struct RequestLine {
     pub(super) fault: Option<String>,
 }
 
+/// Where an event is sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// The endpoint that the simulator was started with.
+    StartedWith,
+    /// One that the API has made, by its id.
+    Endpoint(String),
+}
+
 /// An event that waits for its first attempt.
 #[derive(Debug, Clone)]
 pub(super) struct Outgoing {
@@ -69,6 +79,7 @@ pub(super) struct State {
     pub(super) refunds: Table<Refund>,
     pub(super) disputes: Table<Dispute>,
     pub(super) events: Table<Event>,
+    pub(super) webhook_endpoints: Table<WebhookEndpoint>,
     /// Open sessions by the instant they expire.
     pub(super) expiries: BTreeSet<(i64, String)>,
     pub(super) keys: Keys,
@@ -82,6 +93,8 @@ pub(super) struct State {
     pub(super) checkout_url: String,
     pub(super) webhook_url: Option<url::Url>,
     pub(super) webhook_secrets: Vec<String>,
+    /// What is sent there.
+    pub(super) webhook_kinds: Vec<String>,
     /// Woken when the outbox got something.
     pub(super) wake: Arc<Notify>,
 }
@@ -99,6 +112,7 @@ impl State {
             refunds: Table::new(OBJECTS),
             disputes: Table::new(OBJECTS),
             events: Table::new(EVENTS),
+            webhook_endpoints: Table::new(OBJECTS),
             expiries: BTreeSet::new(),
             keys: Keys::default(),
             faults: Faults::default(),
@@ -110,6 +124,7 @@ impl State {
             checkout_url: format!("{}/c/pay", config.public_url.as_str().trim_end_matches('/')),
             webhook_url: config.webhook_url.clone(),
             webhook_secrets: config.webhook_secrets.clone(),
+            webhook_kinds: vec!["*".to_owned()],
             wake,
         }
     }
@@ -135,12 +150,32 @@ impl State {
             kind: kind.to_owned(),
             data: Value::Object(data),
             origin: self.origin.clone(),
-            pending: self.webhook_url.is_some(),
+            pending: !self.destinations(kind).is_empty(),
         };
         let outgoing = Outgoing { event_id: event.id.clone(), resent: false };
+        let is_sent = event.pending;
         self.events.insert(event);
-        if self.webhook_url.is_some() {
+        if is_sent {
             self.send(outgoing);
+        }
+    }
+
+    /// Where events of a type go: to the endpoint that the simulator was started with, and to those that the API has made.
+    pub(super) fn destinations(&self, kind: &str) -> Vec<Destination> {
+        let started_with = webhook_endpoints::started_with(self).filter(|endpoint| endpoint.takes(kind));
+        let started_with = started_with.map(|_endpoint| Destination::StartedWith);
+        let made = self.webhook_endpoints.oldest_first().filter(|endpoint| endpoint.takes(kind));
+        started_with.into_iter().chain(made.map(|endpoint| Destination::Endpoint(endpoint.id.clone()))).collect()
+    }
+
+    /// A destination's address and secrets as they are now; none where it is gone.
+    pub(super) fn address_of(&self, destination: &Destination) -> Option<(url::Url, Vec<String>)> {
+        match destination {
+            Destination::StartedWith => Some((self.webhook_url.clone()?, self.webhook_secrets.clone())),
+            Destination::Endpoint(id) => {
+                let endpoint = self.webhook_endpoints.find(id).filter(|endpoint| !endpoint.disabled)?;
+                Some((endpoint.url.clone(), vec![endpoint.secret.clone()]))
+            }
         }
     }
 

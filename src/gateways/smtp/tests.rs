@@ -255,6 +255,18 @@ async fn a_wrong_password_delays_mail_and_shows_nowhere() {
 }
 
 #[tokio::test]
+async fn a_server_is_asked_whether_it_takes_us_without_a_mail() {
+    let (mailer, mailbox, _stop) = mailbox().await;
+    let port = script(&["220 hi", "250-hi\r\n250 AUTH PLAIN", "535 wrong", "221 bye"]).await;
+    let url = SecretString::from(format!("smtp://us%40er:hunter2@127.0.0.1:{port}"));
+
+    assert_eq!(mailer.probe().await, Ok(()));
+    assert_eq!(mailbox.mails().len(), 0);
+    let refused = Mailer::new(&url, FROM).unwrap().probe().await;
+    assert_eq!(refused, Err(MailError::Transient { step: Step::SigningIn, code: Some(535), reason: "wrong".into() }));
+}
+
+#[tokio::test]
 async fn mails_follow_each_other_on_one_connection_even_after_a_refusal() {
     let mailer = scripted(&[
         "220 hi",

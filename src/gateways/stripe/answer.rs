@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::error::{Doubt, GatewayError};
@@ -23,6 +24,8 @@ pub(super) struct Answer {
     pub(super) should_retry: Option<bool>,
     pub(super) retry_after: Option<Duration>,
     pub(super) request_id: Option<String>,
+    /// By Stripe's clock, to the second.
+    pub(super) date: Option<Timestamp>,
     pub(super) body: Bytes,
 }
 

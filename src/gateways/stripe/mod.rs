@@ -3,6 +3,7 @@
 //! Requests are spelled out by async-stripe's builders and sent by `transport`; of the answers only what Berth uses is read.
 
 mod answer;
+mod endpoints;
 mod error;
 pub mod event;
 mod fields;
@@ -14,6 +15,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod watched;
 pub mod webhook;
 
 use std::ops::Range;
@@ -34,6 +36,7 @@ use stripe_core::payment_intent::{CancelPaymentIntent, ListPaymentIntent, Retrie
 use stripe_core::refund::{ListRefund, RetrieveRefund};
 use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
+pub use endpoints::{ALL_EVENTS, Standing, WebhookEndpoint};
 pub use error::{BAD_ARGUMENT, Doubt, GatewayError};
 pub use event::{EventError, StripeEvent};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};

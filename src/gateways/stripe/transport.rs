@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use super::answer::{Answer, Failure, judge};
 use super::error::{Doubt, GatewayError};
 use super::idempotency::IdempotencyKey;
 use super::json_path;
+use super::watched::watched;
 use crate::gateways::http_client::{self, Timeouts};
 
 /// The shapes that `objects` and the request builders were written for.
@@ -97,12 +99,28 @@ impl Call {
         Self { method: Method::POST, path: request.path, body: Some(body.into()), key: Some(key.clone()) }
     }
 
+    /// GET, POST or DELETE.
+    pub(super) fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// Ending something needs no key: ending it again changes nothing.
+    pub(super) fn delete(path: String) -> Self {
+        Self { method: Method::DELETE, path, body: None, key: None }
+    }
+
     fn changes_something(&self) -> bool {
         self.key.is_some()
     }
 
+    /// What is sent, for tests of the requests that are spelled out by hand.
+    #[cfg(test)]
+    pub(super) fn form(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
     /// The path without its query, for the log.
-    fn resource(&self) -> &str {
+    pub(super) fn resource(&self) -> &str {
         self.path.split('?').next().unwrap_or_default()
     }
 }
@@ -148,14 +166,29 @@ impl Transport {
 
     /// Makes the call and reads its answer.
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, GatewayError> {
-        let answer = self.send(&call).await?;
+        watched(&call, self.answer(&call)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, call: &Call) -> Result<T, GatewayError> {
+        let answer = self.send(call).await?;
         read(&answer).map_err(|problem| {
             let doubt = GatewayError::InDoubt {
                 doubt: Doubt::UnreadableAnswer { problem },
                 request_id: answer.request_id.clone(),
             };
-            for_call(&call, doubt)
+            for_call(call, doubt)
         })
+    }
+
+    /// As [`call`](Self::call), and what Stripe's clock said, to the second.
+    pub(super) async fn call_with_time<T: DeserializeOwned>(
+        &self,
+        call: Call,
+    ) -> Result<(T, Option<Timestamp>), GatewayError> {
+        let answer = self.send(&call).await?;
+        let unreadable =
+            |problem| GatewayError::Transient { reason: format!("the answer could not be read: {problem}") };
+        Ok((read(&answer).map_err(unreadable)?, answer.date))
     }
 
     /// Attempts until there is a 2xx, a final refusal, or no attempt left.
@@ -217,6 +250,9 @@ impl Transport {
                 .and_then(|word| word.parse().ok())
                 .map(Duration::from_secs),
             request_id: header(headers, "request-id").map(str::to_owned),
+            date: header(headers, DATE.as_str())
+                .and_then(|text| jiff::fmt::rfc2822::parse(text).ok())
+                .map(|at| at.timestamp()),
             body: body.freeze(),
         })
     }

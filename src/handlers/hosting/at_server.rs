@@ -3,17 +3,21 @@
 use std::{sync::Arc, time::Duration};
 
 use berth_jobs::hosting::ProbeServer;
+use jiff::SignedDuration;
 use rand::Rng;
 
 use crate::{
     app::Ctx,
-    effects::{Effects, Fact},
+    effects::{Effects, Fact, NewJob},
     error::{JobError, chain},
     gateways::panels::{Panel, PanelError, ServerState},
 };
 
 /// How long, in milliseconds, a job waits at the least and at the most for others to be done with the server.
 const TURN: std::ops::Range<u64> = 1_000..4_000;
+
+/// When a server is looked after that a job waits for. The job's own wait is written down by then.
+const LOOKED_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
 /// A server that may be talked to until the run has ended.
 pub(super) struct AtServer<'a> {
@@ -41,8 +45,9 @@ pub(super) async fn enter<'a>(ctx: &'a Ctx, name: &'a str) -> Result<AtServer<'a
         return Err(JobError::parked(format!("the server {name} is disabled")));
     }
     if let Some(broken) = health.as_ref().filter(|server| server.broken_since.is_some()) {
-        // Whoever comes sees to it that somebody looks after it.
-        ctx.checkpoint(Effects::none().enqueue(probe_of(name))).await?;
+        // Whoever comes sees to it that somebody looks after it: once this job waits, so that it is called like the others.
+        let look = NewJob::now(probe_of(name).into()).at(ctx.now() + LOOKED_AFTER);
+        ctx.checkpoint(Effects { jobs: vec![look], ..Effects::none() }).await?;
         let why = broken.last_failure.as_deref().unwrap_or("no reason is known");
         return Err(JobError::parked(format!("the server {name} is broken: {why}")));
     }

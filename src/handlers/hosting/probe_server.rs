@@ -17,7 +17,10 @@ use crate::{
 pub async fn run(job: &ProbeServer, ctx: &Ctx) -> Result<Effects, JobError> {
     ctx.servers.forget().await;
     let Some(server) = ctx.servers.health(&ctx.store, &job.server).await? else { return Ok(Effects::none()) };
-    let Some(broken_since) = server.broken_since else { return Ok(Effects::none()) };
+    let Some(broken_since) = server.broken_since else {
+        // It has answered already; but whoever began to wait just then was not called.
+        return Ok(Effects::none().release_server(&job.server));
+    };
     let rest = Duration::from_secs(ctx.config.hosting.probe_seconds.into());
     let rested = ctx.store.real_now().await?.duration_since(broken_since);
     if Duration::try_from(rested).unwrap_or_default() < rest {

@@ -9,10 +9,11 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{UnitEffects, gather, job_of};
+use super::{UnitEffects, gather, job_of, trace_of};
 use crate::{
     effects::NewJob,
     store::jobs::{Dispatch, dispatch},
+    trace::TraceParent,
 };
 
 /// A row to insert.
@@ -27,10 +28,11 @@ struct NewRow {
     serial: Option<String>,
     run_at: Option<jiff_sqlx::Timestamp>,
     caused_by: Option<Uuid>,
+    traceparent: Option<String>,
 }
 
 impl NewRow {
-    fn of(new: &NewJob, caused_by: Option<Uuid>) -> Result<Self, sqlx::Error> {
+    fn of(new: &NewJob, caused_by: Option<Uuid>, trace: Option<TraceParent>) -> Result<Self, sqlx::Error> {
         let kind = new.job.kind();
         Ok(Self {
             id: new.id.0,
@@ -43,6 +45,7 @@ impl NewRow {
             serial: new.job.serial(),
             run_at: new.run_at.map(ToSqlx::to_sqlx),
             caused_by,
+            traceparent: trace.map(|trace| trace.to_string()),
         })
     }
 }
@@ -52,16 +55,14 @@ impl NewRow {
 pub(super) async fn insert(
     db: &mut PgConnection,
     units: &[UnitEffects<'_>],
-    mails: Vec<SendMail>,
+    mails: Vec<(usize, SendMail)>,
     overfull: &[String],
 ) -> Result<Vec<Dispatch>, sqlx::Error> {
-    let mails: Vec<NewJob> = mails.into_iter().map(|job| NewJob::now(job.into())).collect();
+    let mails: Vec<(usize, NewJob)> = mails.into_iter().map(|(unit, job)| (unit, NewJob::now(job.into()))).collect();
+    let of_mails = mails.iter().map(|(unit, new)| (*unit, new));
     let mut rows = Vec::new();
-    for (unit, new) in gather(units, |e| &e.jobs) {
-        rows.push(NewRow::of(new, job_of(units, unit))?);
-    }
-    for new in &mails {
-        rows.push(NewRow::of(new, None)?);
+    for (unit, new) in gather(units, |e| &e.jobs).into_iter().chain(of_mails) {
+        rows.push(NewRow::of(new, job_of(units, unit), trace_of(units, unit))?);
     }
     rows.sort_by(|a, b| (&a.once_key, &a.coalesce_key, a.id).cmp(&(&b.once_key, &b.coalesce_key, b.id)));
     let mut dispatches = Vec::new();
@@ -99,6 +100,7 @@ async fn insert_rows(
         &rows.iter().map(|row| row.run_at).collect::<Vec<_>>() as &[Option<jiff_sqlx::Timestamp>],
         &rows.iter().map(|row| row.caused_by).collect::<Vec<_>>() as &[Option<Uuid>],
         overfull,
+        &rows.iter().map(|row| row.traceparent.clone()).collect::<Vec<_>>() as &[Option<String>],
     )
     .fetch_all(db)
     .await?;

@@ -8,8 +8,8 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Applied, UnitEffects, Why, gather};
-use crate::effects::NewPayment;
+use super::{Applied, MoneyMoved, UnitEffects, Why, gather};
+use crate::{effects::NewPayment, metrics::MoneyOutcome};
 use berth_jobs::ids::PaymentId;
 
 /// Inserts payments. One that is known, by its intent or because its order has one, is refused.
@@ -50,12 +50,23 @@ pub(super) async fn insert(
     .await?
     .into_iter()
     .collect();
-    for (unit, payment, _) in payments {
-        if !inserted.contains(&payment.id.0) {
+    for (unit, payment, state) in payments {
+        if inserted.contains(&payment.id.0) {
+            applied.money.push(moved(payment, state));
+        } else {
             applied.refuse(unit, format!("the payment of {}", payment.order_id), Why::AlreadyThere);
         }
     }
     Ok(())
+}
+
+fn moved(payment: &NewPayment, state: &str) -> MoneyMoved {
+    let outcome = match state {
+        "surplus" => MoneyOutcome::Surplus,
+        "credited" => MoneyOutcome::Credited,
+        _ => MoneyOutcome::Succeeded,
+    };
+    MoneyMoved { outcome, currency: payment.amount.currency().code().to_owned(), amount: payment.amount.amount() }
 }
 
 /// Payments that are not owed after all, and those that became credit. Their orders are locked: each has been moved by the same unit.

@@ -9,8 +9,11 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Applied, UnitEffects, Why, gather, standing};
-use crate::effects::{Alert, DisputeNews, Fact, NewRefund, RefundNews, RefundedBy};
+use super::{Applied, MoneyMoved, UnitEffects, Why, gather, standing};
+use crate::{
+    effects::{Alert, DisputeNews, Fact, NewRefund, RefundNews, RefundedBy},
+    metrics::MoneyOutcome,
+};
 
 /// Locks the payments that something goes back of, or is learnt of: whoever counts what is left of one sees all of what
 /// another does, or nothing.
@@ -102,7 +105,11 @@ async fn request_one(db: &mut PgConnection, refund: &NewRefund) -> Result<Option
 }
 
 /// Writes what was learnt of refunds and disputes; answers what a person must be told of.
-pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<Vec<Alert>, sqlx::Error> {
+pub(super) async fn learn(
+    db: &mut PgConnection,
+    facts: &[(usize, &Fact)],
+    money: &mut Vec<MoneyMoved>,
+) -> Result<Vec<Alert>, sqlx::Error> {
     let (mut refunds, mut disputes): (Vec<&RefundNews>, Vec<&DisputeNews>) = (Vec::new(), Vec::new());
     for (_, fact) in facts {
         if let Fact::Refund(news) = fact {
@@ -116,10 +123,10 @@ pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Re
     disputes.sort_by(|a, b| a.id.cmp(&b.id));
     let mut alerts = Vec::new();
     for news in &refunds {
-        alerts.extend(learn_refund(db, news).await?);
+        alerts.extend(learn_refund(db, news, money).await?);
     }
     for news in &disputes {
-        learn_dispute(db, news).await?;
+        money.extend(learn_dispute(db, news).await?);
     }
     if !refunds.is_empty() {
         return_surplus(db, refunds.iter().map(|news| news.payment_id.0)).await?;
@@ -127,7 +134,11 @@ pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Re
     Ok(alerts)
 }
 
-async fn learn_refund(db: &mut PgConnection, news: &RefundNews) -> Result<Option<Alert>, sqlx::Error> {
+async fn learn_refund(
+    db: &mut PgConnection,
+    news: &RefundNews,
+    money: &mut Vec<MoneyMoved>,
+) -> Result<Option<Alert>, sqlx::Error> {
     let changed = sqlx::query_file!(
         "src/store/queries/learn_refund.sql",
         news.id.0,
@@ -142,6 +153,10 @@ async fn learn_refund(db: &mut PgConnection, news: &RefundNews) -> Result<Option
     )
     .fetch_optional(&mut *db)
     .await?;
+    if let Some(refund) = changed.as_ref().filter(|refund| refund.state == "succeeded") {
+        let (currency, amount) = (refund.currency.clone(), refund.amount);
+        money.push(MoneyMoved { outcome: MoneyOutcome::Refunded, currency, amount });
+    }
     let Some(refund) = changed.filter(|_| news.state.is_void()) else { return Ok(None) };
     sqlx::query!(
         "update berth.credit_notes set cancelled_at = $2 where refund_id = $1 and cancelled_at is null",
@@ -163,9 +178,10 @@ async fn learn_refund(db: &mut PgConnection, news: &RefundNews) -> Result<Option
     }))
 }
 
-async fn learn_dispute(db: &mut PgConnection, news: &DisputeNews) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "insert into berth.disputes
+/// Answers the money of a dispute that was not known.
+async fn learn_dispute(db: &mut PgConnection, news: &DisputeNews) -> Result<Option<MoneyMoved>, sqlx::Error> {
+    let written = sqlx::query_scalar!(
+        r#"insert into berth.disputes
              (id, payment_id, order_id, customer_id, status, reason, currency, amount, opened_at, closed_at)
          select $1, p.id, p.order_id, o.customer_id, $3, $4, $5, $6, $7, $8
          from berth.payments p
@@ -174,7 +190,8 @@ async fn learn_dispute(db: &mut PgConnection, news: &DisputeNews) -> Result<(), 
          on conflict (id) do update
          set status = excluded.status, reason = coalesce(excluded.reason, disputes.reason), amount = excluded.amount,
              closed_at = excluded.closed_at
-         where disputes.closed_at is null",
+         where disputes.closed_at is null
+         returning xmax = 0 as "new!""#,
         news.id.0,
         news.payment_id.0,
         news.status,
@@ -184,9 +201,10 @@ async fn learn_dispute(db: &mut PgConnection, news: &DisputeNews) -> Result<(), 
         news.opened_at.to_sqlx(),
         news.closed_at.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
     )
-    .execute(db)
+    .fetch_optional(db)
     .await?;
-    Ok(())
+    let (currency, amount) = (news.amount.currency().code().to_owned(), news.amount.amount());
+    Ok(written.unwrap_or(false).then_some(MoneyMoved { outcome: MoneyOutcome::Disputed, currency, amount }))
 }
 
 /// Money that was not owed has gone back when all of it has arrived, and is owed again when some of it comes back.

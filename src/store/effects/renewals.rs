@@ -10,10 +10,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Applied, UnitEffects, Why, gather, job_of, standing};
+use super::{Applied, MoneyMoved, UnitEffects, Why, gather, job_of, standing};
 use crate::{
     domain::money::Money,
     effects::{ChargeNews, Fact, NewOrderItem, NewRenewal},
+    metrics::MoneyOutcome,
 };
 
 /// Moves renewals. Their accounts are locked before, where they move as well.
@@ -149,7 +150,11 @@ pub(super) async fn charge(
 }
 
 /// Writes what became of charges. An answer is final; that there was none is written where there is none.
-pub(super) async fn learn_charges(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Result<(), sqlx::Error> {
+pub(super) async fn learn_charges(
+    db: &mut PgConnection,
+    facts: &[(usize, &Fact)],
+    money: &mut Vec<MoneyMoved>,
+) -> Result<(), sqlx::Error> {
     let mut news: Vec<&ChargeNews> = Vec::new();
     for (_, fact) in facts {
         if let Fact::Charge(it) = fact {
@@ -163,8 +168,8 @@ pub(super) async fn learn_charges(db: &mut PgConnection, facts: &[(usize, &Fact)
     let decline = |f: fn(&crate::effects::ChargeDecline) -> Option<String>| {
         news.iter().map(|it| it.state.decline().and_then(f)).collect::<Vec<_>>()
     };
-    sqlx::query!(
-        "with f as materialized (
+    let told = sqlx::query!(
+        r#"with f as materialized (
              select *
              from unnest(
                  $1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[]
@@ -182,12 +187,15 @@ pub(super) async fn learn_charges(db: &mut PgConnection, facts: &[(usize, &Fact)
                  advice_code = f.advice_code
              from f
              where c.id = f.id and c.state in ('sent', 'in_doubt')
-             returning c.order_id, f.intent
+             returning c.order_id, f.intent, c.decline_class, c.currency, c.amount
+         ),
+         known as (
+             update berth.renewals r
+             set stripe_payment_intent_id = told.intent
+             from told
+             where r.order_id = told.order_id and told.intent is not null
          )
-         update berth.renewals r
-         set stripe_payment_intent_id = told.intent
-         from told
-         where r.order_id = told.order_id and told.intent is not null",
+         select decline_class, currency as "currency!: String", amount as "amount!" from told"#,
         &news.iter().map(|it| it.charge_id.0).collect::<Vec<_>>(),
         &news.iter().map(|it| it.state.as_str().to_owned()).collect::<Vec<_>>(),
         &news.iter().map(|it| it.intent.clone()).collect::<Vec<_>>() as &[Option<String>],
@@ -197,8 +205,17 @@ pub(super) async fn learn_charges(db: &mut PgConnection, facts: &[(usize, &Fact)
         &decline(|it| it.decline_code.clone()) as &[Option<String>],
         &decline(|it| it.advice_code.clone()) as &[Option<String>],
     )
-    .execute(db)
+    .fetch_all(db)
     .await?;
+    for charge in told {
+        let outcome = match charge.decline_class.as_deref() {
+            Some("hard") => MoneyOutcome::DeclinedHard,
+            Some("soft") => MoneyOutcome::DeclinedSoft,
+            Some(_) => MoneyOutcome::DeclinedNeedsCustomer,
+            None => continue,
+        };
+        money.push(MoneyMoved { outcome, currency: charge.currency, amount: charge.amount });
+    }
     Ok(())
 }
 

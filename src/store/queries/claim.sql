@@ -38,4 +38,5 @@ returning
     j.unsettled,
     j.serial,
     j.traceparent,
+    j.run_at,
     run.now as "now!"

@@ -68,6 +68,11 @@ impl Postgres {
         as_app(&self.url)
     }
 
+    /// Where a server of the test's own keeps its files.
+    pub(crate) fn directory(&self) -> std::path::PathBuf {
+        self.own.as_ref().expect("it has a server of its own").directory().join("data")
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.url.port().unwrap()
     }

@@ -1,6 +1,6 @@
 //! Berth as processes of its own, to be killed.
 
-use std::{ops::Deref, path::PathBuf, time::Duration};
+use std::{ops::Deref, path::PathBuf, process::Stdio, time::Duration};
 
 use nix::{sys::signal::Signal, unistd::Pid};
 
@@ -27,7 +27,11 @@ impl Launch {
     }
 
     pub(crate) fn start(&self) -> Process {
-        Process { child: self.0.spawn().unwrap() }
+        Process { child: self.command().spawn().unwrap() }
+    }
+
+    fn command(&self) -> tokio::process::Command {
+        self.0.command().unwrap()
     }
 }
 
@@ -94,6 +98,13 @@ impl Process {
     pub(crate) async fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().await.unwrap()
     }
+}
+
+/// Runs `berth` with the stack's settings and more variables to its end, and answers what it said.
+pub(crate) async fn run(stack: &Stack, arguments: &[&str], more: &[(&str, &str)]) -> std::process::Output {
+    let launch = more.iter().fold(Launch::new(stack, arguments), |launch, (name, value)| launch.with(name, value));
+    let ended = launch.command().stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+    tokio::time::timeout(Duration::from_secs(180), ended).await.expect("the command ends").unwrap()
 }
 
 pub(crate) fn signal_to(pid: u32, signal: Signal) {

@@ -1,6 +1,6 @@
 //! docs/enqueue.md: each of its commands is run, and answers what it says; and what was asked for has run.
 
-use std::{env, path::Path, process::Stdio};
+use std::{env, ffi::OsStr, path::Path, process::Stdio};
 
 use tokio::process::Command;
 
@@ -8,7 +8,9 @@ use super::{super::support::StackOptions, *};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What asks without a program of Berth's, and how it is had.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
+    // Beside the tests' own programs, by whoever builds those.
+    ("enqueue", "cargo build --workspace --example enqueue"),
     ("curl", "apt-get install curl"),
     ("node", "apt-get install nodejs"),
     ("python3", "apt-get install python3"),
@@ -48,20 +50,9 @@ fn rows() -> Vec<Row> {
     rows.collect()
 }
 
-fn is_there(program: &str) -> bool {
-    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file())
-}
-
-/// Builds what is not built by the tests themselves where cargo builds one binary of them.
-async fn build_example() {
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--workspace", "--example", "enqueue"])
-        .current_dir(ROOT)
-        .status()
-        .await
-        .unwrap();
-    assert!(built.success());
+fn is_there(program: &str, path: &OsStr) -> bool {
+    let file = program.split(' ').next().unwrap();
+    env::split_paths(path).any(|folder| folder.join(file).is_file())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +61,6 @@ async fn every_command_of_the_page_answers_what_it_says_and_its_jobs_run() {
     let _berth = stack.start().await;
     let key = stack.key("crm", &["no_op", "provision_account", "sweep_unpaid_orders"]).await;
     let (_, database) = stack.role(&["no_op", "provision_account"]).await;
-    build_example().await;
     let folder = Path::new(env!("CARGO_BIN_EXE_berth")).parent().unwrap();
     let path = env::join_paths(
         [folder.to_owned(), folder.join("examples")]
@@ -78,7 +68,7 @@ async fn every_command_of_the_page_answers_what_it_says_and_its_jobs_run() {
             .chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
     );
     let path = path.unwrap();
-    let missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !is_there(program)).collect();
+    let missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !is_there(program, &path)).collect();
     for (program, how) in &missing {
         println!("SKIPPED: what asks by {program}, which is not here: {how}");
     }
@@ -87,7 +77,11 @@ async fn every_command_of_the_page_answers_what_it_says_and_its_jobs_run() {
     assert!(rows.len() > 20);
 
     for Row { way, command, answer } in &rows {
-        if missing.iter().any(|(program, _)| command.contains(program)) {
+        let is_missing = |program: &str| match program {
+            "enqueue" => way.starts_with("Rust"),
+            _ => command.contains(program),
+        };
+        if missing.iter().any(|(program, _)| is_missing(program)) {
             continue;
         }
         let output = Command::new("bash")

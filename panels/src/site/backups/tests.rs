@@ -342,3 +342,31 @@ async fn an_account_or_its_whole_backup_is_there_whenever_the_process_is_killed(
         assert_eq!(world.restored_page(&account, &backup).await, n.to_string());
     }
 }
+
+#[tokio::test]
+async fn the_newest_backup_is_read_to_its_end_and_damage_is_seen() {
+    let empty = world();
+    assert!(matches!(empty.panel.check_newest_backup().await, Ok(None)));
+
+    for how in DAMAGES {
+        let world = world();
+        let (old, backup_of_old) = world.account("older", "text").await;
+        at_once(world.panel.ensure_backup(&old, &backup_of_old).await);
+        let (account, backup) = world.account("newest", "text").await;
+        at_once(world.panel.ensure_backup(&account, &backup).await);
+        // The clock of the disk may be slower than two backups.
+        let later =
+            fs::metadata(world.kept(&backup_of_old)).unwrap().modified().unwrap() + std::time::Duration::from_secs(2);
+        let touch = |path: PathBuf| File::open(path).unwrap().set_modified(later).unwrap();
+        touch(world.kept(&backup));
+
+        let whole = world.panel.check_newest_backup().await.unwrap().unwrap();
+        damage(&world.kept(&backup), how);
+        touch(world.kept(&backup));
+        let damaged = world.panel.check_newest_backup().await.unwrap().unwrap();
+
+        assert!(whole.whole && whole.bytes > 0 && whole.name == backup.to_string(), "{how}: {whole:?}");
+        assert!(!damaged.whole && damaged.name == backup.to_string(), "{how}: {damaged:?}");
+        assert_eq!(world.restored_page(&old, &backup_of_old).await, "text", "looking changes nothing");
+    }
+}

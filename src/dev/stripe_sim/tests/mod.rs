@@ -2,6 +2,7 @@
 
 mod api;
 mod checkout;
+mod endpoints;
 mod faults;
 mod harness;
 mod money;

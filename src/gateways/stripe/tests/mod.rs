@@ -3,6 +3,7 @@
 mod cards;
 mod charges;
 mod doubt;
+mod endpoints;
 mod pages;
 mod parameters;
 mod server;
