@@ -116,16 +116,19 @@ impl DevSettings {
         }
     }
 
+    /// Has the numbers of the instance shown at that address.
+    pub(super) fn measure_at(&mut self, address: SocketAddr) {
+        let metrics = self.table.entry("metrics").or_insert_with(|| Table::new().into());
+        if let Value::Table(metrics) = metrics {
+            metrics.insert("listen".to_owned(), address.to_string().into());
+        }
+    }
+
     /// These settings and no others.
     pub(in crate::dev) fn alone(&self) -> anyhow::Result<Config> {
         let flat = flat(&self.table);
         let settings: Vec<(&str, &str)> = flat.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
         Ok(Config::from_settings(&settings)?)
-    }
-
-    /// Has the numbers of the instance shown at that address.
-    pub(super) fn measure_at(&mut self, address: SocketAddr) {
-        self.set("metrics", "listen", address.to_string());
     }
 
     fn read(home: &Path) -> anyhow::Result<Self> {

@@ -174,6 +174,10 @@ async fn a_key_that_stripe_does_not_take_stops_all_charges_and_suspends_nobody()
     let app = &berth.app;
     stack.charge(app, renewer.order).await;
     stack.until_count("select count(*) from berth.alerts where kind = 'charge_refused'", 1).await;
+    // The job waits from then on, by the clock that is moved next.
+    let waits =
+        "select count(*) from berth.jobs where kind = 'charge_renewal' and state = 'queued' and last_error is not null";
+    stack.until_count(waits, 1).await;
     stack.pass_until_before(app, renewer.account, -480).await;
     stack.until_renewal(app, renewer.order, RenewalPhase::InDoubt).await;
     let entry = app.store.agenda_entry(renewer.account).await.unwrap().unwrap();

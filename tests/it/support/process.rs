@@ -27,11 +27,7 @@ impl Launch {
     }
 
     pub(crate) fn start(&self) -> Process {
-        Process { child: self.command().spawn().unwrap() }
-    }
-
-    fn command(&self) -> tokio::process::Command {
-        self.0.command().unwrap()
+        Process { child: self.0.spawn().unwrap() }
     }
 }
 
@@ -103,7 +99,7 @@ impl Process {
 /// Runs `berth` with the stack's settings and more variables to its end, and answers what it said.
 pub(crate) async fn run(stack: &Stack, arguments: &[&str], more: &[(&str, &str)]) -> std::process::Output {
     let launch = more.iter().fold(Launch::new(stack, arguments), |launch, (name, value)| launch.with(name, value));
-    let ended = launch.command().stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+    let ended = launch.command().unwrap().stdout(Stdio::piped()).stderr(Stdio::piped()).output();
     tokio::time::timeout(Duration::from_secs(180), ended).await.expect("the command ends").unwrap()
 }
 
