@@ -34,8 +34,7 @@ pub fn panels_of(config: &Config) -> Result<Panels, StartError> {
 pub(super) fn sites_dirs(config: &Config) -> Result<Vec<PathBuf>, StartError> {
     let mut dirs = vec![config.hosting.sites_dir.clone()];
     if let Some(path) = &config.hosting.servers {
-        let own = File::read(path)?.server.into_iter().filter_map(|server| server.site?.sites_dir);
-        dirs.extend(own);
+        dirs.extend(File::read(path)?.server.into_iter().filter_map(|server| server.site?.sites_dir));
     }
     Ok(dirs)
 }

@@ -11,6 +11,7 @@ mod strikes;
 mod world;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use facts::{gather, settle};
 pub use judge::Question;
-use judge::judge;
+use judge::{Facts, judge};
 pub use plan::Strike;
 use shoppers::Sold;
 use strikes::Struck;
@@ -139,7 +140,7 @@ async fn go(world: &World, options: &ChaosOptions, say: &impl Fn(&str)) -> anyho
         done: done(world, &sold, &struck).await?,
         slowest_recovery: slowest_recovery(&struck),
         settled_after: settled,
-        slowest_purchase: slowest_purchase(world).await?,
+        slowest_purchase: slowest_purchase(&sold, &facts),
         questions: judge(&facts),
         kept: None,
     })
@@ -169,13 +170,15 @@ fn slowest_recovery(struck: &[Struck]) -> Option<(Duration, Strike)> {
     struck.iter().filter_map(|struck| Some((struck.recovered?, struck.strike))).max()
 }
 
-async fn slowest_purchase(world: &World) -> anyhow::Result<Duration> {
-    let query = "select coalesce(max(extract(epoch from m.accepted_at - p.created_at) * 1000)::int8, 0)
-        from berth.payments p
-        join berth.hosting_accounts a on a.order_id = p.order_id
-        join berth.mails m on m.about = a.id and m.kind = 'welcome'";
-    let milliseconds: i64 = sqlx::query_scalar(query).fetch_one(&world.pool).await?;
-    Ok(Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default()))
+/// From the payment, by the customer's clock, until the mailbox had accepted the welcome of the last account for the first time.
+fn slowest_purchase(sold: &Sold, facts: &Facts) -> Duration {
+    let orders = facts.accounts.iter().map(|account| (account.id.0, account.order)).collect::<BTreeMap<_, _>>();
+    let waited = facts.mails.iter().filter_map(|mail| {
+        let paid = sold.paid.get(orders.get(&mail.about)?)?;
+        let accepted = facts.acceptances.get(&mail.id)?.iter().min()?;
+        Duration::try_from(accepted.duration_since(paid.at)).ok()
+    });
+    waited.max().unwrap_or_default()
 }
 
 fn forget(home: &Path) -> anyhow::Result<()> {

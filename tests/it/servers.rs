@@ -152,6 +152,8 @@ async fn a_dead_server_is_left_alone_and_its_jobs_wait_until_it_answers_without_
     stack.until_count(ACTIVE, 70).await;
     assert_eq!(placed(&stack).await.iter().map(|(_, accounts)| accounts).sum::<i64>(), 70);
     assert_eq!(stack.count(broken).await, 0);
+    let told = "select count(*) from berth.alerts where kind = 'server_broken' and resolved_at is null";
+    assert_eq!(stack.count(told).await, 0, "nobody is sent to a server that answers");
     let most = "select max(attempt)::int8 from berth.jobs where kind = 'provision_account'";
     assert!(stack.count(most).await <= 2, "parked jobs use no attempts");
     stack.until_idle().await;

@@ -55,7 +55,7 @@ pub(super) async fn gather(world: &World, sold: &Sold, struck: &[Struck]) -> any
     let audit = store.audit().await.context("the audit cannot be made")?;
     let records = world.sim_get("records").await?;
     let mut facts = Facts {
-        bought: sold.paid.clone(),
+        bought: sold.paid.iter().map(|(order, paid)| (*order, paid.units)).collect(),
         audit: audit.into_iter().map(|finding| (finding.rule, finding.rows)).collect(),
         unfinished: sqlx::query_scalar(UNFINISHED).fetch_all(&world.pool).await?,
         alerts: store.open_alerts().await?,

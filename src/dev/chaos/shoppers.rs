@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use berth_jobs::ids::OrderId;
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -24,8 +25,9 @@ use crate::{clock::Clock, http::auth::development_token};
 const SERVICE: &str = "shared-monthly";
 /// Between two purchases.
 const EVERY: Duration = Duration::from_millis(250);
-/// Before a request that has failed is made again.
-const AGAIN_AFTER: Duration = Duration::from_millis(400);
+/// Before a request that has failed is made again; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 /// One purchase in so many is given some money back.
 const REFUNDED: u32 = 6;
 const REFUND: &str = "1.00";
@@ -39,14 +41,23 @@ const EVENTS_A_PAGE: usize = 100;
 /// What customers did and were told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sold {
-    /// The orders that were paid at Stripe, with how many accounts of each.
-    pub(super) paid: BTreeMap<OrderId, u32>,
+    /// The orders that were paid at Stripe.
+    pub(super) paid: BTreeMap<OrderId, Paid>,
     /// Purchases that came to no page to pay on, however often they were tried.
     pub(super) given_up: u64,
     /// Requests that were made again because they failed.
     pub(super) repeated: u64,
     /// Orders of which staff was told that money goes back.
     pub(super) refunded: u64,
+}
+
+/// What was paid.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paid {
+    /// How many accounts.
+    pub(super) units: u32,
+    /// When, by our clock.
+    pub(super) at: Timestamp,
 }
 
 /// One purchase of the plan.
@@ -129,8 +140,9 @@ impl Visit<'_> {
             self.world.sim("faults", &json!({ "faults": errand.faults })).await?;
         }
         self.shop.pay(&opened.checkout_url).await?;
+        let paid = Paid { units: errand.units, at: Clock::machine() };
         self.note(|sold| {
-            sold.paid.insert(opened.order_id, errand.units);
+            sold.paid.insert(opened.order_id, paid);
         });
         if errand.is_refunded {
             self.give_back(opened.order_id).await?;
@@ -163,6 +175,7 @@ impl Visit<'_> {
 
     /// Does it until it succeeds, or time is over.
     async fn insist<T>(&self, act: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let mut wait = FIRST_WAIT;
         loop {
             match act().await {
                 Ok(done) => return Ok(done),
@@ -170,7 +183,8 @@ impl Visit<'_> {
                 Err(error) => tracing::debug!(%error, "a customer tries again"),
             }
             self.note(|sold| sold.repeated += 1);
-            sleep(AGAIN_AFTER).await;
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 

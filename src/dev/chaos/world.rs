@@ -98,6 +98,8 @@ impl World {
         for (section, name, value) in SETTINGS {
             settings.set(section, name, value);
         }
+        // Who looks for what went wrong needs to know when what began.
+        settings.set("log", "level", "info,sqlx=warn");
         settings.sell_on(&make_sites(&home)?);
         settings.keep(&home, &addresses)?;
         let config = settings.alone()?;

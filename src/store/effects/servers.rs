@@ -138,15 +138,29 @@ pub(super) async fn learn(db: &mut PgConnection, facts: &[(usize, &Fact)]) -> Re
         .await?;
     }
     if !answered.is_empty() {
-        sqlx::query!(
-            "update berth.servers
+        note_answers(db, &answered.into_iter().collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+/// What a person was told of their failing is over as well.
+async fn note_answers(db: &mut PgConnection, answered: &[String]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update berth.servers
              set failures = 0, failing_since = null, broken_since = null
              where name = any ($1) and failures > 0",
-            &answered.into_iter().collect::<Vec<_>>(),
-        )
-        .execute(db)
-        .await?;
-    }
+        answered,
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        "update berth.alerts
+             set resolved_at = now()
+             where kind = 'server_broken' and subject = any ($1) and resolved_at is null",
+        answered,
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 
