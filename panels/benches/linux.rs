@@ -180,7 +180,7 @@ impl Server for OwnLinux {
     }
 
     fn processes(&self) -> Vec<Processes> {
-        self.daemons.iter().map(|(name, child)| Processes { name: *name, roots: vec![child.id()] }).collect()
+        self.daemons.iter().map(|(name, child)| Processes { name, roots: vec![child.id()] }).collect()
     }
 
     fn bare(&self, work: Work, name: &str, like: &str) -> Option<Result<()>> {
