@@ -131,6 +131,12 @@ async fn add_phases(stack: &Stack, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Every job that waits for a dead server is worth a warning, and here there are hundreds.
+fn settings(stack: &Stack, database: &str, mails: &sink::Ready) -> Result<Vec<(String, String)>> {
+    let smtp_url = format!("smtp://{}", mails.address);
+    stack.settings(database, &[("mail.smtp_url", smtp_url.as_str()), ("log.level", "error")])
+}
+
 fn cell(millis: f64) -> String {
     format!("{millis:.1}")
 }
@@ -158,7 +164,7 @@ async fn spread(stack: &Stack, weights: &[u32], capacities: [Option<u32>; 3]) ->
     let (pool, folder) = (stack.copy(PREPARED, NAME).await?, tempfile::tempdir()?);
     stack.redis.flushall().await?;
     let (mails, mails_at): (Child, sink::Ready) = Child::start(sink::ROLE, &()).await?;
-    let settings = stack.settings(NAME, &[("mail.smtp_url", &format!("smtp://{}", mails_at.address))])?;
+    let settings = settings(stack, NAME, &mails_at)?;
     let servers = servers(folder.path(), weights, capacities, None);
     let spec = berth::Spec { servers, ..berth::Spec::working(settings) };
 
@@ -210,7 +216,7 @@ async fn phases_of<'a>(
     let (pool, folder) = (stack.copy(PREPARED, NAME).await?, tempfile::tempdir()?);
     stack.redis.flushall().await?;
     let (mails, mails_at): (Child, sink::Ready) = Child::start(sink::ROLE, &()).await?;
-    let settings = stack.settings(NAME, &[("mail.smtp_url", &format!("smtp://{}", mails_at.address))])?;
+    let settings = settings(stack, NAME, &mails_at)?;
     let servers = servers(folder.path(), &[1, 1, 1], [None; 3], at_once);
     let spec = berth::Spec { servers, ..berth::Spec::working(settings) };
     let (mut berth, at): (Child, Ready) = Child::start(berth::ROLE, &spec).await?;
