@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, time::Duration};
 use berth_jobs::ids::ApiKeyId;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     queue::inbox::{Entry, Inbox},
     secrets::{self, Place, SecretKeys},
     store::StoreError,
-    ways_in::{Asked, Caller},
+    ways_in::{Asked, Caller, Keys},
 };
 
 /// Entries that were signed earlier are refused: a repetition is told from them only as long as the job of the first is in the
@@ -99,24 +98,23 @@ async fn admit(app: &App, keys: &SecretKeys, entries: &[Entry]) -> Result<Admitt
     let now = app.store.now().await.map_err(|error| chain(&error))?;
     let real_now = app.store.real_now().await.map_err(|error| chain(&error))?;
     let mut admitted = Admitted { stored: Vec::new(), refused: Vec::new() };
-    let mut new: Vec<(Entry, Value, NewJob)> = Vec::new();
+    let mut new: Vec<(Entry, NewJob)> = Vec::new();
     for entry in entries {
         let signed = Signed::read(entry).and_then(|signed| signed.verified(&signers, real_now));
-        match signed.and_then(|(signed, caller)| Ok((signed.job(caller, now)?, signed.asked.payload))) {
-            Ok((job, payload)) => new.push((entry.clone(), payload, job)),
+        match signed.and_then(|(signed, caller)| signed.job(caller, now)) {
+            Ok(job) => new.push((entry.clone(), job)),
             Err(reason) => admitted.refused.push((entry.clone(), reason)),
         }
     }
-    let once_keys: Vec<String> = new.iter().filter_map(|(_, _, job)| job.once_key.clone()).collect();
-    let known = app.store.jobs_under_keys(&once_keys).await.map_err(|error| chain(&error))?;
+    let once_keys: Vec<String> = new.iter().filter_map(|(_, job)| job.once_key.clone()).collect();
+    let mut keys = Keys::of(app.store.jobs_under_keys(&once_keys).await.map_err(|error| chain(&error))?);
     let mut jobs = Vec::new();
-    for (entry, payload, job) in new {
-        let like = known.iter().find(|known| Some(&known.once_key) == job.once_key.as_ref());
-        if like.is_some_and(|known| known.kind != job.job.kind().name || known.payload != payload) {
-            admitted.refused.push((entry, "the key stands for another job".to_owned()));
-        } else {
+    for (entry, job) in new {
+        if keys.take(&job) {
             admitted.stored.push(entry);
             jobs.push(job);
+        } else {
+            admitted.refused.push((entry, "the key stands for another job".to_owned()));
         }
     }
     app.committer.write(Effects { jobs, ..Effects::none() }).await.map_err(|error| chain(&error))?;

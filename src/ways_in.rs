@@ -1,13 +1,15 @@
 //! What other applications ask for, whichever way they come: all of it is checked at the door, and what passes is a job like
 //! any other.
 
+use std::collections::BTreeMap;
+
 use berth_jobs::{AnyJob, DecodeError, JobKind, ids::JobId};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, value::to_raw_value};
 use utoipa::ToSchema;
 
-use crate::effects::NewJob;
+use crate::{effects::NewJob, store::asked_jobs::KeyedJob};
 
 /// In characters.
 const LONGEST_KEY: usize = 255;
@@ -122,6 +124,25 @@ impl Caller {
     }
 }
 
+/// What callers' keys stand for. A key that stands for one job is refused for another, which would silently not be done.
+#[derive(Debug)]
+pub struct Keys(BTreeMap<String, Option<AnyJob>>);
+
+impl Keys {
+    /// Those that are taken: by jobs that are in the ledger.
+    #[must_use]
+    pub fn of(known: Vec<KeyedJob>) -> Self {
+        let job = |known: &KeyedJob| AnyJob::decode(&known.kind, &to_raw_value(&known.payload).ok()?).ok();
+        Self(known.into_iter().map(|known| (known.once_key.clone(), job(&known))).collect())
+    }
+
+    /// Whether the job's key was free, or stands for this very job. From then on it does.
+    pub fn take(&mut self, new: &NewJob) -> bool {
+        let Some(key) = &new.once_key else { return true };
+        self.0.entry(key.clone()).or_insert_with(|| Some(new.job.clone())).as_ref() == Some(&new.job)
+    }
+}
+
 /// Texts that the schema calls times are times: the jobs' own types do not look.
 fn check_times(kind: &JobKind, payload: &Value) -> Result<(), Refused> {
     let schema = (kind.schema)();
@@ -185,5 +206,23 @@ mod tests {
         assert!(refusal(&json!({ "kind": "no_op", "payload": {}, "key": "a\nb" })).starts_with("a key has 1 to 255"));
         let late = json!({ "kind": "no_op", "payload": {}, "run_at": "1972-01-01T00:00:00Z" });
         assert_eq!(refusal(&late), "a job is due within 400 days");
+    }
+
+    #[test]
+    fn a_key_stands_for_one_job_however_its_payload_is_written() {
+        let new = |payload: Value| {
+            caller().admit(&asked(&json!({ "kind": "no_op", "payload": payload, "key": "k" })), NOW).unwrap()
+        };
+        let known = KeyedJob {
+            id: JobId::new(),
+            once_key: "app:crm:k".to_owned(),
+            kind: "no_op".to_owned(),
+            payload: json!({}),
+        };
+        let (mut keys, mut free) = (Keys::of(vec![known]), Keys::of(Vec::new()));
+
+        assert!(keys.take(&new(json!({}))) && keys.take(&new(json!({ "note": null }))));
+        assert!(!keys.take(&new(json!({ "note": "other" }))));
+        assert!(free.take(&new(json!({ "note": "first" }))) && !free.take(&new(json!({}))));
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     effects::{Effects, NewJob},
     error::chain,
     store::jobs::JobRow,
-    ways_in::{Asked, Caller, Refused, external},
+    ways_in::{Asked, Caller, Keys, Refused, external},
 };
 
 /// A job that is in the ledger because it was asked for.
@@ -174,7 +174,7 @@ async fn ask_for(app: &App, caller: &Caller, asked: &[Asked]) -> Result<Vec<Enqu
     for (at, asked) in asked.iter().enumerate() {
         new.push(caller.admit(asked, now).map_err(|refused| (Some(at), refused.into()))?);
     }
-    check_keys(app, asked, &new).await?;
+    check_keys(app, &new).await?;
     let written = Effects { jobs: new.clone(), ..Effects::none() };
     app.committer.write(written).await.map_err(|error| {
         tracing::error!(error = chain(&error), "jobs that were asked for could not be written");
@@ -190,26 +190,21 @@ async fn ask_for(app: &App, caller: &Caller, asked: &[Asked]) -> Result<Vec<Enqu
     Ok(enqueued.collect())
 }
 
-/// A key stands for one job: another one under it would silently not be done.
-async fn check_keys(app: &App, asked: &[Asked], new: &[NewJob]) -> Result<(), (Option<usize>, Problem)> {
-    let keys: Vec<String> = new.iter().filter_map(|new| new.once_key.clone()).collect();
-    if keys.is_empty() {
+/// Refuses keys that stand for other jobs.
+async fn check_keys(app: &App, new: &[NewJob]) -> Result<(), (Option<usize>, Problem)> {
+    let once_keys: Vec<String> = new.iter().filter_map(|new| new.once_key.clone()).collect();
+    if once_keys.is_empty() {
         return Ok(());
     }
-    let known = app.store.jobs_under_keys(&keys).await.map_err(|error| (None, of_store(error)))?;
-    let mut seen: BTreeMap<&str, (&str, &Value)> = BTreeMap::new();
-    for job in &known {
-        seen.insert(&job.once_key, (&job.kind, &job.payload));
-    }
-    for (at, (asked, new)) in asked.iter().zip(new).enumerate() {
-        let Some(key) = new.once_key.as_deref() else { continue };
-        let (kind, payload) = *seen.entry(key).or_insert((&asked.kind, &asked.payload));
-        if kind != asked.kind || *payload != asked.payload {
+    let known = app.store.jobs_under_keys(&once_keys).await.map_err(|error| (None, of_store(error)))?;
+    let mut keys = Keys::of(known);
+    match new.iter().position(|new| !keys.take(new)) {
+        None => Ok(()),
+        Some(at) => {
             let detail = "The key stands for another job: take a new one for what is another job.";
-            return Err((Some(at), Problem::unprocessable("idempotency-key-reused", detail)));
+            Err((Some(at), Problem::unprocessable("idempotency-key-reused", detail)))
         }
     }
-    Ok(())
 }
 
 /// What can be asked for: the JSON Schema of each kind's payload.

@@ -49,7 +49,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // What other applications ask for, by a route or by Redis.
-    ("ways_in", &["effects"]),
+    ("ways_in", &["effects", "store"]),
     ("inbox", &["app", "effects", "error", "failpoint", "queue", "secrets", "store", "ways_in"]),
     // What routes and handlers both bring about.
     ("fulfilment", &["app", "domain", "effects", "mail", "store"]),
