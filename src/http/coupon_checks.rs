@@ -64,21 +64,16 @@ impl<C: Clock + Clone> CouponChecks<C> {
 
 /// Counts what anybody may ask for, by address. Cheap to clone; clones count together.
 #[derive(Clone)]
-pub(super) struct AddressChecks(Arc<(Counter<IpAddr, DefaultClock>, DefaultClock)>);
+pub(super) struct AddressChecks(Checks<IpAddr>);
 
 impl AddressChecks {
     pub(super) fn per_minute(most: NonZeroU32) -> Self {
-        let clock = DefaultClock::default();
-        Self(Arc::new((RateLimiter::hashmap_with_clock(Quota::per_minute(most), clock.clone()), clock)))
+        Self(Checks::per_minute(most, IpAddr::V6(Ipv6Addr::UNSPECIFIED)))
     }
 
     /// Counts a request. Refuses with 429 when there were too many.
     pub(super) fn count(&self, from: ClientAddress) -> Result<(), Problem> {
-        let Some(address) = from.0.map(network) else { return Ok(()) };
-        let refuse = |wait: Duration| Problem::too_many_requests(whole_seconds(wait));
-        let (counter, clock) = &*self.0;
-        let now = clock.now();
-        counter.check_if_room(address, IpAddr::V6(Ipv6Addr::UNSPECIFIED), now).map_err(refuse)
+        from.0.map(network).map_or(Ok(()), |address| self.0.count(address))
     }
 }
 

@@ -4,13 +4,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, RedisError, RedisResult,
+    RedisError, RedisResult,
     aio::MultiplexedConnection,
     streams::{StreamAutoClaimReply, StreamId, StreamReadReply},
 };
 use uuid::Uuid;
 
-use super::redis::{RESPONSE_TIMEOUT, RedisQueues};
+use super::redis::RedisQueues;
 
 /// The consumer group of all processes that read the stream.
 const GROUP: &str = "berth";
@@ -187,10 +187,7 @@ impl Inbox {
         if let Some(connection) = &self.connection {
             return Ok(connection.clone());
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_response_timeout(Some(BLOCK + RESPONSE_TIMEOUT));
-        let connection = self.queues.client().get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = self.queues.connection_that_waits(BLOCK).await?;
         Ok(self.connection.insert(connection).clone())
     }
 }

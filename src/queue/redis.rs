@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::store::jobs::Dispatch;
 
 /// How long a command may take before Redis counts as away.
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pop waits for an id. Short enough for a process to stop in time.
 const BLOCK_SECONDS: f64 = 1.0;
 /// Every so often a pop takes the oldest id, whatever its class.
@@ -78,8 +78,12 @@ impl RedisQueues {
         depths.filter(|(_, depth)| wanted(depth.load(Ordering::Relaxed))).map(|(queue, _)| queue.to_string()).collect()
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    /// A connection for commands that wait: dead servers are noticed, quiet ones are not mistaken for them.
+    pub(super) async fn connection_that_waits(&self, wait: Duration) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_response_timeout(Some(wait + RESPONSE_TIMEOUT));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
     pub(super) fn namespace(&self) -> &str {
@@ -235,12 +239,7 @@ impl Popper {
         if let Some(connection) = &self.connection {
             return Ok(connection.clone());
         }
-        let wait = Duration::from_secs_f64(BLOCK_SECONDS) + RESPONSE_TIMEOUT;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            // Longer than the wait itself: a dead server is noticed, a quiet queue is not mistaken for one.
-            .set_response_timeout(Some(wait));
-        let connection = self.queues.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = self.queues.connection_that_waits(Duration::from_secs_f64(BLOCK_SECONDS)).await?;
         Ok(self.connection.insert(connection).clone())
     }
 }

@@ -2,11 +2,15 @@
 
 use std::{future::Future, time::Duration};
 
-use futures::future::{BoxFuture, join_all, ready};
+use futures::{
+    StreamExt as _,
+    future::{BoxFuture, join_all, ready},
+    stream,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    Server,
+    Server, at_once,
     cases::{Skip, Verdict, case},
     created,
     faults::{Fault, FaultProxy, Requests},
@@ -18,6 +22,9 @@ mod secrets;
 
 /// Beyond this a case hangs: a driver under test is configured with time-outs of a second or two.
 const CASE_MAX: Duration = Duration::from_secs(120);
+
+/// A server is given two mutations at once; these are ten times as many.
+const AT_ONCE: usize = 20;
 
 /// What a driver asks of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +73,23 @@ pub(crate) trait HttpServer: Server {
 
     /// The secrets that the driver was configured with.
     fn credentials(&self) -> Vec<String>;
+}
+
+/// Has so many accounts made, none of whose answers arrive, then asks for all of them again: the panel finds them.
+pub(crate) async fn all_answers_are_lost(panel: &dyn Panel, server: &dyn HttpServer, accounts: u32) {
+    let specs: Vec<_> = (0..accounts).map(|nth| spec(&format!("a{nth:03}lost"))).collect();
+    server.proxy().next(accounts, server.requests(Operation::Create), Fault::DropResponse);
+
+    let ask_all = async || {
+        let asked = stream::iter(specs.iter().map(|spec| panel.ensure_created(spec)));
+        asked.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await
+    };
+    let lost = ask_all().await;
+    let adopted = ask_all().await;
+
+    assert!(lost.iter().all(|answer| matches!(answer, Err(PanelError::Ambiguous(_)))));
+    assert!(adopted.into_iter().map(at_once).all(|created| created.adopted));
+    assert!(server.proxy().is_spent());
 }
 
 pub(crate) async fn conformance(panel: &dyn Panel, server: &dyn HttpServer) {

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::{
-    StreamExt as _,
-    future::{BoxFuture, ready},
-    stream,
-};
+use futures::future::{BoxFuture, ready};
 use secrecy::ExposeSecret as _;
 
 use super::{
@@ -28,9 +24,6 @@ use crate::{
 mod oracle;
 mod surprises;
 mod suspensions;
-
-/// A server is given two mutations at once; these are ten times as many.
-const AT_ONCE: usize = 20;
 
 /// A double behind a proxy, and a panel that reaches it by that.
 struct World {
@@ -163,19 +156,9 @@ async fn the_directadmin_panel_conforms_over_a_network_that_fails() {
 #[tokio::test]
 async fn two_hundred_creates_whose_answers_are_lost_make_two_hundred_accounts() {
     let world = World::new().await;
-    let specs: Vec<_> = (0..200).map(|nth| spec(&format!("a{nth:03}lost"))).collect();
-    world.proxy.next(200, world.requests(Operation::Create), Fault::DropResponse);
 
-    let ask_all = async || {
-        let asked = stream::iter(specs.iter().map(|spec| world.panel.ensure_created(spec)));
-        asked.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await
-    };
-    let lost = ask_all().await;
-    let adopted = ask_all().await;
+    http::all_answers_are_lost(&world.panel, &world, 200).await;
 
-    assert!(lost.iter().all(|answer| matches!(answer, Err(PanelError::Ambiguous(_)))));
-    assert!(adopted.into_iter().map(at_once).all(|created| created.adopted));
-    assert!(world.proxy.is_spent());
     assert_eq!(world.double.world().users.len(), 200);
     assert!(world.double.world().creates.values().all(|creates| *creates == 1));
 }
