@@ -18,10 +18,12 @@ mod idle;
 mod ingest;
 mod jobs;
 mod latency;
+mod program;
 mod report;
 mod roles;
 mod servers;
 mod stack;
+mod steady;
 mod sweep;
 
 use std::time::Duration;
@@ -49,6 +51,8 @@ enum Name {
     Idle,
     /// How orders that wait spread over three servers, and what one that is dead does to purchases on the others.
     Servers,
+    /// Whether memory or descriptors grow while purchases come at a steady rate.
+    Steady,
     /// How soon many accounts that are due are invoiced, and then handed over to be charged, against one statement each.
     Sweep,
 }
@@ -68,6 +72,9 @@ struct Options {
     /// How long a round of `jobs` lasts, and how long `idle` is idle.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// How long `steady` lasts, after a warm-up of three tenths of that.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
     /// How many jobs `jobs` finds finished already.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
@@ -128,6 +135,7 @@ async fn measure(name: Name, options: &Options) -> Result<Report> {
         Name::Busy => busy::measure(options.due).await,
         Name::Servers => servers::measure().await,
         Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
+        Name::Steady => steady::measure(Duration::from_secs(60 * options.minutes.max(1))).await,
         Name::Sweep => {
             let size = sweep::Size { accounts: options.accounts, due: options.due };
             sweep::measure(options.rounds.unwrap_or(3), size, options.quick).await
