@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use anyhow::Context;
 use berth_jobs::ids::{AccountId, OrderId};
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
