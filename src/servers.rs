@@ -91,6 +91,12 @@ impl Servers {
         Ok(chosen)
     }
 
+    /// That none takes an account.
+    #[must_use]
+    pub fn none_for(&self, account: &Account) -> NoServer {
+        NoServer { pool: account.pool.clone() }
+    }
+
     /// The account that was to go there goes elsewhere.
     pub async fn not_placed(&self, name: &str) {
         if let Some((_, placed)) = &mut *self.load.lock().await

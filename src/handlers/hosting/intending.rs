@@ -12,7 +12,6 @@ use crate::{
     effects::Effects,
     error::JobError,
     secrets::Place,
-    servers::NoServer,
     store::accounts::Account,
 };
 
@@ -91,7 +90,7 @@ fn begun_anew(state: &AccountState, intent: Intent) -> Effects {
 
 /// No account is lost for want of room: a person is told, and it waits.
 async fn no_server(ctx: &Ctx, account: &Account) -> Result<JobError, JobError> {
-    let none = NoServer { pool: account.pool.clone() };
+    let none = ctx.servers.none_for(account);
     ctx.checkpoint(Effects::none().alert(none.alert())).await?;
     Ok(none.into())
 }
