@@ -100,6 +100,9 @@ struct Options {
     /// `sweep` leaves out ten times as many accounts, of which as many are due.
     #[arg(long)]
     quick: bool,
+    /// A setting of the private PostgreSQL besides its own, such as `wal_compression=lz4`; as often as you like.
+    #[arg(long, value_name = "NAME=VALUE")]
+    postgres: Vec<String>,
     /// What `cargo bench` says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -120,6 +123,7 @@ fn main() -> Result<()> {
         println!("{:8} What an account takes in time and memory, of each driver (a bench of berth-panels)", "panels");
         return Ok(());
     };
+    stack::set_up_postgres(&options.postgres)?;
     let report = tokio::runtime::Runtime::new()?.block_on(measure(name, &options))?;
     report.print(options.json)
 }
