@@ -20,6 +20,7 @@ mod checkout_crash;
 mod console;
 mod coupons;
 mod crash;
+mod credit;
 mod disputes;
 mod doctor;
 mod full;
