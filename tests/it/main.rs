@@ -52,6 +52,7 @@ mod smoke;
 mod storm;
 mod strangers;
 mod support;
+mod sweep_crash;
 mod traces;
 mod upgrade;
 mod ways_in;
