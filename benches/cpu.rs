@@ -66,6 +66,11 @@ fn of_tree(pid: u32) -> Duration {
     top.own + top.ended_children + children
 }
 
+/// How many files and sockets a process has open.
+pub(crate) fn descriptors(pid: u32) -> Option<u64> {
+    Some(u64::try_from(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count()).unwrap_or(u64::MAX))
+}
+
 /// A line of `/proc/PID/status`, such as `VmHWM` (the most memory that was ever resident), in bytes.
 pub(crate) fn memory(pid: u32, line: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -18,10 +18,12 @@ mod idle;
 mod ingest;
 mod jobs;
 mod latency;
+mod program;
 mod report;
 mod roles;
 mod servers;
 mod stack;
+mod steady;
 mod sweep;
 
 use std::time::Duration;
@@ -49,6 +51,8 @@ enum Name {
     Idle,
     /// How orders that wait spread over three servers, and what one that is dead does to purchases on the others.
     Servers,
+    /// Whether memory or descriptors grow while purchases come at a steady rate.
+    Steady,
     /// How soon many accounts that are due are invoiced, and then handed over to be charged, against one statement each.
     Sweep,
 }
@@ -68,6 +72,9 @@ struct Options {
     /// How long a round of `jobs` lasts, and how long `idle` is idle.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// How long `steady` lasts, after a warm-up of three tenths of that.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
     /// How many jobs `jobs` finds finished already.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
@@ -93,6 +100,9 @@ struct Options {
     /// `sweep` leaves out ten times as many accounts, of which as many are due.
     #[arg(long)]
     quick: bool,
+    /// A setting of the private PostgreSQL besides its own, such as `wal_compression=lz4`; as often as you like.
+    #[arg(long, value_name = "NAME=VALUE")]
+    postgres: Vec<String>,
     /// What `cargo bench` says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -113,6 +123,7 @@ fn main() -> Result<()> {
         println!("{:8} What an account takes in time and memory, of each driver (a bench of berth-panels)", "panels");
         return Ok(());
     };
+    stack::set_up_postgres(&options.postgres)?;
     let report = tokio::runtime::Runtime::new()?.block_on(measure(name, &options))?;
     report.print(options.json)
 }
@@ -128,6 +139,7 @@ async fn measure(name: Name, options: &Options) -> Result<Report> {
         Name::Busy => busy::measure(options.due).await,
         Name::Servers => servers::measure().await,
         Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
+        Name::Steady => steady::measure(Duration::from_secs(60 * options.minutes.max(1))).await,
         Name::Sweep => {
             let size = sweep::Size { accounts: options.accounts, due: options.due };
             sweep::measure(options.rounds.unwrap_or(3), size, options.quick).await

@@ -3,21 +3,14 @@
 
 use std::{collections::HashMap, path::Path, time::Duration};
 
-use ::berth::{
-    clock::Clock,
-    gateways::{
-        http_client::{self, Timeouts},
-        stripe::webhook,
-    },
-};
+use ::berth::clock::Clock;
 use anyhow::{Result, ensure};
-use secrecy::SecretString;
 use sqlx::PgPool;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    checkout_event::{checkout_event, order_id},
+    checkout_event::{Teller, order_id},
     child::Child,
     report::{Report, percentile, row},
     roles::{
@@ -25,7 +18,7 @@ use crate::{
         sink,
         switched::{Fares, Server},
     },
-    stack::{Stack, WEBHOOK_SECRET},
+    stack::Stack,
 };
 
 const PREPARED: &str = "prepared";
@@ -169,7 +162,7 @@ async fn spread(stack: &Stack, weights: &[u32], capacities: [Option<u32>; 3]) ->
     let spec = berth::Spec { servers, ..berth::Spec::working(settings) };
 
     let (shop, at): (Child, Ready) = Child::start(berth::ROLE, &berth::Spec { works: false, ..spec.clone() }).await?;
-    let stripe = Stripe::new(&at)?;
+    let stripe = Teller::new(at.address)?;
     for number in 0..WAITING {
         stripe.tell_paid(number).await?;
     }
@@ -220,7 +213,7 @@ async fn phases_of<'a>(
     let servers = servers(folder.path(), &[1, 1, 1], [None; 3], at_once);
     let spec = berth::Spec { servers, ..berth::Spec::working(settings) };
     let (mut berth, at): (Child, Ready) = Child::start(berth::ROLE, &spec).await?;
-    let stripe = Stripe::new(&at)?;
+    let stripe = Teller::new(at.address)?;
     let mut next = 0;
     buy(&stripe, &mut next, WARM_UP).await?;
     until(&pool, LIVE, i64::try_from(next)?).await?;
@@ -235,7 +228,7 @@ async fn phases_of<'a>(
     Ok(measured)
 }
 
-async fn phase(pool: &PgPool, berth: &mut Child, stripe: &Stripe, next: &mut u64, fares: Fares) -> Result<Phase> {
+async fn phase(pool: &PgPool, berth: &mut Child, stripe: &Teller, next: &mut u64, fares: Fares) -> Result<Phase> {
     let fare = |fares| Command::Fare { server: DEAD.to_owned(), fares };
     let () = berth.ask(&fare(fares)).await?;
     let bought = buy(stripe, next, PURCHASES);
@@ -326,7 +319,7 @@ fn millis(bought: &[(u64, i64)], live: &HashMap<Uuid, (String, i64)>) -> Vec<f64
 }
 
 /// So many purchases, one after another: the orders' numbers, and when Stripe's events were sent, in microseconds.
-async fn buy(stripe: &Stripe, next: &mut u64, purchases: u64) -> Result<Vec<(u64, i64)>> {
+async fn buy(stripe: &Teller, next: &mut u64, purchases: u64) -> Result<Vec<(u64, i64)>> {
     let mut bought = Vec::new();
     for number in *next..*next + purchases {
         tokio::time::sleep(PAUSE.mul_f64(1.0 + rand::random::<f64>())).await;
@@ -335,27 +328,4 @@ async fn buy(stripe: &Stripe, next: &mut u64, purchases: u64) -> Result<Vec<(u64
     }
     *next += purchases;
     Ok(bought)
-}
-
-/// Who tells the shop of payments.
-struct Stripe {
-    client: reqwest::Client,
-    url: String,
-    secret: SecretString,
-}
-
-impl Stripe {
-    fn new(at: &Ready) -> Result<Self> {
-        let client = http_client::build(Timeouts { connect: PATIENCE, total: PATIENCE })?;
-        let url = format!("http://{}/webhooks/stripe", at.address);
-        Ok(Self { client, url, secret: SecretString::from(WEBHOOK_SECRET) })
-    }
-
-    async fn tell_paid(&self, number: u64) -> Result<()> {
-        let body = checkout_event(number);
-        let signature = webhook::sign(body.as_bytes(), &self.secret, Clock::machine().as_second());
-        let request = self.client.post(&self.url).header("Stripe-Signature", signature).body(body);
-        ensure!(request.send().await?.status().is_success(), "an event was not taken");
-        Ok(())
-    }
 }

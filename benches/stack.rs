@@ -1,6 +1,8 @@
 //! Private servers, set up as a small machine's would be, and a database with Berth's tables.
 
-use anyhow::Result;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
 use berth::{
     dev::servers::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions},
     store,
@@ -22,6 +24,16 @@ const POSTGRES_SETTINGS: [(&str, &str); 6] = [
     ("max_wal_size", "4GB"),
 ];
 
+/// What the command line says of PostgreSQL besides.
+static MORE_SETTINGS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// Has every stack's PostgreSQL set up so as well. Before the first one starts.
+pub(crate) fn set_up_postgres(settings: &[String]) -> Result<()> {
+    let pair = |text: &String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let pairs = settings.iter().map(pair).collect::<Option<Vec<_>>>().context("--postgres takes NAME=VALUE")?;
+    MORE_SETTINGS.set(pairs).ok().context("it is set up once")
+}
+
 pub(crate) struct Stack {
     pub(crate) postgres: PrivatePostgres,
     pub(crate) redis: PrivateRedis,
@@ -31,9 +43,9 @@ impl Stack {
     /// Starts the servers. Redis keeps nothing on disk: Berth does not need it to, and what it is compared with is
     /// the faster for it.
     pub(crate) async fn start() -> Result<Self> {
-        let options = POSTGRES_SETTINGS
-            .iter()
-            .fold(PostgresOptions::throwaway(), |options, (name, value)| options.setting(name, value));
+        let more = MORE_SETTINGS.get().map(Vec::as_slice).unwrap_or_default();
+        let all = POSTGRES_SETTINGS.into_iter().chain(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let options = all.fold(PostgresOptions::throwaway(), |options, (name, value)| options.setting(name, value));
         let postgres = PrivatePostgres::start(options).await?;
         let redis = PrivateRedis::start(RedisOptions::throwaway()).await?;
         Ok(Self { postgres, redis })

@@ -55,7 +55,8 @@ impl Servers {
         *self.load.lock().await = None;
     }
 
-    /// The server of its pool on which a new account is placed, but for `except`, or that none takes it.
+    /// The server of its pool on which a new account is placed, but for those of `except`; `None` when none takes it. It is
+    /// counted there at once.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -64,8 +65,8 @@ impl Servers {
         store: &Store,
         panels: &Panels,
         account: &Account,
-        except: Option<&str>,
-    ) -> Result<Result<String, NoServer>, StoreError> {
+        except: &[String],
+    ) -> Result<Option<String>, StoreError> {
         let servers = self.all(store).await?;
         let mut load = self.load.lock().await;
         let placed = match &mut *load {
@@ -75,7 +76,7 @@ impl Servers {
         let takes = |name: &str| servers.iter().any(|server| server.name == name && server.takes_accounts());
         let candidates = panels.servers().filter(|(name, _, placement)| {
             let of_pool = placement.pools.as_ref().is_none_or(|pools| pools.contains(&account.pool));
-            of_pool && Some(*name) != except && takes(name)
+            of_pool && !except.iter().any(|passed| passed == name) && takes(name)
         });
         let chosen = placement::choose(candidates.map(|(name, _, placement)| Candidate {
             name,
@@ -87,7 +88,22 @@ impl Servers {
         if let Some(name) = &chosen {
             *placed.entry(name.clone()).or_default() += 1;
         }
-        Ok(chosen.ok_or_else(|| NoServer { pool: account.pool.clone() }))
+        Ok(chosen)
+    }
+
+    /// That none takes an account.
+    #[must_use]
+    pub fn none_for(&self, account: &Account) -> NoServer {
+        NoServer { pool: account.pool.clone() }
+    }
+
+    /// The account that was to go there goes elsewhere.
+    pub async fn not_placed(&self, name: &str) {
+        if let Some((_, placed)) = &mut *self.load.lock().await
+            && let Some(count) = placed.get_mut(name)
+        {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 

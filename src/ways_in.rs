@@ -101,7 +101,7 @@ impl Caller {
         let payload = to_raw_value(&asked.payload).map_err(|error| unfit(&error))?;
         let job = AnyJob::decode(kind.name, &payload).map_err(|error| match error {
             DecodeError::UnknownKind(name) => Refused::Kind(name),
-            DecodeError::Payload(_) => Refused::Payload(error.to_string()),
+            DecodeError::Payload(_) | DecodeError::UnknownFields(_) => Refused::Payload(error.to_string()),
         })?;
         check_times(kind, &asked.payload)?;
         let once_key = asked.key.as_deref().map(|key| self.once_key(key)).transpose()?;

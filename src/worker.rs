@@ -8,7 +8,7 @@ use std::{
 
 use apalis::prelude::{Monitor, WorkerBuilder};
 use berth_jobs::{
-    AnyJob, Backoff, DecodeError, JobKind, Queue,
+    AnyJob, Backoff, JobKind, Queue,
     ids::{AccountId, JobId, MailId, OrderId, StripeEventId},
 };
 use nix::sys::signal::Signal;
@@ -236,14 +236,14 @@ async fn run_to_settlement(app: &App, claimed: &ClaimedJob, watchdog: &Watchdog)
             Alone::Deadly(why) => (Settlement::Dead { error: format!("quarantined: {why}") }, Effects::none()),
         },
         Ok(job) => attempt(app, claimed, job, watchdog).await,
-        Err(error @ DecodeError::UnknownKind(_)) => {
+        Err(error) if error.may_be_newer() => {
             let reason = format!("{error}; a newer version may know it");
             (
                 Settlement::Snooze { after: UNKNOWN_KIND_WAIT, give_up_after: UNKNOWN_KIND_DEADLINE, reason },
                 Effects::none(),
             )
         }
-        Err(error @ DecodeError::Payload(_)) => (Settlement::Dead { error: error.to_string() }, Effects::none()),
+        Err(error) => (Settlement::Dead { error: error.to_string() }, Effects::none()),
     };
     let took = began.elapsed();
     let outcome = settle(app, claim, settlement, effects).await;

@@ -2,6 +2,7 @@
 //! by then, and the others find theirs served. A ticket outlives a killed command: the next one that waits serves it.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt as _,
@@ -34,7 +35,8 @@ const RELOAD: Duration = Duration::from_secs(60);
 /// While a daemon starts anew, its pid file is missing or empty for a moment.
 const STARTING: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
-/// How a worker of nginx calls itself that takes no more connections.
+/// How a worker of nginx calls itself, and, besides, one that takes no more connections.
+const WORKER: &str = "worker";
 const RETIRED: &str = "shutting down";
 
 /// A daemon that reads the accounts' files.
@@ -151,10 +153,15 @@ impl<'a> Daemon<'a> {
         let pid = self.process()?;
         match self.kind {
             Kind::Nginx => {
-                let before = workers(pid).or_fail("the processes could not be listed")?;
+                // One that has just begun calls itself as its parent does for a moment, and has the old files all the same.
+                let before: Vec<i32> =
+                    children(pid).or_fail("the processes could not be listed")?.into_keys().collect();
                 signal(pid, Signal::SIGHUP)?;
                 self.until(|| {
-                    Ok(workers(pid)?.iter().all(|worker| !before.contains(worker)) && !workers(pid)?.is_empty())
+                    let now = children(pid)?;
+                    let is_new = |(child, title): (&i32, &String)| title.contains(WORKER) && !before.contains(child);
+                    let is_old = |child: &i32| now.get(child).is_some_and(|title| !title.contains(RETIRED));
+                    Ok(now.iter().any(is_new) && !before.iter().any(is_old))
                 })
             }
             Kind::Php => {
@@ -250,9 +257,9 @@ fn stamp(path: &Path) -> io::Result<(u64, i64, i64)> {
     Ok((metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
-/// The workers of nginx that take connections.
-fn workers(of: Pid) -> io::Result<Vec<i32>> {
-    let mut workers = Vec::new();
+/// The children of a process, and how each calls itself.
+fn children(of: Pid) -> io::Result<BTreeMap<i32, String>> {
+    let mut children = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         let (Ok(stat), Ok(title)) =
@@ -262,10 +269,9 @@ fn workers(of: Pid) -> io::Result<Vec<i32>> {
         };
         // After the name in parentheses, which may hold anything: the state and the parent.
         let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<i32>().ok());
-        let title = String::from_utf8_lossy(&title);
-        if parent == Some(of.as_raw()) && title.contains("worker") && !title.contains(RETIRED) {
-            workers.push(pid);
+        if parent == Some(of.as_raw()) {
+            children.insert(pid, String::from_utf8_lossy(&title).into_owned());
         }
     }
-    Ok(workers)
+    Ok(children)
 }

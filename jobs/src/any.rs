@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     Backoff, Class, Job, Queue,
@@ -70,13 +70,37 @@ pub enum DecodeError {
     UnknownKind(String),
     /// The payload is not that job's: which field, and why.
     Payload(serde_json::Error),
+    /// The payload has fields that the job has not: which, and which it has. A newer version may have them.
+    UnknownFields(serde_json::Error),
+}
+
+impl DecodeError {
+    /// Why a payload of the kind `J` could not be read.
+    fn of<J: Job>(payload: &RawValue, error: serde_json::Error) -> Self {
+        let schema = schemars::schema_for!(J);
+        let known = schema.get("properties").and_then(Value::as_object);
+        let is_known = |field: &String| known.is_some_and(|known| known.contains_key(field));
+        match serde_json::from_str::<Map<String, Value>>(payload.get()) {
+            Ok(fields) if !fields.keys().all(is_known) => Self::UnknownFields(error),
+            Ok(_) | Err(_) => Self::Payload(error),
+        }
+    }
+
+    /// Whether a newer version may be able to read it.
+    #[must_use]
+    pub const fn may_be_newer(&self) -> bool {
+        match self {
+            Self::UnknownKind(_) | Self::UnknownFields(_) => true,
+            Self::Payload(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownKind(kind) => write!(f, "no job is called `{kind}`"),
-            Self::Payload(error) => write!(f, "the payload does not fit: {error}"),
+            Self::Payload(error) | Self::UnknownFields(error) => write!(f, "the payload does not fit: {error}"),
         }
     }
 }
@@ -101,7 +125,8 @@ macro_rules! any_job {
             /// When no job has that name, or the payload is not that job's.
             pub fn decode(kind: &str, payload: &RawValue) -> Result<Self, DecodeError> {
                 $(if kind == $job::NAME {
-                    return serde_json::from_str(payload.get()).map(Self::$job).map_err(DecodeError::Payload);
+                    let read = serde_json::from_str(payload.get()).map(Self::$job);
+                    return read.map_err(|error| DecodeError::of::<$job>(payload, error));
                 })*
                 Err(DecodeError::UnknownKind(kind.to_owned()))
             }

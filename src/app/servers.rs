@@ -50,8 +50,9 @@ fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
         if !names.insert(name.clone()) {
             return Err(refused(format!("two servers are called {name}")));
         }
-        let placement = server.placement().map_err(|why| refused(format!("server {name}: {why}")))?;
+        let mut placement = server.placement().map_err(|why| refused(format!("server {name}: {why}")))?;
         let driver = server.driver().map_err(|why| refused(format!("server {name}: {why}")))?;
+        placement.at_once = placement.at_once.or(driver.usual_at_once());
         let (driver, panel) = driver.panel(config).map_err(|error| match error {
             Wrong::Start(error) => error,
             Wrong::Said(why) => refused(format!("server {name}: {why}")),
@@ -225,6 +226,29 @@ mod tests {
                 state: ServerState::Active,
                 at_once: Some(8),
             }
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_say_how_many_jobs_it_bears_has_its_drivers_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = example(folder.path());
+        let kept = |line: &&str| !line.starts_with("at_once");
+
+        let panels = read_from(folder.path(), &said.lines().filter(kept).collect::<Vec<_>>().join("\n")).unwrap();
+
+        let at_once: Vec<_> = panels.servers().map(|(name, _, placement)| (name, placement.at_once)).collect();
+        assert_eq!(
+            at_once,
+            [
+                ("cpanel1", Some(2)),
+                ("da1", Some(2)),
+                ("hestia1", Some(2)),
+                ("local", None),
+                ("node1", Some(8)),
+                ("pve1", Some(4)),
+                ("web1", Some(8))
+            ]
         );
     }
 

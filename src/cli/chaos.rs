@@ -66,7 +66,7 @@ fn text(report: &ChaosReport) -> String {
         None => ["-".to_owned(), "NOT ALL was done in time after the last fault".to_owned()],
     });
     let mut asked = table(&["LOOKED AT", "LOST", "DOUBLE", "QUESTION"]);
-    let mut excused = 0;
+    let (mut unanswered, mut cut_off) = (0, 0);
     for question in &report.questions {
         let (lost, double) = (question.lost.len(), question.double.len());
         asked.add_row([
@@ -78,13 +78,15 @@ fn text(report: &ChaosReport) -> String {
         for line in question.lost.iter().chain(&question.double).take(MOST_LINES) {
             asked.add_row(["", "", "", &format!("  {line}")]);
         }
-        excused += question.excused;
+        unanswered += question.unanswered;
+        cut_off += question.cut_off;
     }
     let mut text = format!("{}\n\n{}\n", lines(&done), lines(&asked));
-    if excused > 0 {
+    if unanswered + cut_off > 0 {
         text.push_str(&format!(
-            "\n{excused} mails came twice, under one Message-ID: the first time their sender was killed, stopped or cut off\n\
-             before it had written down that they were accepted.\n"
+            "\n{} times a mail came again, under its Message-ID: {unanswered} times because the mail server had kept it and given\n\
+             no answer, {cut_off} times because its sender was killed, stopped or cut off before the answer was written down.\n",
+            unanswered + cut_off
         ));
     }
     let (lost, double) = report.lost_and_double();

@@ -59,7 +59,9 @@ fn decoded(kind: &str, json: &str) -> anyhow::Result<AnyJob> {
             let names: Vec<&str> = AnyJob::KINDS.iter().map(|kind| kind.name).collect();
             anyhow::anyhow!("{error}; there are {}", names.join(", "))
         }
-        DecodeError::Payload(_) => anyhow::anyhow!("{error}; {kind} takes {}", shape_of(kind)),
+        DecodeError::Payload(_) | DecodeError::UnknownFields(_) => {
+            anyhow::anyhow!("{error}; {kind} takes {}", shape_of(kind))
+        }
     })
 }
 

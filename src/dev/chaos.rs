@@ -176,7 +176,7 @@ fn slowest_purchase(sold: &Sold, facts: &Facts) -> Duration {
     let waited = facts.mails.iter().filter_map(|mail| {
         let paid = sold.paid.get(orders.get(&mail.about)?)?;
         let accepted = facts.acceptances.get(&mail.id)?.iter().min()?;
-        Duration::try_from(accepted.duration_since(paid.at)).ok()
+        Duration::try_from(accepted.at.duration_since(paid.at)).ok()
     });
     waited.max().unwrap_or_default()
 }

@@ -64,6 +64,8 @@ pub struct ReceivedMail {
     pub to: Vec<String>,
     pub subject: String,
     pub kind: Option<String>,
+    /// Whether its sender was told, as it is but for [`Fault::DropAfterAccept`].
+    pub is_answered: bool,
     raw: Vec<u8>,
 }
 
@@ -182,7 +184,7 @@ impl Mailbox {
     }
 
     /// Keeps a message, on disk first; its id.
-    async fn accept(&self, from: &str, to: Vec<String>, message: &[u8]) -> io::Result<u64> {
+    async fn accept(&self, from: &str, to: Vec<String>, message: &[u8], is_answered: bool) -> io::Result<u64> {
         #[expect(clippy::disallowed_methods, reason = "when a mail really came; the business's time has no say in it")]
         let received_at = Timestamp::now();
         let mut raw =
@@ -199,7 +201,7 @@ impl Mailbox {
             tokio::fs::write(&unfinished, &raw).await?;
             tokio::fs::rename(&unfinished, file(dir, id)).await?;
         }
-        let outdated = self.kept().add(ReceivedMail::read(id, raw));
+        let outdated = self.kept().add(ReceivedMail { is_answered, ..ReceivedMail::read(id, raw) });
         self.shared.accepted.send_modify(|so_far| *so_far += 1);
         if let Some(dir) = &self.shared.dir {
             for id in outdated {
@@ -234,6 +236,7 @@ impl ReceivedMail {
             to: value("Delivered-To").split(", ").map(str::to_owned).collect(),
             subject: value("Subject"),
             kind: mime::header(&headers, KIND).map(str::to_owned),
+            is_answered: true,
             raw,
         }
     }

@@ -53,6 +53,12 @@ pub struct AccountState {
 }
 
 impl AccountState {
+    /// Whether its creation may still be intended.
+    #[must_use]
+    pub fn may_begin(&self) -> bool {
+        self.phase.next(AccountEvent::ProvisioningStarted).is_some()
+    }
+
     /// The move that commits the intention to create the account; `None` when it is past that.
     #[must_use]
     pub fn begin(&self, intent: Intent) -> Option<AccountMove> {

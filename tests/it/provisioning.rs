@@ -255,7 +255,7 @@ async fn a_server_that_stays_broken_is_given_up_after_three_days_with_an_alert()
 async fn a_job_of_an_unknown_kind_is_kept_and_one_that_cannot_be_read_is_dead_while_their_neighbours_run() {
     let (stack, _panel, berth) = started().await;
     let unknown = stack.insert_job("fold_laundry", Queue::Sweeps, &json!({ "shirts": 3 }), None).await;
-    let unreadable = stack.insert_job("no_op", Queue::Sweeps, &json!({ "notes": "x" }), None).await;
+    let unreadable = stack.insert_job("no_op", Queue::Sweeps, &json!({ "note": 1 }), None).await;
     let no_object = stack.insert_job("provision_account", Queue::Provisioning, &json!("acc"), None).await;
     for _ in 0..20 {
         stack.insert_job("no_op", Queue::Sweeps, &json!({}), None).await;

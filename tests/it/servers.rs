@@ -214,6 +214,33 @@ async fn no_more_jobs_talk_to_a_server_at_once_than_it_bears_whatever_processes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_to_be_placed_passes_over_a_server_that_hangs() {
+    let stack = Stack::new().await;
+    let bearing = |at_once| Placement { at_once: Some(at_once), ..Placement::default() };
+    let hangs = WatchedPanel::new();
+    let servers = Servers::new([
+        // Of two that hold nothing, the first by its name takes the first account.
+        ("web1", hangs.clone(), bearing(1)),
+        ("web2", WatchedPanel::new(), bearing(8)),
+    ]);
+    let (reached, answer) = hangs.hold();
+    let berth = servers.start(&stack).await;
+    let on_the_other = "select count(*) from berth.hosting_accounts where phase = 'active' and server = 'web2'";
+
+    buy(&stack, &berth.app, 1, 1).await;
+    reached.await.unwrap();
+    // Business time does not pass: whoever waited would wait for good.
+    buy(&stack, &berth.app, 12, 1).await;
+    stack.until_count(on_the_other, 12).await;
+    assert_eq!((hangs.asked().len(), stack.count(ACTIVE).await), (1, 12));
+    answer.send(()).unwrap();
+    stack.until_count(ACTIVE, 13).await;
+    stack.until_idle().await;
+    stack.audit_rows().await;
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_the_answer_to_every_first_create_is_lost_each_account_is_made_once() {
     let stack = Stack::with(quickly()).await;
     let panel = WatchedPanel::new();

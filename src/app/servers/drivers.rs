@@ -40,6 +40,17 @@ pub(super) enum Driver {
 }
 
 impl Driver {
+    /// How many jobs may talk to such a server at once where it does not say: what its panel bears, and so few that one
+    /// which hangs leaves most of a worker's slots to the others. Sites are files of this machine.
+    pub(super) fn usual_at_once(&self) -> Option<u32> {
+        match self {
+            Self::Site(_) => None,
+            Self::Linux(_) | Self::Incus(_) => Some(8),
+            Self::Whm(_) | Self::DirectAdmin(_) | Self::Hestia(_) => Some(2),
+            Self::Proxmox(_) => Some(4),
+        }
+    }
+
     /// Its name, and the panel.
     pub(super) fn panel(self, config: &Config) -> Result<(&'static str, Arc<dyn Panel>), Wrong> {
         Ok(match self {

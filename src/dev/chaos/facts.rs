@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use anyhow::Context;
 use berth_jobs::ids::{AccountId, OrderId};
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
-    judge::{AccountRow, Directory, Facts, MailRow, Money, Trouble},
+    judge::{Acceptance, AccountRow, Directory, Facts, MailRow, Money, Trouble},
     plan::Strike,
     shoppers::Sold,
     strikes::Struck,
@@ -73,10 +72,10 @@ pub(super) async fn gather(world: &World, sold: &Sold, struck: &[Struck]) -> any
     Ok(facts)
 }
 
-/// Whatever ends or holds up a process, or keeps it from the database or the mail server's answer.
+/// Whatever ends or holds up a process, or keeps it from the database.
 fn trouble(struck: &Struck) -> Option<Trouble> {
     match struck.strike {
-        Strike::KillWorker | Strike::FreezeWorker | Strike::RestartPostgres | Strike::LoseMailAnswers => {
+        Strike::KillWorker | Strike::FreezeWorker | Strike::RestartPostgres => {
             Some(Trouble { from: struck.from, to: struck.to })
         }
         Strike::KillServer
@@ -84,16 +83,17 @@ fn trouble(struck: &Struck) -> Option<Trouble> {
         | Strike::RestartRedis
         | Strike::DeadPanel
         | Strike::RefuseMail
+        | Strike::LoseMailAnswers
         | Strike::LoseStripeAnswers => None,
     }
 }
 
 /// By the ids of mails, which their Message-IDs begin with.
-fn acceptances(world: &World) -> BTreeMap<String, Vec<Timestamp>> {
-    let mut seen: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
+fn acceptances(world: &World) -> BTreeMap<String, Vec<Acceptance>> {
+    let mut seen: BTreeMap<String, Vec<Acceptance>> = BTreeMap::new();
     for mail in world.mailbox.mails() {
         let id = mail.message_id.trim_start_matches('<').split('@').next().unwrap_or_default().to_owned();
-        seen.entry(id).or_default().push(mail.received_at);
+        seen.entry(id).or_default().push(Acceptance { at: mail.received_at, is_answered: mail.is_answered });
     }
     seen
 }

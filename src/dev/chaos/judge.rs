@@ -28,7 +28,7 @@ pub(super) struct Facts {
     /// By the database.
     pub(super) mails: Vec<MailRow>,
     /// By the mailbox: when each mail was accepted, by its id.
-    pub(super) acceptances: BTreeMap<String, Vec<Timestamp>>,
+    pub(super) acceptances: BTreeMap<String, Vec<Acceptance>>,
     /// When something was done that may keep a mail's acceptance from being written down.
     pub(super) troubles: Vec<Trouble>,
     /// By Stripe: what was paid and given back, in minor units, by intent.
@@ -86,7 +86,14 @@ pub(super) struct Money {
     pub(super) given_back: i64,
 }
 
-/// A time in which the answer to a mail could be lost, or what it said not be written.
+/// A mail that was accepted, and whether its sender was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Acceptance {
+    pub(super) at: Timestamp,
+    pub(super) is_answered: bool,
+}
+
+/// A time in which an answer could be heard and not be written down.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trouble {
     pub(super) from: Timestamp,
@@ -104,14 +111,16 @@ pub struct Question {
     pub lost: Vec<String>,
     /// What is there more than once, or that nobody asked for.
     pub double: Vec<String>,
-    /// What happened again because its first answer was lost, which only that can tell apart.
-    pub excused: u64,
+    /// What happened again because its first answer was lost.
+    pub unanswered: u64,
+    /// What happened again because whoever heard its first answer was cut off before it was written down.
+    pub cut_off: u64,
 }
 
 impl Question {
     fn of(question: &'static str, of: usize) -> Self {
         let of = u64::try_from(of).unwrap_or(u64::MAX);
-        Self { question, of, lost: Vec::new(), double: Vec::new(), excused: 0 }
+        Self { question, of, lost: Vec::new(), double: Vec::new(), unanswered: 0, cut_off: 0 }
     }
 
     fn lost(&mut self, what: impl Into<String>) {
@@ -200,9 +209,11 @@ fn mails(facts: &Facts) -> Question {
             asked.lost(format!("{} ({}) was accepted {} times", mail.id, mail.kind, times.len()));
         }
         // The last one is the one that was heard of.
-        for at in times.iter().rev().skip(1) {
-            if facts.troubles.iter().any(|trouble| trouble.excuses(*at)) {
-                asked.excused += 1;
+        for Acceptance { at, is_answered } in times.iter().rev().skip(1) {
+            if !is_answered {
+                asked.unanswered += 1;
+            } else if facts.troubles.iter().any(|trouble| trouble.excuses(*at)) {
+                asked.cut_off += 1;
             } else {
                 asked.double(format!("{} ({}) was accepted at {at} and again", mail.id, mail.kind));
             }

@@ -130,8 +130,9 @@ impl Session {
         }
         let sender = self.sender.take().unwrap_or_default();
         let recipients = std::mem::take(&mut self.recipients);
-        match self.mailbox.accept(&sender, recipients, &message).await {
-            Ok(_) if fault == Fault::DropAfterAccept => return Ok(false),
+        let do_answer = fault != Fault::DropAfterAccept;
+        match self.mailbox.accept(&sender, recipients, &message, do_answer).await {
+            Ok(_) if !do_answer => return Ok(false),
             Ok(id) => self.reply(&format!("250 kept as {id}")).await?,
             Err(error) => {
                 tracing::warn!(%error, "the mailbox cannot keep a mail");

@@ -22,17 +22,35 @@ const LOOKED_AFTER: SignedDuration = SignedDuration::from_secs(2);
 /// A server that may be talked to until the run has ended.
 pub(super) struct AtServer<'a> {
     ctx: &'a Ctx,
-    name: &'a str,
+    name: String,
     panel: Arc<dyn Panel>,
     /// It has failed, and not answered since.
     failing: bool,
+}
+
+/// Whether a server may be talked to now.
+pub(super) enum Door<'a> {
+    Open(AtServer<'a>),
+    /// It is broken, switched off or busy: how a job waits for it.
+    Closed(JobError),
 }
 
 /// Waits for no server: a job whose server is broken, switched off or busy waits outside, and has used no attempt.
 ///
 /// # Errors
 /// When the server may not be talked to now, or is not configured, or the database is away.
-pub(super) async fn enter<'a>(ctx: &'a Ctx, name: &'a str) -> Result<AtServer<'a>, JobError> {
+pub(super) async fn enter<'a>(ctx: &'a Ctx, name: &str) -> Result<AtServer<'a>, JobError> {
+    match knock(ctx, name).await? {
+        Door::Open(server) => Ok(server),
+        Door::Closed(wait) => Err(wait),
+    }
+}
+
+/// As [`enter`], for who may as well go elsewhere.
+///
+/// # Errors
+/// When the server is not configured, or the database is away.
+pub(super) async fn knock<'a>(ctx: &'a Ctx, name: &str) -> Result<Door<'a>, JobError> {
     let panel = ctx.panels.of(name)?;
     let placement = ctx.panels.placement(name)?;
     let mut health = ctx.servers.health(&ctx.store, name).await?;
@@ -42,23 +60,23 @@ pub(super) async fn enter<'a>(ctx: &'a Ctx, name: &'a str) -> Result<AtServer<'a
         health = ctx.servers.health(&ctx.store, name).await?;
     }
     if placement.state == ServerState::Disabled {
-        return Err(JobError::parked(format!("the server {name} is disabled")));
+        return Ok(Door::Closed(JobError::parked(format!("the server {name} is disabled"))));
     }
     if let Some(broken) = health.as_ref().filter(|server| server.broken_since.is_some()) {
         // Whoever comes sees to it that somebody looks after it: once this job waits, so that it is called like the others.
         let look = NewJob::now(probe_of(name).into()).at(ctx.now() + LOOKED_AFTER);
         ctx.checkpoint(Effects { jobs: vec![look], ..Effects::none() }).await?;
         let why = broken.last_failure.as_deref().unwrap_or("no reason is known");
-        return Err(JobError::parked(format!("the server {name} is broken: {why}")));
+        return Ok(Door::Closed(JobError::parked(format!("the server {name} is broken: {why}"))));
     }
     if let Some(at_once) = placement.at_once
         && !ctx.take_server_slot(name, at_once).await?
     {
         let turn = Duration::from_millis(rand::rng().random_range(TURN));
-        return Err(JobError::waiting(&format!("the server {name} is busy"), turn));
+        return Ok(Door::Closed(JobError::waiting(&format!("the server {name} is busy"), turn)));
     }
     let failing = health.is_some_and(|server| server.failures > 0);
-    Ok(AtServer { ctx, name, panel, failing })
+    Ok(Door::Open(AtServer { ctx, name: name.to_owned(), panel, failing }))
 }
 
 /// The job that asks a broken server whether it lives.
@@ -79,15 +97,15 @@ impl AtServer<'_> {
         let learnt = match &answer {
             Err(error @ (PanelError::Transient(_) | PanelError::Ambiguous(_) | PanelError::Misconfigured(_))) => {
                 let for_good = matches!(error, PanelError::Misconfigured(_));
-                let failed = Fact::ServerFailed { server: self.name.to_owned(), why: chain(error), for_good };
-                Effects::from(failed).enqueue(probe_of(self.name))
+                let failed = Fact::ServerFailed { server: self.name.clone(), why: chain(error), for_good };
+                Effects::from(failed).enqueue(probe_of(&self.name))
             }
-            Err(PanelError::Capacity(_)) => Fact::ServerFull { server: self.name.to_owned() }.into(),
+            Err(PanelError::Capacity(_)) => Fact::ServerFull { server: self.name.clone() }.into(),
             Ok(_) | Err(PanelError::NameTaken(_) | PanelError::Permanent(_) | PanelError::RateLimited { .. }) => {
                 if !self.failing {
                     return answer;
                 }
-                Fact::ServerAnswered { server: self.name.to_owned() }.into()
+                Fact::ServerAnswered { server: self.name.clone() }.into()
             }
         };
         if let Err(error) = self.ctx.checkpoint(learnt).await {

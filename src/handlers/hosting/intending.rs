@@ -2,6 +2,7 @@
 
 use berth_jobs::hosting::ProvisionAccount;
 
+use super::at_server::{self, AtServer, Door};
 use crate::{
     app::Ctx,
     domain::{
@@ -17,13 +18,31 @@ use crate::{
 /// How many names are tried before a person looks at it.
 pub(super) const MOST_NAMES: i32 = 20;
 
-/// The first intent of an account.
+/// The first intent of an account, and the server that it is on. One that may not be talked to now is passed over while another
+/// one may: a customer waits.
 ///
 /// # Errors
-/// When no server takes it, or no name is free; it waits.
-pub(super) async fn first(ctx: &Ctx, account: &Account) -> Result<Intent, JobError> {
-    let server = server_for(ctx, account, None).await?;
-    new_intent(ctx, &account.state, server, account.username_salt).await
+/// When no server takes it now, or no name is free; it waits.
+pub(super) async fn first<'a>(ctx: &'a Ctx, account: &Account) -> Result<(Intent, AtServer<'a>), JobError> {
+    let (mut passed, mut waits) = (Vec::new(), None);
+    loop {
+        let Some(name) = ctx.servers.choose(&ctx.store, &ctx.panels, account, &passed).await? else {
+            // For the first of them, which is filled least.
+            let Some(wait) = waits else { return Err(no_server(ctx, account).await?) };
+            return Err(wait);
+        };
+        match at_server::knock(ctx, &name).await? {
+            Door::Open(server) => {
+                let intent = new_intent(ctx, &account.state, name, account.username_salt).await?;
+                return Ok((intent, server));
+            }
+            Door::Closed(wait) => {
+                ctx.servers.not_placed(&name).await;
+                waits.get_or_insert(wait);
+                passed.push(name);
+            }
+        }
+    }
 }
 
 /// Commits an intent. Where another process has taken the server's last place, the next run finds another server.
@@ -57,7 +76,10 @@ pub(super) async fn elsewhere(
     state: &AccountState,
     intent: &Intent,
 ) -> Result<Effects, JobError> {
-    let server = server_for(ctx, account, Some(&intent.server)).await?;
+    let full = [intent.server.clone()];
+    let Some(server) = ctx.servers.choose(&ctx.store, &ctx.panels, account, &full).await? else {
+        return Err(no_server(ctx, account).await?);
+    };
     Ok(begun_anew(state, new_intent(ctx, state, server, account.username_salt).await?))
 }
 
@@ -66,15 +88,11 @@ fn begun_anew(state: &AccountState, intent: Intent) -> Effects {
     Effects::from(begun).enqueue(ProvisionAccount { account_id: state.id })
 }
 
-/// Where a new account of its pool goes. None is lost for want of room: a person is told, and it waits.
-async fn server_for(ctx: &Ctx, account: &Account, except: Option<&str>) -> Result<String, JobError> {
-    match ctx.servers.choose(&ctx.store, &ctx.panels, account, except).await? {
-        Ok(server) => Ok(server),
-        Err(none) => {
-            ctx.checkpoint(Effects::none().alert(none.alert())).await?;
-            Err(none.into())
-        }
-    }
+/// No account is lost for want of room: a person is told, and it waits.
+async fn no_server(ctx: &Ctx, account: &Account) -> Result<JobError, JobError> {
+    let none = ctx.servers.none_for(account);
+    ctx.checkpoint(Effects::none().alert(none.alert())).await?;
+    Ok(none.into())
 }
 
 async fn new_intent(ctx: &Ctx, account: &AccountState, server: String, first_salt: i32) -> Result<Intent, JobError> {

@@ -25,19 +25,19 @@ use crate::{
 /// When the panel or the database is away, or refuses.
 pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError> {
     let account = ctx.store.account(job.account_id).await?;
-    let intent = match &account.intent {
-        Some(earlier) => earlier.clone(),
-        None => intending::first(ctx, &account).await?,
-    };
-    let Some(begun) = account.state.begin(intent.clone()) else {
+    if !account.state.may_begin() {
         // Whoever lost a race may have left something on the panel that nobody has.
         let leftover = ReconcileAccount { account_id: account.state.id };
         let is_gone = account.state.phase == AccountPhase::Terminated;
         // An earlier run has finished, or it was enqueued twice.
         return Ok(if is_gone { Effects::none().enqueue(leftover) } else { at_panel::moved_on(&account) });
+    }
+    let (intent, server) = match &account.intent {
+        Some(earlier) => (earlier.clone(), at_server::enter(ctx, &earlier.server).await?),
+        None => intending::first(ctx, &account).await?,
     };
+    let Some(begun) = account.state.begin(intent.clone()) else { return Ok(at_panel::moved_on(&account)) };
     let state = account.state.after(&begun);
-    let server = at_server::enter(ctx, &intent.server).await?;
     intending::commit(ctx, begun).await?; // before anything is sent
     let spec = spec(ctx, &account, &intent)?;
     failpoint::hit("panel.before_create");

@@ -39,8 +39,12 @@ fn facts() -> Facts {
 
 fn mail(facts: &mut Facts, kind: &str, about: uuid::Uuid) {
     let id = format!("mail_{}", facts.mails.len());
-    facts.acceptances.insert(id.clone(), vec![at(0)]);
+    facts.acceptances.insert(id.clone(), vec![heard(0)]);
     facts.mails.push(MailRow { id, kind: kind.to_owned(), about, is_accepted: true });
+}
+
+fn heard(second: i64) -> Acceptance {
+    Acceptance { at: at(second), is_answered: true }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -52,7 +56,7 @@ fn counts(facts: &Facts) -> (usize, usize, u64) {
     let questions = judge(facts);
     let lost = questions.iter().map(|question| question.lost.len()).sum();
     let double = questions.iter().map(|question| question.double.len()).sum();
-    (lost, double, questions.iter().map(|question| question.excused).sum())
+    (lost, double, questions.iter().map(|question| question.unanswered + question.cut_off).sum())
 }
 
 #[test]
@@ -124,9 +128,9 @@ fn everything_that_is_double_is_found() {
             facts.directories.push(again);
         }),
         ("a create", |facts| *facts.creates.values_mut().next().unwrap() = 2),
-        ("a mail", |facts| facts.acceptances.get_mut("mail_0").unwrap().push(at(60))),
+        ("a mail", |facts| facts.acceptances.get_mut("mail_0").unwrap().push(heard(60))),
         ("an unknown mail", |facts| {
-            let _ = facts.acceptances.insert("mail_x".to_owned(), vec![at(0)]);
+            let _ = facts.acceptances.insert("mail_x".to_owned(), vec![heard(0)]);
         }),
         ("a charge", |facts| facts.in_ledger.get_mut("pi_1").unwrap().paid = 998),
         ("a refund", |facts| {
@@ -144,7 +148,7 @@ fn everything_that_is_double_is_found() {
 #[test]
 fn a_mail_may_come_again_only_after_an_answer_that_was_lost() {
     let mut facts = facts();
-    facts.acceptances.insert("mail_0".to_owned(), vec![at(10), at(40)]);
+    facts.acceptances.insert("mail_0".to_owned(), vec![heard(10), heard(40)]);
     let (before, during) = (Trouble { from: at(13), to: at(20) }, Trouble { from: at(11), to: at(11) });
 
     facts.troubles = vec![before];
@@ -153,4 +157,9 @@ fn a_mail_may_come_again_only_after_an_answer_that_was_lost() {
     assert_eq!(counts(&facts), (0, 0, 1), "what was accepted just before a kill");
     facts.troubles = vec![Trouble { from: at(39), to: at(41) }];
     assert_eq!(counts(&facts), (0, 1, 0), "trouble after the second time excuses nothing");
+    let lost = |second| Acceptance { at: at(second), is_answered: false };
+    facts.acceptances.insert("mail_0".to_owned(), vec![lost(10), lost(20), heard(40)]);
+    assert_eq!(counts(&facts), (0, 0, 2), "the mail server did not answer");
+    facts.acceptances.insert("mail_0".to_owned(), vec![heard(10), lost(20)]);
+    assert_eq!(counts(&facts), (0, 1, 0), "the first one was answered");
 }
