@@ -224,6 +224,29 @@ async fn goodwill_is_used_first_comes_back_as_such_and_what_is_the_customers_own
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_names_the_credit_note_that_took_its_invoice_back() {
+    let world = World::new().await;
+
+    let order = world.stack.issue(world.app(), world.live.id, "2.00").await;
+    world.stack.call_off(world.app(), order).await;
+
+    let shown = world.shown().await;
+    let entries = shown["entries"]["data"].as_array().unwrap();
+    let papers: Vec<_> =
+        entries.iter().map(|it| (&it["kind"], &it["invoice_number"], &it["credit_note_number"])).collect();
+    let (invoice, note) = (json!("INV-000001"), json!("CN-000001"));
+    assert_eq!(
+        papers,
+        [
+            (&json!("restored"), &invoice, &note),
+            (&json!("used"), &invoice, &Value::Null),
+            (&json!("granted"), &Value::Null, &Value::Null),
+        ]
+    );
+    world.end().await;
+}
+
 /// Invoices the next period, which takes so much of the credit that is there.
 async fn invoiced_from_credit(world: &World, credit: &str) -> OrderId {
     let order = invoiced(world.app(), &world.live, "0").await;
