@@ -171,22 +171,36 @@ create table berth.credit_balances (
     customer_id uuid not null references berth.customers (id),
     currency char(3) not null,
     balance numeric not null check (balance >= 0),
+    -- What of it staff has granted. It is used before the rest, and is all that can be taken back.
+    goodwill numeric not null default 0 check (goodwill >= 0 and goodwill <= balance),
     primary key (customer_id, currency)
 );
 create table berth.credit_entries (
     id uuid primary key,
     customer_id uuid not null references berth.customers (id),
     currency char(3) not null,
-    -- Positive is given, negative is used.
+    -- Positive is given, negative is used or taken back.
     amount numeric not null check (amount <> 0),
-    kind text not null check (kind in ('used', 'restored', 'proration', 'overpayment', 'staff')),
-    -- The order that it was used for, came from, or was given for.
+    -- How much of the amount is goodwill, with its sign.
+    goodwill numeric not null default 0 check (goodwill between least(amount, 0) and greatest(amount, 0)),
+    kind text not null check (kind in ('used', 'restored', 'proration', 'overpayment', 'granted', 'taken_back')),
+    -- The order that it was used for, or came from.
     order_id uuid references berth.orders (id),
     account_id uuid references berth.hosting_accounts (id),
+    -- The member of staff who has granted it or taken it back, and why.
+    actor text,
     note text,
     at timestamptz not null,
+    -- The caller's own key for it, and what it asked for: asking again answers the same movement.
+    idempotency_key text,
+    request_hash bytea,
     -- An order uses credit once, gives it back once, and is worth it once.
-    unique (order_id, kind)
+    unique (order_id, kind),
+    unique (actor, idempotency_key),
+    check ((kind in ('granted', 'taken_back')) = (actor is not null)),
+    check ((actor is null) = (note is null)),
+    check (kind not in ('granted', 'taken_back') or goodwill = amount),
+    check ((idempotency_key is null) = (request_hash is null))
 );
 create index credit_entries_of_customer on berth.credit_entries (customer_id, at desc);
 

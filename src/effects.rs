@@ -4,6 +4,7 @@ mod both;
 mod cards;
 mod cart;
 mod coupon;
+mod credit;
 mod events;
 mod fact;
 mod fuse;
@@ -17,6 +18,7 @@ mod sweeping;
 pub use cards::{CardChange, CardChoice, CardsNews, KnownCard};
 pub use cart::{CartChange, CartEdit, CartLine, MOST_CART_LINES, MOST_OF_A_LINE, PriceOverride};
 pub use coupon::{CouponAmount, CouponChange, CouponReservation, CouponTerms, CouponUse};
+pub use credit::{CreditFor, CreditHand, CreditKind, CreditMove};
 pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
 pub use fact::Fact;
 pub use fuse::NewFusePlan;
@@ -26,9 +28,7 @@ pub use papers::{
 };
 pub use plan_changes::{NewPlanChange, PlanChangeStep};
 pub use refunds::{DisputeNews, NewCreditNote, NewRefund, RefundNews, RefundedBy};
-pub use renewals::{
-    ChargeDecline, ChargeNews, ChargeState, CreditFor, CreditKind, CreditMove, Looked, NewCharge, NewNotice, NewRenewal,
-};
+pub use renewals::{ChargeDecline, ChargeNews, ChargeState, Looked, NewCharge, NewNotice, NewRenewal};
 pub use sweeping::{Leftovers, NewTick};
 
 use berth_jobs::{

@@ -135,6 +135,8 @@ ids! {
     RefundId = "rfd_";
     /// A credit note; customers know it by its number.
     CreditNoteId = "crn_";
+    /// A movement of a customer's credit.
+    CreditEntryId = "cre_";
     /// What a sweep was about to do, and a person has to confirm.
     FusePlanId = "plan_";
     /// A line of a customer's cart.

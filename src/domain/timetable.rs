@@ -52,9 +52,10 @@ timetable! {
     issue_days_annual: u32 = 14;
     /// A monthly renewal is invoiced so many days before D.
     issue_days_monthly: u32 = 7;
-    /// Who has not paid is reminded so many days before D, the earliest first.
+    /// Who has not paid is reminded so many days before D, the earliest first. Whose card is charged on that day is told what
+    /// came of that instead.
     reminder_days: Vec<u32> = vec![3];
-    /// Whether who has not paid is told on D.
+    /// Whether who has not paid is told on D, likewise.
     due_day_notice: bool = true;
     /// The saved card is charged on these days after D (before it, where negative); later ones only while the bank declines
     /// softly.

@@ -128,73 +128,6 @@ pub struct Looked {
     pub next: Timestamp,
 }
 
-/// Why credit moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CreditKind {
-    /// An order takes it.
-    Used,
-    /// An order that had taken it was called off.
-    Restored,
-    /// A smaller package costs less for the days left, or somebody left early.
-    Proration,
-    /// More came than was owed.
-    Overpayment,
-    /// Staff gives it.
-    Staff,
-}
-
-impl CreditKind {
-    /// The name in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Used => "used",
-            Self::Restored => "restored",
-            Self::Proration => "proration",
-            Self::Overpayment => "overpayment",
-            Self::Staff => "staff",
-        }
-    }
-
-    /// Whether the balance falls by it.
-    #[must_use]
-    pub const fn takes(self) -> bool {
-        matches!(self, Self::Used)
-    }
-}
-
-/// A movement of a customer's credit. Refused when there is not so much, or when it was done for that order.
-#[derive(Clone, Debug)]
-pub struct CreditMove {
-    /// Whose.
-    pub customer_id: CustomerId,
-    /// How much; above zero.
-    pub amount: Money,
-    /// Why, which says in which direction.
-    pub kind: CreditKind,
-    /// The order that it is about.
-    pub order_id: Option<OrderId>,
-    /// The account that it is about.
-    pub account_id: Option<AccountId>,
-    /// Staff's words.
-    pub note: Option<String>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What credit is for.
-#[derive(Clone, Copy, Debug)]
-pub struct CreditFor {
-    /// Whose.
-    pub customer_id: CustomerId,
-    /// The order.
-    pub order_id: Option<OrderId>,
-    /// The account.
-    pub account_id: AccountId,
-    /// When.
-    pub at: Timestamp,
-}
-
 impl Effects {
     /// Issues a renewal. Its invoice, mail and credit are effects of their own.
     #[must_use]
@@ -259,36 +192,6 @@ impl Effects {
     pub fn look_at_all_of(mut self, customer_id: CustomerId) -> Self {
         self.looks_of.push(customer_id);
         self
-    }
-
-    /// Moves credit.
-    #[must_use]
-    pub fn credit(mut self, step: CreditMove) -> Self {
-        self.credit_moves.push(step);
-        self
-    }
-
-    /// Moves a customer's credit for an account of theirs. Nothing is nothing.
-    #[must_use]
-    pub fn credit_for(self, of: CreditFor, kind: CreditKind, amount: Money) -> Self {
-        if amount.is_zero() {
-            return self;
-        }
-        self.credit(CreditMove {
-            customer_id: of.customer_id,
-            amount,
-            kind,
-            order_id: of.order_id,
-            account_id: Some(of.account_id),
-            note: None,
-            at: of.at,
-        })
-    }
-
-    /// Whether any customer's credit changes.
-    #[must_use]
-    pub fn moves_credit(&self) -> bool {
-        !self.credit_moves.is_empty()
     }
 
     /// Moves an account, besides what else becomes true.

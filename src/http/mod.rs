@@ -9,6 +9,7 @@ mod client_address;
 mod console;
 mod coupon_checks;
 pub mod coupons;
+pub mod credit;
 pub mod credit_notes;
 pub mod health;
 pub mod hosting;
@@ -196,6 +197,8 @@ fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::review::reject))
         .routes(routes!(orders::refunds::refund))
         .routes(routes!(orders::refunds::list))
+        .routes(routes!(credit::show, credit::grant))
+        .routes(routes!(credit::take_back))
         .routes(routes!(credit_notes::list))
         .routes(routes!(credit_notes::show))
         .routes(routes!(orders::events::ticket))

@@ -53,6 +53,7 @@ impl Store {
             "every paid order and active account has its mail" => "src/store/queries/audit_mails.sql",
             "a change is made once it is paid, or what was paid is credit" => "src/store/queries/audit_changes.sql",
             "a balance of credit is the sum of its movements" => "src/store/queries/audit_credit.sql",
+            "the credit of an order is what it took, and goes back where it is not paid" => "src/store/queries/audit_credit_used.sql",
             "a period of an account is renewed once" => "src/store/queries/audit_periods.sql",
             "a paid renewal has extended its account" => "src/store/queries/audit_renewed.sql",
             "a charge that is under way has a job" => "src/store/queries/audit_open_charges.sql",

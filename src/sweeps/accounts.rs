@@ -14,7 +14,7 @@ use crate::{
     domain::{
         coupon::Coupon,
         fuse::Fused,
-        money::Money,
+        money::{Currency, Money},
         timetable::{self, Due, InvalidTimetable, Timetable},
     },
     effects::{Alert, Effects, Looked},
@@ -105,7 +105,7 @@ impl<'a> LookedAt<'a> {
         })
     }
 
-    fn decide(&self, shop: &Sources<'_>, facts: &Facts, balances: &mut HashMap<CustomerId, Money>) -> Decided {
+    fn decide(&self, shop: &Sources<'_>, facts: &Facts, balances: &mut Balances) -> Decided {
         let table = match &self.timetable {
             Ok(table) => table,
             Err(error) => return self.puzzled("timetable_invalid", &chain(error)),
@@ -142,12 +142,16 @@ impl<'a> LookedAt<'a> {
     }
 }
 
+/// What customers have of credit. Who has some in two currencies uses the one that the account is paid in; the other one is left
+/// alone.
+type Balances = HashMap<(CustomerId, Currency), Money>;
+
 /// What must be known of accounts that are priced.
 #[derive(Default)]
 struct Facts {
     terms: HashMap<AccountId, RenewalTerms>,
     coupons: HashMap<CouponId, Coupon>,
-    balances: HashMap<CustomerId, Money>,
+    balances: Balances,
     /// Of accounts that end: what is not settled yet.
     open: HashMap<AccountId, Vec<OpenRenewal>>,
 }
@@ -168,8 +172,9 @@ impl Facts {
                 coupons.insert(*id, shop.store.coupon(*id).await?.coupon()?);
             }
         }
-        // Who has credit in two currencies uses the one that the account is paid in; the other one is left alone.
-        Ok(Self { terms, coupons, balances: balances.into_iter().collect(), open })
+        let balances =
+            balances.into_iter().map(|(customer, balance)| ((customer, balance.currency()), balance)).collect();
+        Ok(Self { terms, coupons, balances, open })
     }
 
     async fn open(

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Action, MARGIN, PAGE, Page, Step, after_full_page};
 use crate::{
     domain::order::{Actor, OrderEvent},
-    effects::{CouponUse, Effects},
+    effects::{CouponUse, CreditFor, CreditKind, Effects},
     store::{
         Store, StoreError,
         sweeps::{Cursor, DueOrder},
@@ -18,17 +18,21 @@ pub(super) async fn page(store: &Store, as_of: Timestamp, after: Cursor) -> Resu
     let next = after_full_page(&orders, |order| Cursor::after(order.due_at, order.state.id.0));
     let (mut steps, mut effects) = (Vec::with_capacity(orders.len()), Effects::none());
     for order in orders {
-        let (action, made): (_, fn(Effects, &DueOrder) -> Effects) =
-            if order.may_have_page { (Action::CloseAtStripe, asking) } else { (Action::Cancel, cancelled) };
-        effects = made(effects, &order);
+        let action = if order.may_have_page { Action::CloseAtStripe } else { Action::Cancel };
+        effects = if order.may_have_page { asking(effects, &order) } else { cancelled(effects, &order, as_of) };
         steps.push(step(action, order));
     }
     Ok(Page { steps, effects, next })
 }
 
-fn cancelled(effects: Effects, order: &DueOrder) -> Effects {
+/// Nobody can have paid it: what it has of a coupon is free for others, and the credit that it had taken goes back.
+fn cancelled(effects: Effects, order: &DueOrder, at: Timestamp) -> Effects {
     let Some(step) = order.state.apply(OrderEvent::Expired) else { return effects };
-    let effects = effects.move_order(step.by(Actor::Berth));
+    let mut effects = effects.move_order(step.by(Actor::Berth));
+    if let Some(account_id) = order.changes {
+        let of = CreditFor { customer_id: order.customer_id, order_id: Some(order.state.id), account_id, at };
+        effects = effects.credit_for(of, CreditKind::Restored, order.credit);
+    }
     if order.has_coupon { effects.settle_coupon(order.state.id, CouponUse::Release) } else { effects }
 }
 

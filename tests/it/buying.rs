@@ -506,7 +506,7 @@ async fn the_reason_of_an_end_is_a_column_of_the_order() {
 }
 
 /// What breaks each rule, done by somebody who may do everything.
-const DAMAGE: [(&str, &str); 19] = [
+const DAMAGE: [(&str, &str); 22] = [
     ("delete from berth.invoices where sequence = 2", "every paid order has one invoice"),
     ("delete from berth.invoices where sequence = 2", "no number of an invoice is missing"),
     ("update berth.invoice_counter set last = 9", "no number of an invoice is missing"),
@@ -565,6 +565,22 @@ const DAMAGE: [(&str, &str); 19] = [
         "insert into berth.credit_balances (customer_id, currency, balance) select min(id::text)::uuid, 'USD', 5
          from berth.customers",
         "a balance of credit is the sum of its movements",
+    ),
+    (
+        "insert into berth.credit_entries (id, customer_id, currency, amount, goodwill, kind, actor, note, at)
+         select gen_random_uuid(), min(id::text)::uuid, 'USD', 5, 5, 'granted', 'x', 'x', now() from berth.customers;
+         insert into berth.credit_balances (customer_id, currency, balance) select min(id::text)::uuid, 'USD', 5
+         from berth.customers",
+        "a balance of credit is the sum of its movements",
+    ),
+    (
+        "update berth.orders set credit = 1 where phase = 'processing'",
+        "the credit of an order is what it took, and goes back where it is not paid",
+    ),
+    (
+        "insert into berth.credit_entries (id, customer_id, currency, amount, goodwill, kind, order_id, at)
+         select gen_random_uuid(), customer_id, currency, -1, 0, 'used', id, now() from berth.orders limit 1",
+        "the credit of an order is what it took, and goes back where it is not paid",
     ),
     (
         "update berth.hosting_accounts set suspension_reasons = '{dispute}'",

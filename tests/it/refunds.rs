@@ -120,6 +120,29 @@ async fn the_same_key_is_the_same_refund() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_the_same_key_asked_many_times_at_once_for_all_that_is_left_each_answer_is_the_refund() {
+    let stack = Stack::new().await;
+    let berth = stack.start().await;
+    let (order, _) = stack.bought(Uuid::new_v4(), "shared-monthly").await;
+    let (staff, url) = (stack.staff(), format!("{}/v1/orders/{order}/refund", stack.base()));
+    let ask = async || {
+        let request = stack.client.post(&url).bearer_auth(&staff).header("Idempotency-Key", "whole");
+        let response = request.json(&json!({ "reason": "late", "terminate": true })).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+
+    let answers = futures::future::join_all((0..12).map(|_| ask())).await;
+    stack.until_all_is_heard().await;
+
+    for (status, answer) in &answers {
+        assert_eq!((*status, &answer["id"]), (201, &answers[0].1["id"]), "{answer}");
+    }
+    assert_eq!(stack.refunds_at_stripe().await.len(), 1);
+    stack.audit_rows().await;
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refunded_whole_can_end_with_it() {
     let stack = Stack::new().await;
     let berth = stack.start().await;

@@ -78,6 +78,9 @@ impl World {
         let pending = self.must(&self.ada, Method::POST, "/v1/checkout", Some(&line)).await;
         let item = json!({ "service_id": "wordpress-monthly", "domain": DOMAIN });
         let cart = self.must(&self.ada, Method::POST, "/v1/cart/items", Some(&item)).await;
+        let credit = json!({ "amount": "0.01", "currency": "USD", "reason": "a test" });
+        let granted = format!("/v1/customers/{}/credit", self.ada.id);
+        self.must(&self.staff, Method::POST, &granted, Some(&credit)).await;
         let code = json!({ "code": "MARKER", "discount_type": "percentage", "percentage": "10", "reason": "a test" });
         self.must(&self.staff, Method::POST, "/v1/coupons", Some(&code)).await;
         let hosting = self.must(&self.ada, Method::GET, "/v1/hosting", None).await;
@@ -93,6 +96,7 @@ impl World {
             ("/v1/hosting/{id}", vec![text(&hosting["data"][0]["id"])]),
             ("/v1/cart/items/{id}", vec![text(&cart["items"][0]["id"])]),
             ("/v1/carts/{customer_id}", vec![self.ada.id.to_string()]),
+            ("/v1/customers/{customer_id}", vec![self.ada.id.to_string()]),
             ("/v1/coupons/{code}", vec!["MARKER".to_owned()]),
             ("/v1/payment-methods/{id}", vec![text(&cards["data"][0]["id"])]),
             ("/v1/sweeps/{name}", vec!["unpaid_orders".to_owned()]),
@@ -148,7 +152,7 @@ impl World {
 
     /// All rows that say something of Ada, as one text.
     async fn rows_of_ada(&self) -> String {
-        const TABLES: [(&str, &str); 11] = [
+        const TABLES: [(&str, &str); 13] = [
             ("customers", "id"),
             ("carts", "customer_id"),
             ("cart_items", "customer_id"),
@@ -160,6 +164,8 @@ impl World {
             ("coupon_redemptions", "customer_id"),
             ("stream_tickets", "customer_id"),
             ("cards", "customer_id"),
+            ("credit_balances", "customer_id"),
+            ("credit_entries", "customer_id"),
         ];
         let mut all = String::new();
         for (table, owner) in TABLES {
@@ -226,6 +232,9 @@ fn body_for(route: &Route) -> Value {
             json!({ "code": "OTHER", "discount_type": "percentage", "percentage": "10", "reason": "a test" })
         }
         ("PATCH", "/v1/coupons/{code}") => json!({ "max_uses": 5, "reason": "a test" }),
+        ("POST", "/v1/customers/{customer_id}/credit" | "/v1/customers/{customer_id}/credit/take-back") => {
+            json!({ "amount": "0.01", "currency": "USD", "reason": "a test" })
+        }
         ("POST", "/v1/orders/{id}/refund") => json!({ "amount": "0.01", "reason": "a test" }),
         ("POST", "/v1/hosting/{id}/change") => {
             json!({ "service_id": "shared-monthly", "addon_ids": ["daily-backups"] })

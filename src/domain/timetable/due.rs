@@ -131,10 +131,11 @@ pub fn due(now: Timestamp, facts: &AccountFacts, timetable: &Timetable) -> Vec<D
     if paid || facts.frozen || facts.standing.held_by_more() {
         return Vec::new();
     }
-    [account.issue(), account.notice(), account.charge(), account.enter_grace(), account.suspend(), account.terminate()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let charge = account.charge();
+    // What comes of a charge is told by itself: who has paid by it is not asked to.
+    let notice = account.notice().filter(|_| charge.is_none());
+    let steps = [account.issue(), notice, charge, account.enter_grace(), account.suspend(), account.terminate()];
+    steps.into_iter().flatten().collect()
 }
 
 /// When time alone may make something due after `now` at the earliest, if nothing happens to the account meanwhile; at the
@@ -270,6 +271,7 @@ impl At<'_> {
         let overdue = self.table.overdue_days.iter().map(|days| self.day(*days));
         let mut notices = numbered(reminders, Notice::Reminder);
         notices.extend(self.table.due_day_notice.then_some((self.facts.due_at, Notice::DueToday)));
+        notices.retain(|(at, _)| renewal.last_charge.is_none_or(|last| last.at < *at)); // else the refusal was told
         notices.extend(numbered(overdue, Notice::Overdue));
         let warned = self.suspended_from().map(|at| after(at, -i64::from(self.table.final_warning_hours)));
         notices.extend(warned.map(|at| (at, Notice::FinalWarning)));

@@ -276,6 +276,60 @@ fn a_charge_that_was_made_late_is_not_followed_by_the_next_at_once() {
     assert_eq!(steps(&facts, "2026-05-05T21:00:00Z"), [Step::Charge(2)]);
 }
 
+/// An account of which the renewal was invoiced in time, with the card that it is charged on.
+fn invoiced() -> AccountFacts {
+    let card = CardFacts {
+        since: "2026-01-01T00:00:00Z".parse().unwrap(),
+        expires_at: "2027-01-01T00:00:00Z".parse().unwrap(),
+    };
+    let mut facts = AccountFacts { phase: AccountPhase::Active, card: Some(card), told: Vec::new(), ..overdue() };
+    facts.renewal.as_mut().unwrap().phase = RenewalPhase::Invoiced;
+    facts
+}
+
+#[test]
+fn who_is_charged_has_been_or_has_paid_is_not_reminded() {
+    const REMINDED: &str = "2026-04-28T10:00:00Z";
+    const DUE: &str = "2026-05-01T10:00:00Z";
+    let mut facts = invoiced();
+    let without_card = AccountFacts { card: None, ..facts.clone() };
+    let not_by_itself = AccountFacts { auto_renew: false, ..facts.clone() };
+    let told = [Step::Notify(Notice::Reminder(1))];
+    assert_eq!((steps(&without_card, REMINDED), steps(&not_by_itself, REMINDED)), (told.to_vec(), told.to_vec()));
+
+    assert_eq!(steps(&facts, REMINDED), [Step::Charge(1)], "what comes of the charge is told");
+    for phase in [RenewalPhase::Charging, RenewalPhase::InDoubt, RenewalPhase::Paid, RenewalPhase::Void] {
+        facts.renewal.as_mut().unwrap().phase = phase;
+        assert!(!steps(&facts, REMINDED).iter().any(|step| matches!(step, Step::Notify(_))), "{phase}");
+    }
+    // It was declined a moment later, which its customer was told.
+    let renewal = facts.renewal.as_mut().unwrap();
+    (renewal.phase, renewal.attempts, renewal.attempts_on_card) = (RenewalPhase::PastDue, 1, 1);
+    let at = "2026-04-28T10:00:07Z".parse().unwrap();
+    renewal.last_charge = Some(LastCharge { at, class: DeclineClass::Hard });
+    assert_eq!(steps(&facts, "2026-04-28T10:01:00Z"), []);
+    assert_eq!(steps(&facts, DUE), [Step::Notify(Notice::DueToday)]);
+    facts.renewal.as_mut().unwrap().last_charge = Some(LastCharge { at, class: DeclineClass::Soft });
+    assert_eq!(steps(&facts, DUE), [Step::Charge(2)], "and on the day it is due as well");
+}
+
+#[test]
+fn a_warning_of_the_suspension_waits_for_the_charge_of_its_day_and_comes_all_the_same() {
+    const WARNED: &str = "2026-05-05T10:00:00Z";
+    let mut facts = AccountFacts { phase: AccountPhase::Grace, ..invoiced() };
+    let renewal = facts.renewal.as_mut().unwrap();
+    (renewal.phase, renewal.attempts, renewal.attempts_on_card) = (RenewalPhase::PastDue, 4, 4);
+    let at = "2026-05-03T10:00:07Z".parse().unwrap();
+    renewal.last_charge = Some(LastCharge { at, class: DeclineClass::Soft });
+
+    assert_eq!(steps(&facts, WARNED), [Step::Charge(5)]);
+    let renewal = facts.renewal.as_mut().unwrap();
+    (renewal.attempts, renewal.attempts_on_card) = (5, 5);
+    let at = "2026-05-05T10:00:07Z".parse().unwrap();
+    renewal.last_charge = Some(LastCharge { at, class: DeclineClass::Soft });
+    assert_eq!(steps(&facts, "2026-05-05T10:00:08Z"), [Step::Notify(Notice::FinalWarning)]);
+}
+
 #[test]
 fn who_leaves_with_the_period_is_asked_nothing_and_ends_with_it() {
     let mut facts = overdue();

@@ -103,6 +103,21 @@ pub const TYPES: &[ProblemType] = &[
     problem("coupon-terms", &[422], "A coupon cannot have such terms; `detail` says why."),
     problem("coupon-used-up", &[422], "The coupon was used as often as it can be, by all or by you. Take it off."),
     problem(
+        "credit-above-goodwill",
+        &[422],
+        "So much that was granted is not left; `goodwill` says how much is. Ask for that, or leave `amount` out.",
+    ),
+    problem(
+        "credit-amount-invalid",
+        &[422],
+        "That is no sum that can be credited. Send one such as `5.00`, and its currency.",
+    ),
+    problem(
+        "credit-not-granted",
+        &[409],
+        "Nothing is left that was granted: what an order has used, or a customer has paid, cannot be taken back.",
+    ),
+    problem(
         "customer-busy",
         &[409],
         "You cannot be deleted while something of yours runs: `accounts` and `orders` say what. End it first.",

@@ -48,6 +48,9 @@ fn rows_of(effects: &Effects) -> Vec<(Uuid, bool)> {
     rows.extend(effects.new_renewals.iter().map(|renewal| (renewal.account_id.0, true)));
     rows.extend(effects.looked.iter().map(|looked| (looked.account_id.0, true)));
     rows.extend(effects.credit_moves.iter().map(|step| (step.customer_id.0, true)));
+    rows.extend(
+        effects.credit_moves.iter().filter_map(|step| Some((step.by.as_ref()?.idempotency.as_ref()?.row(), true))),
+    );
     rows.extend(effects.new_orders.iter().filter_map(|order| Some((order.idempotency.as_ref()?.row(), true))));
     rows.extend(effects.new_payments.iter().map(|payment| (payment.order_id.0, true)));
     rows.extend(effects.surplus_payments.iter().map(|payment| (payment.order_id.0, true)));

@@ -63,10 +63,12 @@ pub struct CreditLine {
     pub amount: String,
     /// In which currency.
     pub currency: String,
-    /// used, restored, proration, overpayment or staff; nothing of a balance.
+    /// used, restored, proration, overpayment, granted or `taken_back`; nothing of a balance.
     pub kind: Option<String>,
     /// The order that it belongs to.
     pub order: Option<String>,
+    /// The member of staff who granted it or took it back.
+    pub actor: Option<String>,
     /// What was said of it.
     pub note: Option<String>,
     /// When; nothing of a balance.
@@ -195,7 +197,7 @@ impl Store {
         Ok(sqlx::query_as!(
             CreditLine,
             r#"select c.id::text as "customer_id!", c.email, b.balance::text as "amount!", b.currency::text as "currency!",
-                   null::text as kind, null::text as "order", null::text as note, null::timestamptz as "at: At"
+                   null::text as kind, null::text as "order", null::text as actor, null::text as note, null::timestamptz as "at: At"
                from berth.credit_balances b
                join berth.customers c on c.id = b.customer_id
                where b.balance > 0 and ($1::uuid is null or b.customer_id = $1)
@@ -215,7 +217,7 @@ impl Store {
         Ok(sqlx::query_as!(
             CreditLine,
             r#"select c.id::text as "customer_id!", c.email, e.amount::text as "amount!", e.currency::text as "currency!",
-                   e.kind as "kind?", berth.show_id('ord_', e.order_id) as "order", e.note, e.at as "at?: At"
+                   e.kind as "kind?", berth.show_id('ord_', e.order_id) as "order", e.actor, e.note, e.at as "at?: At"
                from berth.credit_entries e
                join berth.customers c on c.id = e.customer_id
                where $1::uuid is null or e.customer_id = $1

@@ -52,31 +52,25 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Whether it could be done: there is enough, and it was not done for that order before.
+/// Whether it could be done: there is enough, and it was not done for that order, or under that key, before.
 async fn one(db: &mut PgConnection, step: &CreditMove) -> Result<bool, sqlx::Error> {
     let amount: Decimal = if step.kind.takes() { -step.amount.amount() } else { step.amount.amount() };
-    let moved = sqlx::query!(
-        "with told as (
-             insert into berth.credit_entries (id, customer_id, currency, amount, kind, order_id, account_id, note, at)
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9
-             from berth.credit_balances b
-             where b.customer_id = $2 and b.currency = $3 and b.balance + $4 >= 0
-             on conflict do nothing
-             returning amount
-         )
-         update berth.credit_balances b
-         set balance = b.balance + told.amount
-         from told
-         where b.customer_id = $2 and b.currency = $3",
-        Uuid::now_v7(),
+    let hand = step.by.as_ref();
+    let idempotency = hand.and_then(|hand| hand.idempotency.as_ref());
+    let moved = sqlx::query_file!(
+        "src/store/queries/move_credit.sql",
+        step.id.0,
         step.customer_id.0,
         step.amount.currency().code(),
         amount,
         step.kind.as_str(),
         step.order_id.map(|id| id.0) as Option<Uuid>,
         step.account_id.map(|id| id.0) as Option<Uuid>,
-        step.note.as_deref(),
+        hand.map(|hand| hand.actor.as_str()) as Option<&str>,
+        hand.map(|hand| hand.reason.as_str()) as Option<&str>,
         step.at.to_sqlx(),
+        idempotency.map(|it| it.key.as_str()) as Option<&str>,
+        idempotency.map(|it| it.request_hash.as_slice()) as Option<&[u8]>,
     )
     .execute(db)
     .await?

@@ -43,7 +43,7 @@ pub enum Why {
     /// The coupon has been used more often than it could be from now on.
     #[error("has been used more often than that")]
     LimitBelowUses,
-    /// The customer has less credit than that, or it was moved for this order before.
+    /// The customer has less credit than that, or less that was granted, or it was moved for this order or key before.
     #[error("is too little, or was moved before")]
     NotEnoughCredit,
     /// Nothing of the payment is left to go back.

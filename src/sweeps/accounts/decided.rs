@@ -1,11 +1,9 @@
 //! What becomes of one account for one step that is due.
 
-use std::collections::HashMap;
-
-use berth_jobs::{hosting::PurgeAccount, ids::CustomerId, renewals::ChargeRenewal};
+use berth_jobs::{hosting::PurgeAccount, renewals::ChargeRenewal};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Facts, step};
+use super::{Balances, Facts, step};
 use crate::{
     domain::{
         account::{Ending, SuspensionReason},
@@ -19,7 +17,7 @@ use crate::{
     error::chain,
     issuing::{Issuer, Renewable},
     mail::{AccountNotice, Mail},
-    store::agenda::AgendaEntry,
+    store::{agenda::AgendaEntry, renewal_terms::RenewalTerms},
     sweeps::{Action, Sources, Step},
 };
 
@@ -50,7 +48,7 @@ pub(super) struct Deciding<'a> {
 
 impl Deciding<'_> {
     /// What a step comes to; in words, why it cannot be done.
-    pub(super) fn decide(&self, due: Due, balances: &mut HashMap<CustomerId, Money>) -> Result<Decided, String> {
+    pub(super) fn decide(&self, due: Due, balances: &mut Balances) -> Result<Decided, String> {
         match due.step {
             DueStep::Issue => self.issue(due, balances),
             DueStep::Notify(notice) => self.notify(due, notice),
@@ -81,11 +79,13 @@ impl Deciding<'_> {
         facts.card.filter(|card| card.expires_at > at).map(|_| at.max(self.now))
     }
 
-    fn issue(&self, due: Due, balances: &mut HashMap<CustomerId, Money>) -> Result<Decided, String> {
+    fn issue(&self, due: Due, balances: &mut Balances) -> Result<Decided, String> {
         let customer = self.account.customer.id;
-        let what = self.renewable(balances.get(&customer).copied())?;
+        let in_its_currency = |terms: &RenewalTerms| (customer, terms.currency);
+        let key = self.facts.terms.get(&self.account.state.id).map(in_its_currency);
+        let what = self.renewable(key.and_then(|key| balances.get(&key).copied()))?;
         let issued = self.issuer().issue(what).map_err(|error| chain(&error))?;
-        if let Some(left) = balances.get_mut(&customer) {
+        if let Some(left) = key.and_then(|key| balances.get_mut(&key)) {
             *left = left.checked_sub(issued.credit).unwrap_or(*left);
         }
         let step = Step { amount: Some(issued.total), ..step(self.account, Action::Issue, due) };

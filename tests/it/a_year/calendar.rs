@@ -12,11 +12,15 @@ async fn a_month_bought_on_the_31st_is_renewed_on_the_last_day_of_shorter_months
     let mut life = world.buy("shared-monthly", "pm_card_visa").await;
     let end = world.due(&life).await + SignedDuration::from_hours(24 * 365);
 
-    // Every day has its run; the timeline has only those on which something happened.
-    let mut at = world.due(&life).await - SignedDuration::from_hours(24 * 8) + SignedDuration::from_mins(1);
-    while at < end {
-        world.visit(&mut [], at).await;
-        at += SignedDuration::from_hours(24);
+    // The days on which something happens have their run, those beside them, and one between two periods.
+    while world.due(&life).await <= end {
+        let due = world.due(&life).await;
+        for day in [-8, -7, -6, -4, -3, -2, 0, 1, 2, 11] {
+            let at = due + SignedDuration::from_hours(24 * day) + SignedDuration::from_mins(1);
+            if at < end {
+                world.visit(&mut [], at).await;
+            }
+        }
     }
     world.look_at(&mut life).await;
 

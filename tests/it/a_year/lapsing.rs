@@ -68,3 +68,17 @@ async fn who_pays_in_grace_is_not_suspended() {
     insta::assert_snapshot!("paid_in_grace", world.timeline(&life).await);
     world.end(&mut [life]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pays_by_hand_before_the_third_day_before_d_is_neither_reminded_nor_charged() {
+    let world = World::at(START).await;
+    let mut life = world.buy("shared-monthly", "pm_card_visa").await;
+    let due = world.due(&life).await;
+
+    world.walk(&mut life, due, [-7, -4]).await;
+    world.pay_by_link(&mut life, "renewal_invoice", "pm_card_mastercard").await;
+    world.walk(&mut life, due, [-3, -1, 0, 1]).await;
+
+    insta::assert_snapshot!("paid_before_the_reminder", world.timeline(&life).await);
+    world.end(&mut [life]).await;
+}

@@ -45,12 +45,31 @@ async fn a_coupon_for_three_cycles_is_off_three_invoices() {
 async fn credit_pays_what_it_can_and_the_card_the_rest() {
     let world = World::at(START).await;
     let mut life = world.buy("shared-monthly", "pm_card_visa").await;
-    world.give_credit(&life, "6.00").await;
+    world.credit(&mut life, "", "6.00").await;
 
     for _ in 0..3 {
         world.through(&mut life, AROUND_DUE).await;
     }
 
     insta::assert_snapshot!("credit_pays", world.timeline(&life).await);
+    world.end(&mut [life]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goodwill_pays_a_renewal_and_what_is_left_of_it_is_taken_back() {
+    let world = World::at(START).await;
+    let mut life = world.buy("shared-monthly", "pm_card_visa").await;
+
+    let granted = world.credit(&mut life, "", "6.00").await;
+    world.stack.audit_rows().await;
+    world.through(&mut life, AROUND_DUE).await;
+    world.stack.audit_rows().await;
+    let left = world.credit(&mut life, "/take-back", "1.00").await;
+    world.stack.audit_rows().await;
+    world.through(&mut life, AROUND_DUE).await;
+
+    assert_eq!(granted, json!({ "currency": "USD", "balance": "6.00", "goodwill": "6.00" }));
+    assert_eq!(left, json!({ "currency": "USD", "balance": "0.01", "goodwill": "0.01" }));
+    insta::assert_snapshot!("goodwill", world.timeline(&life).await);
     world.end(&mut [life]).await;
 }

@@ -2,18 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use berth::{
-    app::App,
-    effects::{CreditKind, CreditMove, Effects},
-    store::accounts::Account,
-    sweeps::Sweep,
-};
-use berth_jobs::ids::{AccountId, CustomerId, OrderId};
+use berth::{app::App, effects::Effects, store::accounts::Account, sweeps::Sweep};
+use berth_jobs::ids::{AccountId, OrderId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Running, Stack, StackOptions, purchase::usd};
+use crate::support::{Running, Stack, StackOptions};
 
 /// What a shop's schedule runs that may concern an account. The accounts' sweep is the first, for the others follow it.
 const SWEEPS: [Sweep; 7] = [
@@ -266,18 +261,13 @@ impl World {
         self.settle().await;
     }
 
-    /// Gives the customer credit, as staff does.
-    pub(super) async fn give_credit(&self, life: &Life, amount: &str) {
-        let credit = CreditMove {
-            customer_id: CustomerId(life.user),
-            amount: usd(amount),
-            kind: CreditKind::Staff,
-            order_id: None,
-            account_id: None,
-            note: None,
-            at: self.app().clock.now(),
-        };
-        self.app().committer.write(Effects::none().credit(credit)).await.unwrap();
+    /// Has a member of staff grant the customer credit, or take some of that back (`/take-back`); answers what there is now.
+    pub(super) async fn credit(&self, life: &mut Life, what: &str, amount: &str) -> Value {
+        let verb = if what.is_empty() { "is granted" } else { "has taken back" };
+        self.note(life, &format!("{verb} {amount}")).await;
+        let path = format!("/v1/customers/{}/credit{what}", life.user);
+        let body = json!({ "amount": amount, "currency": "USD", "reason": "an outage" });
+        self.stack.ask(&self.stack.staff(), "POST", &path, &body).await.ok()["now"].clone()
     }
 
     /// What must hold after every case: the audit is clean, and every sweep can run again, twice, without anything new.

@@ -2,15 +2,15 @@
 
 use berth::{
     app::App,
-    domain::{account::AccountState, money::Money, period},
-    effects::{CreditKind, CreditMove, Effects, NewRenewal},
+    domain::{account::AccountState, period},
+    effects::{CreditFor, CreditKind, Effects, NewRenewal},
     store::accounts::Account,
 };
 use berth_jobs::ids::{AccountId, CustomerId, MailId, OrderId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Stack, ask::Answer, purchase::usd, shop};
+use super::{Stack, ask::Answer, purchase::usd, renewing::granted, shop};
 
 /// A live account and its customer.
 #[derive(Clone, Debug)]
@@ -138,26 +138,13 @@ pub(crate) async fn invoiced(app: &App, live: &Live, credit: &str) -> OrderId {
         invoice_mail_id: MailId::new(),
     });
     if !credit.is_zero() {
-        app.committer
-            .write(Effects::none().credit(credit_move(app, live, credit, CreditKind::Staff, None)))
-            .await
-            .unwrap();
-        effects = effects.credit(credit_move(app, live, credit, CreditKind::Used, Some(order_id)));
+        let (customer_id, at) = (CustomerId(live.user), app.clock.now());
+        app.committer.write(Effects::none().credit(granted(customer_id, credit, at))).await.unwrap();
+        let of = CreditFor { customer_id, order_id: Some(order_id), account_id: live.id, at };
+        effects = effects.credit_for(of, CreditKind::Used, credit);
     }
     app.committer.write(effects).await.unwrap();
     order_id
-}
-
-fn credit_move(app: &App, live: &Live, amount: Money, kind: CreditKind, order_id: Option<OrderId>) -> CreditMove {
-    CreditMove {
-        customer_id: CustomerId(live.user),
-        amount,
-        kind,
-        order_id,
-        account_id: Some(live.id),
-        note: None,
-        at: app.clock.now(),
-    }
 }
 
 /// What a customer has of credit, as text.

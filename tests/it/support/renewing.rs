@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use berth::{
     app::App,
     domain::{money::Money, order::Actor, period, renewal::RenewalPhase},
-    effects::{CreditKind, CreditMove, Effects, NewRenewal},
+    effects::{CreditFor, CreditHand, CreditKind, CreditMove, Effects, NewRenewal},
     ending,
     store::{
         cards::SavedCard,
@@ -14,7 +14,7 @@ use berth::{
     },
 };
 use berth_jobs::{
-    ids::{AccountId, CustomerId, MailId, OrderId},
+    ids::{AccountId, CreditEntryId, CustomerId, MailId, OrderId},
     renewals::ChargeRenewal,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -79,18 +79,11 @@ impl Stack {
         let (id, now) = (order.id, order.created_at);
         let invoice = Order::from(&order).invoice(&app.seller, &app.catalogue, now).unwrap().unwrap();
         let credit = Money::parse(credit, order.total.currency()).unwrap();
-        let step = |kind| CreditMove {
-            customer_id: order.customer.id,
-            amount: credit,
-            kind,
-            order_id: (kind == CreditKind::Used).then_some(id),
-            account_id: None,
-            note: None,
-            at: now,
-        };
         let mut effects = Effects::none();
         if !credit.is_zero() {
-            effects = effects.credit(step(CreditKind::Staff)).credit(step(CreditKind::Used));
+            let of =
+                CreditFor { customer_id: order.customer.id, order_id: Some(id), account_id: account.state.id, at: now };
+            effects = effects.credit(granted(order.customer.id, credit, now)).credit_for(of, CreditKind::Used, credit);
         }
         let renewal = NewRenewal {
             account_id: account.state.id,
@@ -228,5 +221,20 @@ impl Stack {
         }
         self.until("every event was delivered again", async || self.sim_get("healthz").await["undelivered"] == 0).await;
         self.until_idle().await;
+    }
+}
+
+/// Credit that a member of staff grants.
+pub(crate) fn granted(customer_id: CustomerId, amount: Money, at: Timestamp) -> CreditMove {
+    let by = CreditHand { actor: "staff".to_owned(), reason: "a test".to_owned(), idempotency: None };
+    CreditMove {
+        id: CreditEntryId::new(),
+        customer_id,
+        amount,
+        kind: CreditKind::Granted,
+        order_id: None,
+        account_id: None,
+        by: Some(by),
+        at,
     }
 }

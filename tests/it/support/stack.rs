@@ -32,6 +32,10 @@ const JWT_SECRET: &str = "a secret of at least thirty-two characters";
 /// The longest that any test waits for anything.
 pub(crate) static PATIENCE: LazyLock<Duration> = LazyLock::new(|| Duration::from_secs(60) * size("PATIENCE", 1));
 
+/// Between two looks at what a test waits for: most of it is there in a moment, and what is not is not asked for all the time.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
 /// A number that `BERTH_TEST_<name>` says, or else the one of every run.
 pub(crate) fn size(name: &str, usual: u32) -> u32 {
     std::env::var(format!("BERTH_TEST_{name}")).map_or(usual, |number| number.parse().expect("a size is a number"))
@@ -264,6 +268,7 @@ impl Stack {
     /// Waits for a condition, at most for the patience of a test.
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let begun = Instant::now();
+        let mut pause = SHORTEST_PAUSE;
         while !holds().await {
             if begun.elapsed() > *PATIENCE {
                 let jobs: Vec<String> = sqlx::query_scalar(
@@ -275,7 +280,8 @@ impl Stack {
                 .unwrap_or_default();
                 panic!("waited {} s for: {what}; unfinished jobs: {jobs:#?}", PATIENCE.as_secs());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

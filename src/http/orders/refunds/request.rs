@@ -91,7 +91,10 @@ pub(super) async fn answered(app: &App, order: &Order, asked: &Asked) -> Result<
         }
         let payment = payment_of(app, order).await?;
         let rest = app.store.rest_of(payment.id).await.map_err(of_store)?;
-        let amount = amount_of(order, asked, rest)?;
+        let amount = match amount_of(order, asked, rest) {
+            Ok(amount) => amount,
+            Err(problem) => return unless_known(app, order, asked, problem).await,
+        };
         let id = RefundId::new();
         let effects = effects(app, order, asked, &payment, amount, id).await?;
         match app.committer.write(effects).await {
@@ -99,7 +102,7 @@ pub(super) async fn answered(app: &App, order: &Order, asked: &Asked) -> Result<
             // Else an account has moved, or the key was used a moment ago: by what is seen now.
             Err(CommitError::Refused(refusal)) => {
                 if let Some(problem) = refused(refusal.why, rest) {
-                    return Err(problem);
+                    return unless_known(app, order, asked, problem).await;
                 }
             }
             Err(error) => {
@@ -109,6 +112,11 @@ pub(super) async fn answered(app: &App, order: &Order, asked: &Asked) -> Result<
         }
     }
     Err(Problem::conflict("changed-meanwhile", "This has changed meanwhile: ask again."))
+}
+
+/// Why it cannot be, unless what stands in its way is the same request, which was answered a moment ago.
+async fn unless_known(app: &App, order: &Order, asked: &Asked, problem: Problem) -> Result<(Refund, bool), Problem> {
+    known(app, order, asked).await?.map(|refund| (refund, true)).ok_or(problem)
 }
 
 async fn known(app: &App, order: &Order, asked: &Asked) -> Result<Option<Refund>, Problem> {
