@@ -96,6 +96,7 @@ struct Kept {
     next_id: u64,
     bytes: usize,
     mails: BTreeMap<u64, Arc<ReceivedMail>>,
+    /// By Message-ID; of mails that had to go as well.
     acceptances: HashMap<String, u64>,
 }
 
@@ -143,10 +144,16 @@ impl Mailbox {
         self.kept().mails.get(&id).cloned()
     }
 
-    /// How many of the mails that are kept have this Message-ID (with its angle brackets): 2 or more means it was sent again.
+    /// How often a mail of this Message-ID (with its angle brackets) was accepted: 2 or more means it was sent again.
     #[must_use]
     pub fn acceptances(&self, message_id: &str) -> u64 {
         self.kept().acceptances.get(message_id).copied().unwrap_or(0)
+    }
+
+    /// Every Message-ID that a mail was accepted under, and how often.
+    #[must_use]
+    pub fn all_acceptances(&self) -> HashMap<String, u64> {
+        self.kept().acceptances.clone()
     }
 
     /// Waits until there have been `count` mails, those found at start included. For ever, if need be: callers set the limit.
@@ -272,12 +279,6 @@ impl Kept {
                 break;
             };
             self.bytes -= oldest.raw.len();
-            if let Some(count) = self.acceptances.get_mut(&oldest.message_id) {
-                *count -= 1;
-                if *count == 0 {
-                    self.acceptances.remove(&oldest.message_id);
-                }
-            }
             outdated.push(id);
         }
         outdated

@@ -92,12 +92,8 @@ impl Stack {
 
     /// How often the mail server accepted each mail, by the mail's id.
     pub(crate) fn acceptances(&self) -> BTreeMap<String, u64> {
-        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-        for mail in self.mailbox.mails() {
-            let id = mail.message_id.trim_start_matches('<').split('@').next().unwrap_or_default().to_owned();
-            *seen.entry(id).or_default() += 1;
-        }
-        seen
+        let id_of = |message: &str| message.trim_start_matches('<').split('@').next().unwrap_or_default().to_owned();
+        self.mailbox.all_acceptances().iter().map(|(message, times)| (id_of(message), *times)).collect()
     }
 
     /// Every session that Stripe has money for is one payment over the same sum, by the same intent, and no other.
