@@ -203,7 +203,7 @@ async fn jobs_are_filtered_and_paged() {
     .await
     .unwrap();
     let browser = Browser::signed_in(&stack).await;
-    let rows = |text: &str| text.matches("<td class=\"code\">no_op</td>").count();
+    let rows = |text: &str| text.matches(" class=\"code\">no_op</td>").count();
 
     let mut path = "/console/jobs".to_owned();
     let mut all = 0;
