@@ -12,6 +12,12 @@ create table berth.console_sessions (
 );
 create index console_sessions_opened on berth.console_sessions (opened_at);
 
+-- How whoever has ever signed in to the console is called: the audit log has their ids, and is to say who they are.
+create table berth.console_staff (
+    id uuid primary key,
+    name text not null
+);
+
 -- The right to open a session once, for a minute: what `berth console` prints.
 create table berth.console_tickets (
     hash bytea primary key check (octet_length(hash) = 32),
@@ -20,11 +26,21 @@ create table berth.console_tickets (
     expires_at timestamptz not null
 );
 
+-- A browser that was sent to the provider to sign in there, and may come back once.
+create table berth.console_sign_ins (
+    -- SHA-256 of what its cookie holds, which state, nonce and PKCE's verifier are drawn from.
+    hash bytea primary key check (octet_length(hash) = 32),
+    -- The page of the console that it wanted.
+    next text check (length(next) <= 2000),
+    expires_at timestamptz not null
+);
+create index console_sign_ins_expired on berth.console_sign_ins (expires_at);
+
 do $$
 declare
     name text;
 begin
-    foreach name in array array['console_sessions', 'console_tickets'] loop
+    foreach name in array array['console_sessions', 'console_staff', 'console_tickets', 'console_sign_ins'] loop
         execute format('alter table berth.%I enable row level security', name);
         execute format('create policy program on berth.%I to berth_app using (true) with check (true)', name);
         execute format('revoke all on berth.%I from public, anon, authenticated, service_role', name);
@@ -32,6 +48,11 @@ begin
     end loop;
 end
 $$;
+-- Who has done something stays known.
+revoke delete on berth.console_staff from berth_app;
+
+-- Cards that were declined, of which little else is told: the newest say why orders of today are not paid.
+create index stripe_events_declined on berth.stripe_events (received_at) where type = 'payment_intent.payment_failed';
 
 -- The few renewals that are not settled, among all that ever were: counted on the first page and listed by when they are
 -- due, which would read the whole table.

@@ -12,6 +12,7 @@ mod processes;
 mod reach;
 mod redis;
 mod settings;
+mod sign_in;
 mod stripe;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -86,12 +87,13 @@ pub(super) async fn run(file: Option<PathBuf>, args: DoctorArgs) -> anyhow::Resu
 
 /// Every check, by subject, and whether the database can be asked anything more.
 async fn all(store: &Store, config: &Config, args: &DoctorArgs) -> (Vec<Check>, bool) {
-    let (database, redis, stripe, mail, reach, servers, backups) = tokio::join!(
+    let (database, redis, stripe, mail, reach, sign_in, servers, backups) = tokio::join!(
         of_database(store, config),
         redis::look(config),
         stripe::look(config, args.offline),
         mail::look(config, args.mail.as_deref(), args.offline),
         reach::look(config, args.offline),
+        sign_in::look(config, args.offline),
         panels::look(config, args.offline),
         backups::look(config),
     );
@@ -102,6 +104,7 @@ async fn all(store: &Store, config: &Config, args: &DoctorArgs) -> (Vec<Check>, 
     checks.extend(database.events);
     checks.extend(mail);
     checks.extend(reach);
+    checks.push(sign_in);
     checks.extend(servers);
     checks.extend(backups);
     checks.extend(clocks::of_database(database.clock));

@@ -4,6 +4,7 @@ mod documented;
 mod error;
 mod keys;
 mod layers;
+mod oidc;
 mod require;
 mod secret_url;
 mod sections;
@@ -23,6 +24,7 @@ use toml::Value;
 
 pub use documented::{DocumentedKey, documented_keys};
 pub use error::ConfigError;
+pub use oidc::{Console, Oidc};
 pub use require::Role;
 pub use secret_url::SecretUrl;
 pub use sections::{
@@ -59,6 +61,7 @@ pub struct Config {
     pub mail: Mail,
     #[serde(default)]
     pub auth: Auth,
+    pub console: Console,
     #[serde(default)]
     pub secrets: Secrets,
     pub hosting: Hosting,
@@ -210,6 +213,7 @@ impl Config {
                 "work.lease_renew_seconds must be less than work.lease_seconds: a third of it is good".to_owned(),
             );
         }
+        faults.extend(self.console.oidc.faults());
         faults
     }
 

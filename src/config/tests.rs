@@ -159,7 +159,7 @@ fn an_unknown_key_is_named_with_its_source_and_what_was_meant() {
         (
             "BERTH_COLOUR",
             "BERTH_COLOUR in the environment: no such key; the sections are database, redis, inbox, http, stripe, shop, seller, tax, fraud, disputes, mail, \
-             auth, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, metrics, telemetry, dev, log",
+             auth, console.oidc, secrets, hosting, renewals, catalogue, retention, work, work.concurrency, timetable, fuse, metrics, telemetry, dev, log",
         ),
     ] {
         assert_eq!(fault(&[(variable, "x")]), said);
@@ -269,6 +269,40 @@ fn settings_that_contradict_each_other_stop_the_start() {
     assert!(from_env(&[("BERTH_STRIPE__SECRET_KEY", "rk_live_1"), live]).is_ok());
     assert!(fault(&[("BERTH_DEV__TIME_MACHINE", "true"), live]).starts_with("dev.time_machine"));
     assert!(fault(&[("BERTH_WORK__LEASE_SECONDS", "5")]).starts_with("work.lease_renew_seconds"));
+}
+
+#[test]
+fn a_provider_to_sign_in_at_is_set_up_whole_or_not_at_all() {
+    let whole = [
+        ("BERTH_CONSOLE__OIDC__ISSUER", "https://id.example.com"),
+        ("BERTH_CONSOLE__OIDC__CLIENT_ID", "berth"),
+        ("BERTH_CONSOLE__OIDC__CLAIM", "groups"),
+        ("BERTH_CONSOLE__OIDC__VALUES", "staff, admins"),
+    ];
+
+    let config = from_env(&whole).unwrap();
+
+    assert_eq!(config.console.oidc.values, ["staff", "admins"]);
+    assert_eq!(config.console.oidc.algorithms, ["RS256"]);
+    assert!(from_env(&[]).unwrap().console.oidc.issuer.is_none());
+    for (left_out, variable) in ["issuer", "client_id", "claim", "values"].iter().zip(0..) {
+        let some: Vec<_> = whole.iter().enumerate().filter(|(at, _)| *at != variable).map(|(_, set)| *set).collect();
+        assert!(fault(&some).contains(&format!("console.oidc.{left_out}")), "{left_out}: {}", fault(&some));
+    }
+    for (variable, value, says) in [
+        ("BERTH_CONSOLE__OIDC__ISSUER", "http://id.example.com", "https://"),
+        ("BERTH_CONSOLE__OIDC__SCOPES", "email", "openid"),
+        ("BERTH_CONSOLE__OIDC__ALGORITHMS", "RS256,HS256", "HS256"),
+        ("BERTH_CONSOLE__OIDC__ALGORITHMS", "none", "none"),
+    ] {
+        let mut set = whole.to_vec();
+        set.retain(|(name, _)| *name != variable);
+        set.push((variable, value));
+        assert!(fault(&set).contains(says), "{variable}={value}: {}", fault(&set));
+    }
+    let here: Vec<_> =
+        whole.into_iter().skip(1).chain([("BERTH_CONSOLE__OIDC__ISSUER", "http://127.0.0.1:9000")]).collect();
+    assert!(from_env(&here).is_ok(), "for development");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod account;
 #[cfg(test)]
 mod tests;
+mod unpaid;
 
 use berth_jobs::ids::{AccountId, JobId, MailId, OrderId};
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +33,8 @@ pub struct OrderFacts {
     pub failure: Option<String>,
     /// The page that it is paid on.
     pub page: PageFacts,
+    /// The card that was declined for it last. Told only where the order is not paid.
+    pub declined: Option<DeclineFacts>,
     /// What Stripe has told of it and nothing has acted on, the newest first.
     pub unheard: Vec<EventFacts>,
     /// Its own jobs that are not done: what asks Stripe about it, or settles it.
@@ -66,6 +69,15 @@ pub enum PageFacts {
     Expired,
     /// It was paid there.
     Paid,
+}
+
+/// A card that was declined.
+#[derive(Clone, Debug)]
+pub struct DeclineFacts {
+    /// How long ago.
+    pub age: SignedDuration,
+    /// Why, in Stripe's words, such as `insufficient_funds: Your card has insufficient funds`.
+    pub why: String,
 }
 
 /// Something that Stripe told of an order.
@@ -232,7 +244,7 @@ pub fn why(order: &OrderFacts, now: Timestamp) -> Why {
         OrderPhase::Pending | OrderPhase::AwaitingPayment | OrderPhase::Failed | OrderPhase::Cancelled => {
             match order.unheard.first() {
                 Some(event) => unheard(event, now),
-                None => unpaid(order, now),
+                None => unpaid::of(order, now),
             }
         }
         OrderPhase::Rejected => {
@@ -249,57 +261,6 @@ pub fn why(order: &OrderFacts, now: Timestamp) -> Why {
 
 fn paid(order: &OrderFacts, now: Timestamp) -> String {
     order.paid_at.map_or_else(|| "Nothing was due for it.".to_owned(), |at| format!("Paid {}.", away(at, now)))
-}
-
-fn unpaid(order: &OrderFacts, now: Timestamp) -> Why {
-    let asking = order.jobs.first().map(|job| format!(" {}", told(job, now))).unwrap_or_default();
-    match order.phase {
-        OrderPhase::AwaitingPayment => {
-            let text = "The customer has paid by a method that takes days, and the bank has not said yet whether the money comes.";
-            Why::new(Standing::Waits, text)
-        }
-        OrderPhase::Failed => {
-            let why = order.failure.as_deref().unwrap_or("Stripe did not say why");
-            Why::new(Standing::Over, format!("Its payment failed: {why}."))
-        }
-        OrderPhase::Cancelled => Why::new(
-            Standing::Over,
-            format!("It was not paid until {} and is cancelled.", moment(order.expires_at, now)),
-        ),
-        OrderPhase::Pending
-        | OrderPhase::Held
-        | OrderPhase::Processing
-        | OrderPhase::Completed
-        | OrderPhase::Rejected
-        | OrderPhase::Withdrawn => {
-            let left = if order.expires_at > now {
-                format!("It can be paid for another {}", length(order.expires_at.duration_since(now)))
-            } else {
-                format!("Its time to be paid was over {}", away(order.expires_at, now))
-            };
-            match (order.purpose, order.page) {
-                (_, PageFacts::Paid) => Why::new(
-                    Standing::OnItsWay,
-                    format!("Stripe says that its page is paid, and the order has not followed yet.{asking}"),
-                ),
-                (Purpose::Renewal, PageFacts::None | PageFacts::Expired) => {
-                    Why::new(Standing::Waits, format!("The renewal is not paid yet. {left}.{asking}"))
-                }
-                (_, PageFacts::None) => {
-                    Why::new(Standing::Waits, format!("Not paid: no page at Stripe was opened for it. {left}.{asking}"))
-                }
-                (_, PageFacts::Open) => Why::new(
-                    Standing::Waits,
-                    format!(
-                        "Not paid yet: its page at Stripe is open, and the customer has not paid on it. {left}.{asking}"
-                    ),
-                ),
-                (_, PageFacts::Expired) => {
-                    Why::new(Standing::Waits, format!("Not paid: its page at Stripe has ended. {left}.{asking}"))
-                }
-            }
-        }
-    }
 }
 
 /// Stripe has told something, and nothing has come of it.

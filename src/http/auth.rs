@@ -2,8 +2,10 @@
 //!
 //! Tokens are Supabase's, or any issuer's whose `sub` is a UUID. Expiry is judged by real time, not by the business clock.
 
+mod fetch;
 mod jwks;
 mod machine;
+pub mod oidc;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@ mod forms;
 mod jobs;
 mod links;
 mod mails;
+mod oidc;
 mod orders;
 mod overview;
 mod people;
@@ -64,6 +65,8 @@ pub(super) fn routes() -> Router<HttpState> {
         .route("/console/login", get(sign_in::ask).post(sign_in::by_token))
         .route("/console/enter/{ticket}", get(sign_in::welcome))
         .route("/console/enter", post(sign_in::by_ticket))
+        .route("/console/oidc", get(oidc::send_away))
+        .route(super::auth::oidc::CALLBACK, get(oidc::come_back))
         .route("/console/logout", post(sign_in::leave))
         .route("/console/alerts", get(overview::alerts))
         .route("/console/alerts/{id}/resolve", post(overview::resolve))

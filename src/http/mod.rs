@@ -54,7 +54,7 @@ use crate::{
     gateways::http_client::{self, Timeouts},
     supervise::Supervisor,
 };
-use auth::Authenticator;
+use auth::{Authenticator, oidc::Oidc};
 use checkout::InFlight;
 use console::ConsoleChecks;
 pub(crate) use console::secret_of_ticket as console_ticket;
@@ -75,12 +75,15 @@ const PAY_LINKS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// How long the keys of a token's issuer may take to come.
 const JWKS_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), total: Duration::from_secs(5) };
+/// How long the provider at which staff signs in may take: somebody waits for it.
+const OIDC_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), total: Duration::from_secs(10) };
 
 /// What routes use.
 #[derive(Clone)]
 pub struct HttpState {
     app: App,
     authenticator: Authenticator,
+    oidc: Option<Oidc>,
     checkouts: InFlight,
     feed: Feed,
     coupon_checks: CouponChecks,
@@ -140,6 +143,12 @@ impl FromRef<HttpState> for InFlight {
 impl FromRef<HttpState> for Authenticator {
     fn from_ref(state: &HttpState) -> Self {
         state.authenticator.clone()
+    }
+}
+
+impl FromRef<HttpState> for Option<Oidc> {
+    fn from_ref(state: &HttpState) -> Self {
+        state.oidc.clone()
     }
 }
 
@@ -244,6 +253,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 /// When no client for outgoing requests can be made.
 pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Router, reqwest::Error> {
     let authenticator = Authenticator::new(&app.config.auth, http_client::build(JWKS_TIMEOUTS)?);
+    let oidc = Oidc::new(&app.config, http_client::build(OIDC_TIMEOUTS)?);
     let sites = Sites::new(app.sites_dirs.clone(), &app.config.hosting.sites_domain);
     let feed = Feed::new(app.store.clone());
     let draining = tasks.draining.clone();
@@ -258,6 +268,7 @@ pub fn router(app: App, extra: Option<Router>, tasks: &Supervisor) -> Result<Rou
     let state = HttpState {
         app,
         authenticator,
+        oidc,
         checkouts,
         coupon_checks,
         pay_checks,

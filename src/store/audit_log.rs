@@ -15,6 +15,8 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who.
     pub actor: String,
+    /// How they are called, if they have ever signed in to the console.
+    pub actor_name: Option<String>,
     /// What, such as `coupon.end`.
     pub action: String,
     /// To which row, as the API shows its id.
@@ -39,7 +41,8 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let rows = sqlx::query!(
-            "select id, at, actor, action, subject, reason, before, after
+            "select id, at, actor, (select s.name from berth.console_staff s where s.id::text = actor) as actor_name, action,
+                 subject, reason, before, after
              from berth.audit
              where ($1::text is null or subject = $1) and ($2::uuid is null or id < $2)
              order by id desc
@@ -56,6 +59,7 @@ impl Store {
                 id: row.id,
                 at: row.at.to_jiff(),
                 actor: row.actor,
+                actor_name: row.actor_name,
                 action: row.action,
                 subject: row.subject,
                 reason: row.reason,

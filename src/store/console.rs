@@ -28,7 +28,7 @@ pub use people::{CreditLine, CustomerLine, CustomerPage, InvoiceLine};
 pub use renewals::RenewalLine;
 pub use search::Found;
 pub use servers::ServerLine;
-pub use sessions::Staff;
+pub use sessions::{SentAway, Staff};
 pub use story::Step;
 
 /// So many rows are counted; there are "so many or more".

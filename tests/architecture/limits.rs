@@ -283,6 +283,5 @@ pub(crate) const LONGER_FILES: &[(&str, usize, &str)] = &[
     ("src/store/effects.rs", 550, "one statement a kind of effect: the closed list is read as one"),
     ("src/mail/sample.rs", 440, "a sample of every mail, which is read as one list"),
     ("src/store/jobs.rs", 590, "the ledger's statements, which share its states and keys"),
-    ("src/domain/why.rs", 440, "one answer for each way in which an order can be not live, read as one list"),
     ("src/queue/committer.rs", 600, "one group's way from gathering to outcome"),
 ];

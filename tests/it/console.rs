@@ -2,6 +2,7 @@
 
 mod chromium;
 mod doing;
+mod oidc;
 mod pages;
 mod sessions;
 mod stuck;

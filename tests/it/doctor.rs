@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::support::{
     Stack, StackOptions,
+    oidc::{Manner, Provider},
     process::{Process, run},
 };
 
@@ -143,4 +144,23 @@ async fn a_database_without_its_migrations_is_told_and_asked_nothing_more() {
     assert_eq!(code, Some(1));
     assert_eq!(named(&report, "migrations")["fix"], "berth migrate");
     assert!(!report["checks"].as_array().unwrap().iter().any(|check| check["name"] == "schedule"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_provider_at_which_staff_signs_in_is_asked_whether_it_answers() {
+    let provider = Provider::start().await;
+    let stack = Stack::with(provider.options()).await;
+
+    let (_, report) = doctor(&stack, &[], &[]).await;
+    provider.does(Manner { away: true, ..Manner::default() });
+    let (code, without) = doctor(&stack, &[], &[]).await;
+
+    let passed = named(&report, "sign-in by OIDC");
+    assert_eq!(passed["verdict"], "ok", "{passed}");
+    let detail = passed["detail"].as_str().unwrap();
+    assert!(detail.contains(&provider.issuer) && detail.ends_with("/console/oidc/callback"), "{detail}");
+    let failed = named(&without, "sign-in by OIDC");
+    assert_eq!(failed["verdict"], "broken", "{failed}");
+    assert!(failed["fix"].as_str().unwrap().contains("console.oidc.issuer"), "{failed}");
+    assert_eq!(code, Some(1));
 }

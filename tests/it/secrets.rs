@@ -38,11 +38,11 @@ const SMTP_PASSWORD: &str = "planted-smtp-password-7144";
 
 /// All that was logged, by Berth and by what it is made of.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Everything from now on, at the finest level.
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let log = Self::default();
         let writer = log.clone();
         tracing_subscriber::fmt()
@@ -54,7 +54,7 @@ impl Log {
         log
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }

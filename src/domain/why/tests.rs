@@ -29,6 +29,7 @@ fn order(phase: OrderPhase) -> OrderFacts {
         hold_reason: None,
         failure: None,
         page: PageFacts::Paid,
+        declined: None,
         unheard: Vec::new(),
         jobs: Vec::new(),
         units: 1,
@@ -152,6 +153,51 @@ fn an_order_that_is_not_paid_says_whether_it_still_can_be() {
         ),
     ] {
         check(&facts, standing, because);
+    }
+}
+
+#[test]
+fn a_card_that_was_declined_is_why_an_order_is_not_paid() {
+    let why = "insufficient_funds: Your card has insufficient funds";
+    let declined = |facts| OrderFacts {
+        declined: Some(DeclineFacts { age: SignedDuration::from_mins(3), why: why.to_owned() }),
+        ..facts
+    };
+    for (facts, standing, because) in [
+        (
+            unpaid(OrderPhase::Pending, PageFacts::Open),
+            Standing::Waits,
+            format!(
+                "Not paid: a card was declined 3 min ago ({why}). Its page at Stripe is open still, where another card may be \
+                 tried. It can be paid for another 1 h."
+            ),
+        ),
+        (
+            unpaid(OrderPhase::Pending, PageFacts::Expired),
+            Standing::Waits,
+            format!(
+                "Not paid: a card was declined 3 min ago ({why}), and its page at Stripe has ended. It can be paid for \
+                 another 1 h."
+            ),
+        ),
+        (
+            OrderFacts { purpose: Purpose::Renewal, ..unpaid(OrderPhase::Pending, PageFacts::None) },
+            Standing::Waits,
+            format!("The renewal is not paid: a card was declined 3 min ago ({why}). It can be paid for another 1 h."),
+        ),
+        (unpaid(OrderPhase::Failed, PageFacts::Expired), Standing::Over, format!("Its payment failed: {why}.")),
+        (
+            OrderFacts { expires_at: ago_of(60), ..unpaid(OrderPhase::Cancelled, PageFacts::Expired) },
+            Standing::Over,
+            format!("It was not paid until 14:09 UTC and is cancelled. A card was declined 3 min ago ({why})."),
+        ),
+        (
+            unpaid(OrderPhase::Pending, PageFacts::Paid),
+            Standing::OnItsWay,
+            "Stripe says that its page is paid, and the order has not followed yet.".to_owned(),
+        ),
+    ] {
+        check(&declined(facts), standing, &because);
     }
 }
 

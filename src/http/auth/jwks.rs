@@ -14,7 +14,10 @@ use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 use url::Url;
 
-use super::Refusal;
+use super::{
+    Refusal,
+    fetch::{self, FetchError},
+};
 
 /// Unknown key ids cause one fetch in this time, however many tokens name them.
 const AFTER_SUCCESS: Duration = Duration::from_secs(300);
@@ -22,9 +25,6 @@ const AFTER_SUCCESS: Duration = Duration::from_secs(300);
 const AFTER_FAILURE: Duration = Duration::from_secs(15);
 /// Keys older than this are fetched again, so that a withdrawn key stops working.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Real documents have a few kB.
-const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 const MAX_KEYS: usize = 64;
 /// 2048 bits: shorter RSA keys are within reach.
 const MIN_RSA_MODULUS_BYTES: usize = 256;
@@ -57,27 +57,6 @@ pub(super) struct Jwks {
 struct Known {
     keys: HashMap<String, (DecodingKey, Algorithm)>,
     fetched_at: Option<Instant>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum FetchError {
-    #[error("the request failed")]
-    Http(#[source] reqwest::Error),
-    #[error("the answer was {0}")]
-    Status(reqwest::StatusCode),
-    #[error("the answer is longer than {MAX_DOCUMENT_BYTES} bytes")]
-    TooLong,
-    #[error("the answer is no JWKS")]
-    Document(#[from] serde_json::Error),
-    #[error("the answer has no key that can be used")]
-    NoKey,
-}
-
-impl From<reqwest::Error> for FetchError {
-    /// Without the address: a password may stand in it.
-    fn from(error: reqwest::Error) -> Self {
-        Self::Http(error.without_url())
-    }
 }
 
 /// The keys stay unparsed at first: one of a kind unknown to us must not spoil the others.
@@ -149,21 +128,11 @@ impl Jwks {
         }
     }
 
-    async fn fetch(&self) -> Result<HashMap<String, (DecodingKey, Algorithm)>, FetchError> {
-        let mut response = self.http.get(self.url.clone()).timeout(FETCH_TIMEOUT).send().await?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(FetchError::Status(response.status()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_DOCUMENT_BYTES {
-                return Err(FetchError::TooLong);
-            }
-        }
-        let document: Document = serde_json::from_slice(&body)?;
+    /// The keys as they are published now.
+    pub(super) async fn fetch(&self) -> Result<HashMap<String, (DecodingKey, Algorithm)>, FetchError> {
+        let document: Document = serde_json::from_slice(&fetch::document(&self.http, &self.url).await?)?;
         let keys: HashMap<_, _> = document.keys.into_iter().take(MAX_KEYS).filter_map(usable).collect();
-        if keys.is_empty() { Err(FetchError::NoKey) } else { Ok(keys) }
+        if keys.is_empty() { Err(FetchError::Unusable("has no key that can be used")) } else { Ok(keys) }
     }
 }
 

@@ -43,20 +43,32 @@ pub(super) fn short(id: &str) -> String {
     format!("{prefix}_…{}", rest.get(rest.len() - 7..).unwrap_or(rest))
 }
 
-/// A text in HTML, its ids as links.
+/// A text in HTML, its ids as links; short, but for those within a command, which is copied.
 pub(super) fn linked(text: &str) -> String {
+    html(text, false)
+}
+
+/// A text in HTML, its ids as links, at their whole length.
+pub(super) fn whole(text: &str) -> String {
+    html(text, true)
+}
+
+fn html(text: &str, whole: bool) -> String {
     let mut html = String::with_capacity(text.len() + 64);
     let mut rest = text;
+    let mut in_command = false;
     while !rest.is_empty() {
         let word = rest.find(|letter: char| !is_of_an_id(letter)).unwrap_or(rest.len());
         let (id, after) = rest.split_at(word);
         match page_of(id) {
+            Some(page) if whole || in_command => html.push_str(&link("id whole", &page, id, id)),
             Some(page) => html.push_str(&anchor(&page, id)),
             None => html.push_str(&escaped(id)),
         }
         let gap = after.find(is_of_an_id).unwrap_or(after.len());
         let (between, next) = after.split_at(gap);
         html.push_str(&escaped(between));
+        in_command ^= between.matches('`').count() % 2 == 1;
         rest = next;
     }
     html
@@ -64,8 +76,12 @@ pub(super) fn linked(text: &str) -> String {
 
 /// An id as a link, or as what it is.
 pub(super) fn anchor(page: &str, id: &str) -> String {
-    let (page, id, short) = (escaped(page), escaped(id), escaped(&short(id)));
-    format!("<a class=\"id\" href=\"{page}\" title=\"{id}\">{short}</a>")
+    link("id", page, id, &short(id))
+}
+
+fn link(class: &str, page: &str, id: &str, shown: &str) -> String {
+    let (page, id, shown) = (escaped(page), escaped(id), escaped(shown));
+    format!("<a class=\"{class}\" href=\"{page}\" title=\"{id}\">{shown}</a>")
 }
 
 const fn is_of_an_id(letter: char) -> bool {
@@ -101,6 +117,18 @@ mod tests {
                 "Job <a class=\"id\" href=\"/console/jobs/{JOB}\" title=\"{JOB}\">job_…4x6t8va</a> (send_mail) failed: \
                  &lt;b&gt;"
             )
+        );
+    }
+
+    #[test]
+    fn an_id_within_a_command_is_whole_because_it_is_copied() {
+        let html = linked(&format!("{JOB} is dead. Then `berth jobs retry {JOB}`, and {JOB} runs."));
+
+        assert_eq!(html.matches(&format!(">{JOB}</a>")).count(), 1, "{html}");
+        assert_eq!(html.matches(">job_…4x6t8va</a>").count(), 2, "{html}");
+        assert!(
+            html.contains(&format!("berth jobs retry <a class=\"id whole\" href=\"/console/jobs/{JOB}\"")),
+            "{html}"
         );
     }
 

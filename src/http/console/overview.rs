@@ -24,8 +24,9 @@ use crate::{
     sweeps::Sweep,
 };
 
-/// So many orders are told of on the first page, with why they are not live.
+/// So many orders are told of on the first page, with why they are not live, or not paid.
 const MOST_UNDELIVERED: i64 = 8;
+const MOST_DECLINED: i64 = 5;
 const MOST_ALERTS: i64 = 200;
 const MOST_ENTRIES: i64 = 100;
 
@@ -34,7 +35,8 @@ struct Overview {
     counts: Counts,
     queues: Vec<QueueLine>,
     sweeps: Vec<RunsOf>,
-    undelivered: Vec<Undelivered>,
+    undelivered: Vec<Unlive>,
+    declined: Vec<Unlive>,
     alerts: Vec<AlertLine>,
 }
 
@@ -45,7 +47,7 @@ struct RunsOf {
 }
 
 #[derive(Serialize)]
-struct Undelivered {
+struct Unlive {
     order: OrderLine,
     standing: &'static str,
     because: String,
@@ -59,20 +61,26 @@ pub(super) async fn show(signed: Signed, State(app): State<App>) -> Result<Respo
         let at = last.iter().position(|run| run.name == sweep.as_str());
         RunsOf { name: sweep.as_str(), last: at.map(|at| last.swap_remove(at)) }
     });
-    let mut undelivered = Vec::new();
-    for order in store.console_undelivered(MOST_UNDELIVERED).await? {
-        let id = order.id.parse().map_err(|_| Trouble::not_found())?;
-        let answer = why(&store.order_facts(id).await?, app.clock.now());
-        undelivered.push(Undelivered { order, standing: answer.standing.as_str(), because: answer.because });
-    }
     let overview = Overview {
         counts: store.console_counts().await?,
         queues: store.console_queues().await?,
         sweeps: sweeps.into(),
-        undelivered,
+        undelivered: told(&app, store.console_undelivered(MOST_UNDELIVERED).await?).await?,
+        declined: told(&app, store.console_declined(MOST_DECLINED).await?).await?,
         alerts: store.console_alerts(5).await?,
     };
     page(&app, &signed, ("overview", "overview.html"), overview)
+}
+
+/// Each order with why it is not live.
+async fn told(app: &App, orders: Vec<OrderLine>) -> Result<Vec<Unlive>, Trouble> {
+    let mut lines = Vec::with_capacity(orders.len());
+    for order in orders {
+        let id = order.id.parse().map_err(|_| Trouble::not_found())?;
+        let answer = why(&app.store.order_facts(id).await?, app.clock.now());
+        lines.push(Unlive { order, standing: answer.standing.as_str(), because: answer.because });
+    }
+    Ok(lines)
 }
 
 /// What a person has to look at.
@@ -108,6 +116,7 @@ pub(super) struct AuditQuery {
 struct Entry {
     at: String,
     actor: String,
+    actor_name: Option<String>,
     action: String,
     subject: String,
     reason: Option<String>,
@@ -121,6 +130,7 @@ impl From<AuditEntry> for Entry {
         Self {
             at: entry.at.to_string(),
             actor: entry.actor,
+            actor_name: entry.actor_name,
             action: entry.action,
             subject: entry.subject,
             reason: entry.reason,

@@ -21,6 +21,10 @@ use crate::{
 /// On a page that refreshes itself: nobody is using it for that.
 const BY_ITSELF: HeaderName = HeaderName::from_static("x-berth-live");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// The cookie of who is signed in.
+const SESSION: &str = "berth_console";
+/// The cookie of who was sent to sign in elsewhere.
+const SENT_AWAY: &str = "berth_oidc";
 /// No secret of ours is longer.
 const LONGEST_SECRET: usize = 200;
 
@@ -61,7 +65,7 @@ where
             let wanted = if parts.method == Method::GET { parts.uri.path_and_query() } else { None };
             Trouble::sign_in(wanted.map(|path| path.as_str()))
         };
-        let secret = cookie(&app.config, &parts.headers).ok_or_else(to)?;
+        let secret = cookie(&name_of(&app.config, SESSION), &parts.headers).ok_or_else(to)?;
         let used = !parts.headers.contains_key(BY_ITSELF);
         let staff = app.store.console_session(&hash_token(secret.expose_secret()), used).await?;
         staff.map(|staff| Self { staff, secret }).ok_or_else(to)
@@ -76,7 +80,7 @@ pub(super) async fn open(app: &App, staff: &Staff) -> Result<HeaderValue, Troubl
     HeaderValue::from_str(&cookie).map_err(|_| Trouble::database_away())
 }
 
-fn no_secret(error: &SecretError) -> Trouble {
+pub(super) fn no_secret(error: &SecretError) -> Trouble {
     tracing::error!(error = crate::error::chain(error), "no session of the console could be opened");
     Trouble::database_away()
 }
@@ -87,13 +91,31 @@ pub(super) fn forgotten(config: &Config) -> HeaderValue {
 }
 
 fn set_cookie(config: &Config, value: &str) -> String {
-    let secure = if is_here_only(config) { "" } else { "; Secure" };
-    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(config))
+    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{}", name_of(config, SESSION), secure(config))
+}
+
+/// Binds a sign-in elsewhere to the browser that began it. Another site sends that browser back, so it is `Lax`: it comes along
+/// when a person goes from page to page, and with nothing else.
+pub(super) fn sent_away(config: &Config, secret: &SecretString) -> Option<HeaderValue> {
+    let (name, secure) = (name_of(config, SENT_AWAY), secure(config));
+    let cookie = format!("{name}={}; Max-Age=600; Path=/; HttpOnly; SameSite=Lax{secure}", secret.expose_secret());
+    HeaderValue::from_str(&cookie).ok()
+}
+
+/// What takes that one away.
+pub(super) fn back_again(config: &Config) -> HeaderValue {
+    let (name, secure) = (name_of(config, SENT_AWAY), secure(config));
+    let cookie = format!("{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// Browsers keep a cookie of that prefix only where it is `Secure`, and let no other host set it.
-fn cookie_name(config: &Config) -> &'static str {
-    if is_here_only(config) { "berth_console" } else { "__Host-berth_console" }
+fn name_of(config: &Config, name: &str) -> String {
+    if is_here_only(config) { name.to_owned() } else { format!("__Host-{name}") }
+}
+
+fn secure(config: &Config) -> &'static str {
+    if is_here_only(config) { "" } else { "; Secure" }
 }
 
 /// On one's own machine there is no certificate.
@@ -102,8 +124,12 @@ fn is_here_only(config: &Config) -> bool {
     url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
-fn cookie(config: &Config, headers: &HeaderMap) -> Option<SecretString> {
-    let name = cookie_name(config);
+/// What the browser was given when it was sent to sign in elsewhere.
+pub(super) fn began(config: &Config, headers: &HeaderMap) -> Option<SecretString> {
+    cookie(&name_of(config, SENT_AWAY), headers)
+}
+
+fn cookie(name: &str, headers: &HeaderMap) -> Option<SecretString> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -181,10 +207,25 @@ mod tests {
     }
 
     #[test]
+    fn who_was_sent_away_is_known_by_a_cookie_that_comes_back_from_another_site() {
+        let config = |url: &str| Config::from_settings(&[("http.public_url", url)]).unwrap();
+        let set = |url: &str| sent_away(&config(url), &"x".into()).unwrap().to_str().unwrap().to_owned();
+
+        assert_eq!(
+            set("https://shop.test"),
+            "__Host-berth_oidc=x; Max-Age=600; Path=/; HttpOnly; SameSite=Lax; Secure"
+        );
+        assert_eq!(set("http://localhost:8080"), "berth_oidc=x; Max-Age=600; Path=/; HttpOnly; SameSite=Lax");
+        let over = back_again(&config("https://shop.test"));
+        assert_eq!(over, "__Host-berth_oidc=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    #[test]
     fn a_session_is_found_among_other_cookies() {
         let config = Config::from_settings(&[("http.public_url", "https://shop.test")]).unwrap();
         let found = |cookies: &'static str| {
-            cookie(&config, &headers(&[("cookie", cookies)])).map(|secret| secret.expose_secret().to_owned())
+            cookie(&name_of(&config, SESSION), &headers(&[("cookie", cookies)]))
+                .map(|secret| secret.expose_secret().to_owned())
         };
 
         assert_eq!(found("a=b; __Host-berth_console=xyz; c=d"), Some("xyz".to_owned()));

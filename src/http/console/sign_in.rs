@@ -1,4 +1,4 @@
-//! Signing in and out: by a token of staff's, or by a link of `berth console`.
+//! Signing in and out: by a token of staff's, or by a link of `berth console`. `oidc.rs` has the third way in.
 
 use axum::{
     body::Bytes,
@@ -24,7 +24,7 @@ use crate::{app::App, secrets::hash_token, store::console::Staff};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Next {
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +48,19 @@ pub(super) async fn ask(State(app): State<App>, Asked(next): Asked<Next>) -> Res
     asking(&app, StatusCode::OK, next.next.as_deref(), None)
 }
 
-fn asking(app: &App, status: StatusCode, next: Option<&str>, trouble: Option<&str>) -> Result<Response, Trouble> {
-    let values = context! { next => next.filter(|path| is_of_the_console(path)), trouble, dev => app.config.auth.jwt_secret.is_some() };
+pub(super) fn asking(
+    app: &App,
+    status: StatusCode,
+    next: Option<&str>,
+    trouble: Option<&str>,
+) -> Result<Response, Trouble> {
+    let provider = app.config.console.oidc.issuer.as_ref().map(|_| &app.config.console.oidc.name);
+    let values = context! {
+        next => next.filter(|path| is_of_the_console(path)),
+        trouble,
+        provider,
+        dev => app.config.auth.jwt_secret.is_some(),
+    };
     page_for_anybody(app, status, "login.html", values)
 }
 
@@ -132,7 +143,7 @@ async fn enter(app: &App, from: ClientAddress, staff: &Staff, next: Option<&str>
     Ok(with_cookie(Redirect::to(to).into_response(), cookie))
 }
 
-fn count(checks: &ConsoleChecks, from: ClientAddress) -> Result<(), Problem> {
+pub(super) fn count(checks: &ConsoleChecks, from: ClientAddress) -> Result<(), Problem> {
     checks.0.count(from).inspect_err(|_| {
         tracing::warn!(address = ?from.0, "too many tries to sign in to the console: locked out for a while");
     })
@@ -144,7 +155,7 @@ fn refused(app: &App, from: ClientAddress, next: Option<&str>, why: &str) -> Res
 }
 
 /// Nobody is led elsewhere by a link to the page that asks for a token.
-fn is_of_the_console(path: &str) -> bool {
+pub(super) fn is_of_the_console(path: &str) -> bool {
     let inside = path == "/console" || path.starts_with("/console/") || path.starts_with("/console?");
     inside && !path.contains(['\\', '\r', '\n']) && !path.contains("//")
 }

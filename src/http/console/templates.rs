@@ -20,6 +20,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "macros.html",
     "login.html",
     "enter.html",
+    "entered.html",
     "trouble.html",
     "overview.html",
     "alerts.html",
@@ -49,9 +50,12 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, Error>> = LazyLock::ne
     // What it would leave unescaped is nobody's business.
     templates.remove_filter("safe");
     templates.add_filter("linked", |text: String| Value::from_safe_string(links::linked(&text)));
+    templates.add_filter("whole", |text: String| Value::from_safe_string(links::whole(&text)));
     templates.add_filter("away", |state: &State<'_, '_>, at: String| since(state, "now", &at));
     templates.add_filter("really_away", |state: &State<'_, '_>, at: String| since(state, "real_now", &at));
     templates.add_filter("exact", |at: String| exact(&at));
+    // Every page says at its foot that times are UTC.
+    templates.add_filter("plain", |at: String| exact(&at).trim_end_matches(" UTC").to_owned());
     templates.add_filter("day", |at: String| exact(&at).chars().take(10).collect::<String>());
     templates.add_filter("second", |at: String| exact(&at).chars().skip(11).take(8).collect::<String>());
     templates.add_filter("urlencode", |text: String| super::answer::encoded(&text));

@@ -2,6 +2,7 @@
 
 use berth_jobs::ids::{AccountId, JobId, MailId, OrderId};
 use jiff::SignedDuration;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
@@ -11,11 +12,16 @@ use super::{
 use crate::domain::{
     account::{AccountPhase, Ending, SuspensionReason},
     order::OrderPhase,
-    why::{AccountFacts, EventFacts, JobFacts, JobState, MailFacts, OrderFacts, PageFacts, Purpose, ServerFacts},
+    why::{
+        AccountFacts, DeclineFacts, EventFacts, JobFacts, JobState, MailFacts, OrderFacts, PageFacts, Purpose,
+        ServerFacts,
+    },
 };
 
 /// So many of Stripe's events that nothing has acted on are looked through for those about an order.
 const MOST_EVENTS: i64 = 2_000;
+/// So many of the newest declined cards are looked through for one of an order.
+const MOST_DECLINES: i64 = 1_000;
 
 struct Order {
     phase: String,
@@ -81,6 +87,7 @@ impl Store {
         let events = self.unheard_events(&order.known_as).await?;
         let unsent = self.unsent_mails(id, &accounts).await?;
         let jobs = self.unfinished_jobs(id, &accounts, &events, &unsent).await?;
+        let declined = if order.paid_at.is_none() { self.declined(id).await? } else { None };
         let purpose = match (order.is_renewal, order.account) {
             (true, _) => Purpose::Renewal,
             (false, Some(_)) => Purpose::Change,
@@ -102,6 +109,7 @@ impl Store {
                 Some(_) => PageFacts::Expired,
                 None => PageFacts::None,
             },
+            declined,
             unheard: events.into_iter().map(|event| event.told(&jobs)).collect(),
             jobs: jobs.iter().filter(|job| job.is_the_orders()).filter_map(Job::told).collect(),
             units: usize::try_from(order.units).unwrap_or_default(),
@@ -178,6 +186,43 @@ impl Store {
         .await?)
     }
 
+    /// The card that was declined last: as Stripe told of it, or else as the charge of a renewal ended.
+    async fn declined(&self, id: OrderId) -> Result<Option<DeclineFacts>, StoreError> {
+        let told = sqlx::query!(
+            r#"with declined as materialized (
+                   select received_at, payload
+                   from berth.stripe_events
+                   where type = 'payment_intent.payment_failed' and emptied_at is null
+                   order by received_at desc
+                   limit $2
+               )
+               select extract(epoch from now() - received_at)::int8 as "seconds!", payload as "payload!"
+               from declined
+               where position(convert_to($1, 'UTF8') in payload) > 0
+               order by received_at desc
+               limit 1"#,
+            id.to_string(),
+            MOST_DECLINES,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        if let Some(told) = told {
+            let why = serde_json::from_slice(&told.payload).map(Decline::why).unwrap_or_default();
+            return Ok(Some(a_decline(told.seconds, why)));
+        }
+        let charge = sqlx::query!(
+            r#"select extract(epoch from berth.now() - answered_at)::int8 as "seconds!", decline_code, code
+               from berth.charges
+               where order_id = $1 and state in ('declined', 'needs_customer')
+               order by attempt desc
+               limit 1"#,
+            id.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(charge.map(|charge| a_decline(charge.seconds, charge.decline_code.or(charge.code))))
+    }
+
     async fn unsent_mails(&self, id: OrderId, accounts: &[Account]) -> Result<Vec<Unsent>, StoreError> {
         let about: Vec<Uuid> = std::iter::once(id.0).chain(accounts.iter().map(|account| account.id)).collect();
         Ok(sqlx::query_as!(
@@ -213,6 +258,46 @@ impl Store {
         .fetch_all(&self.pool)
         .await?)
     }
+}
+
+/// Of the event `payment_intent.payment_failed`, what says why.
+#[derive(Deserialize)]
+struct Decline {
+    data: Object,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    object: Intent,
+}
+
+#[derive(Deserialize)]
+struct Intent {
+    last_payment_error: Option<PaymentError>,
+}
+
+#[derive(Deserialize)]
+struct PaymentError {
+    message: Option<String>,
+    decline_code: Option<String>,
+    code: Option<String>,
+}
+
+impl Decline {
+    /// Such as `insufficient_funds: Your card has insufficient funds`.
+    fn why(self) -> Option<String> {
+        let PaymentError { message, decline_code, code } = self.data.object.last_payment_error?;
+        match (message, decline_code.or(code)) {
+            (Some(message), Some(code)) => Some(format!("{code}: {}", message.trim_end_matches('.'))),
+            (Some(one), None) | (None, Some(one)) => Some(one),
+            (None, None) => None,
+        }
+    }
+}
+
+fn a_decline(seconds: i64, why: Option<String>) -> DeclineFacts {
+    let why = why.unwrap_or_else(|| "Stripe did not say why".to_owned());
+    DeclineFacts { age: SignedDuration::from_secs(seconds), why }
 }
 
 impl Account {

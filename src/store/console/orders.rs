@@ -154,6 +154,16 @@ impl Store {
             .await?)
     }
 
+    /// The orders that are not paid and for which a card was declined within a day; the newest decline first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn console_declined(&self, limit: i64) -> Result<Vec<OrderLine>, StoreError> {
+        Ok(sqlx::query_file_as!(OrderLine, "src/store/queries/console_declined.sql", limit)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
     /// One order.
     ///
     /// # Errors

@@ -13,8 +13,15 @@ pub struct Staff {
     pub name: String,
 }
 
+/// A browser that was sent to sign in elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentAway {
+    /// The page of the console that it wanted.
+    pub next: Option<String>,
+}
+
 impl Store {
-    /// Opens a session under the hash of its secret. Sessions that are over are forgotten.
+    /// Opens a session under the hash of its secret, and keeps how its owner is called. Sessions that are over are forgotten.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -23,6 +30,10 @@ impl Store {
             "with over as (
                  delete from berth.console_sessions
                  where opened_at < now() - interval '8 hours' or seen_at < now() - interval '1 hour'
+             ),
+             named as (
+                 insert into berth.console_staff (id, name) values ($2, $3)
+                 on conflict (id) do update set name = excluded.name
              )
              insert into berth.console_sessions (hash, staff_id, staff_name) values ($1, $2, $3)",
             hash,
@@ -68,6 +79,43 @@ impl Store {
     pub async fn close_console_session(&self, hash: &[u8; 32]) -> Result<(), StoreError> {
         sqlx::query!("delete from berth.console_sessions where hash = $1", hash).execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// Keeps for ten minutes that a browser was sent to sign in elsewhere, under the hash of its secret, and the page that it
+    /// wanted (of at most 2,000 characters).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn keep_console_sign_in(&self, hash: &[u8; 32], next: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "with over as (
+                 delete from berth.console_sign_ins where expires_at < now()
+             )
+             insert into berth.console_sign_ins (hash, next, expires_at)
+             values ($1, $2, now() + interval '10 minutes')",
+            hash,
+            next,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes what was kept of a browser that comes back; `None` when nothing was, it has come back before, or its ten minutes
+    /// are over.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn take_console_sign_in(&self, hash: &[u8; 32]) -> Result<Option<SentAway>, StoreError> {
+        let row = sqlx::query!(
+            r#"delete from berth.console_sign_ins
+               where hash = $1
+               returning next, expires_at > now() as "holds!""#,
+            hash,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.filter(|row| row.holds).map(|row| SentAway { next: row.next }))
     }
 
     /// Keeps the right to open one session, for a minute, under the hash of its ticket.

@@ -59,7 +59,8 @@ steps (at, place, sort, title, detail, subject, state, job, until) as (
     from berth.plan_changes c
     where c.account_id = $1
     union all
-    select u.at, 9, 'person', u.action, u.reason, u.actor, null, null, null
+    select u.at, 9, 'person', u.action, u.reason,
+        coalesce((select s.name from berth.console_staff s where s.id::text = u.actor), u.actor), null, null, null
     from a, berth.audit u
     where u.subject = a.shown
 ),

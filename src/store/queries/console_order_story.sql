@@ -45,6 +45,19 @@ unheard as materialized (
     ) e
     where exists (select from known k where position(convert_to(k.name, 'UTF8') in e.payload) > 0)
 ),
+-- Nothing acts on a card that is declined on a page, where another may be tried.
+declined as materialized (
+    select e.id, e.received_at, convert_from(e.payload, 'UTF8')::jsonb #> '{data,object,last_payment_error}' as error
+    from (
+        select id, received_at, payload from berth.stripe_events
+        where type = 'payment_intent.payment_failed' and emptied_at is null and outcome = 'ignored'
+        order by received_at desc
+        limit 2000
+    ) e
+    where position(convert_to((select shown from o), 'UTF8') in e.payload) > 0
+      -- A letter that JSON may name and PostgreSQL cannot hold.
+      and position(convert_to('\u0000', 'UTF8') in e.payload) = 0
+),
 jobs as materialized (
     select j.*
     from berth.jobs j
@@ -81,6 +94,11 @@ steps (at, place, sort, title, detail, subject, state, job, until) as (
     select e.received_at + o.ahead, 2, 'event', e.type, concat_ws(' · ', e.id, e.note), null, e.outcome, null, null
     from o, berth.stripe_events e
     where e.id in (select id from unheard) or e.id in (select payload ->> 'event_id' from jobs)
+    union all
+    select d.received_at + o.ahead, 2, 'event', 'card declined',
+        concat_ws(' · ', d.id, d.error ->> 'message', coalesce(d.error ->> 'decline_code', d.error ->> 'code')), null, 'declined',
+        null, null
+    from o, declined d
     union all
     select j.created_at + o.ahead, 3, 'job', j.kind,
         concat_ws(' · ', case when j.attempt > 1 then j.attempt || ' attempts' end, j.last_error),
@@ -136,7 +154,8 @@ steps (at, place, sort, title, detail, subject, state, job, until) as (
     from berth.disputes d
     where d.order_id = $1
     union all
-    select u.at, 11, 'person', u.action, u.reason, u.actor, null, null, null
+    select u.at, 11, 'person', u.action, u.reason,
+        coalesce((select s.name from berth.console_staff s where s.id::text = u.actor), u.actor), null, null, null
     from o, berth.audit u
     where u.subject = o.shown
        or (u.subject in (select berth.show_id('acc_', id) from unnest($2::uuid[]) a (id))

@@ -177,7 +177,7 @@ async fn servers_are_drained_and_alerts_seen_to() {
         assert_eq!(stack.count(drained).await, count);
         assert!(browser.page("/console/servers").await.text().contains(says), "{says}");
     }
-    stack.insert_job("no_op", Queue::Mail, &json!({ "nonsense": 1 }), None).await;
+    stack.insert_job("no_op", Queue::Mail, &json!({ "note": 1 }), None).await;
     stack.until_count("select count(*) from berth.alerts where resolved_at is null", 1).await;
     let alert: String = sqlx::query_scalar("select id::text from berth.alerts").fetch_one(&stack.pool).await.unwrap();
     let action = format!("/console/alerts/{alert}/resolve");

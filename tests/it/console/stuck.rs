@@ -82,6 +82,70 @@ async fn in_two_clicks_one_finds_why_an_order_is_not_live() {
     berth.stop().await;
 }
 
+/// An order whose customer's card was declined on its page, which is open still.
+pub(super) async fn declined(stack: &Stack) -> (String, String) {
+    let (order, session) = stack.checkout(uuid::Uuid::new_v4(), "shared-monthly", 1).await;
+    let card = serde_json::json!({ "as": "paid", "card": "pm_card_chargeDeclined_insufficient_funds" });
+    let request = stack.client.post(format!("{}/_sim/checkout/sessions/{session}/complete", stack.stripe)).json(&card);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), reqwest::StatusCode::PAYMENT_REQUIRED);
+    stack.until_count("select count(*) from berth.stripe_events where type = 'payment_intent.payment_failed'", 1).await;
+    (order, session)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_two_clicks_one_finds_that_a_card_was_declined_and_why() {
+    let stack = Stack::new().await;
+    let berth = stack.start().await;
+    let (order, session) = declined(&stack).await;
+    let (_, unpaid) = stack.checkout(uuid::Uuid::new_v4(), "shared-monthly", 1).await;
+    let browser = Browser::signed_in(&stack).await;
+
+    // The first page tells it; one click shows what can be done; another, everything that happened.
+    let overview = browser.page("/console").await;
+    let told = overview.text();
+    assert!(told.contains("Cards declined in the last day, and not paid since"), "{told}");
+    assert!(told.contains("insufficient_funds"), "{told}");
+    let orders: Vec<String> =
+        overview.links().into_iter().filter(|link| link.starts_with("/console/orders/ord_")).collect();
+    assert_eq!(orders, [format!("/console/orders/{order}")], "and of nobody else");
+    let text = browser.page(&orders[0]).await.text();
+    assert!(text.contains("Not paid: a card was declined"), "{text}");
+    assert!(
+        text.contains("(insufficient_funds: Your card has insufficient funds)")
+            && text.contains("another card may be tried"),
+        "{text}"
+    );
+    assert!(text.contains("has to ask their bank"), "{text}");
+    assert!(text.contains("event card declined"), "the story has it: {text}");
+
+    // Whoever pays by another card is not told of any more.
+    stack.pay(&session).await;
+    stack.pay(&unpaid).await;
+    stack.until_count("select count(*) from berth.orders where phase = 'completed'", 2).await;
+    let told = browser.page("/console").await.text();
+    assert!(!told.contains("Cards declined"), "{told}");
+    let text = browser.page(&orders[0]).await.text();
+    assert!(text.contains("It is live"), "{text}");
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_whose_card_was_declined_says_so_on_its_page() {
+    let stack = Stack::new().await;
+    let berth = stack.start().await;
+    let renewer = stack.renewer(&berth.app, "pm_card_chargeCustomerFail_insufficient_funds").await;
+    stack.charge(&berth.app, renewer.order).await;
+    stack.until_count("select count(*) from berth.charges where state = 'declined'", 1).await;
+    let browser = Browser::signed_in(&stack).await;
+
+    let text = browser.page(&format!("/console/orders/{}", renewer.order)).await.text();
+
+    assert!(text.contains("The renewal is not paid: a card was declined"), "{text}");
+    assert!(text.contains("insufficient_funds"), "{text}");
+    berth.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stripe_told_and_nothing_acted_on_is_seen_at_its_order() {
     let stack = Stack::new().await;

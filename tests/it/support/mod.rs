@@ -12,6 +12,7 @@ pub(crate) mod hosting;
 mod kept;
 pub(crate) mod load;
 mod money;
+pub(crate) mod oidc;
 mod panel;
 pub(crate) mod postgres;
 pub(crate) mod process;

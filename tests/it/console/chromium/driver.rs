@@ -15,10 +15,31 @@ use tokio::{
 };
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+/// Where a Mac keeps applications, which are on no PATH.
+const APPLICATIONS: [&str; 2] = [
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
 /// A machine that does much else may take long to draw a page.
 const PATIENCE: Duration = Duration::from_secs(60);
-const WIDE: (u32, u32) = (1_280, 900);
-const NARROW: (u32, u32) = (390, 844);
+
+/// What pages are looked at on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Screen {
+    Wide,
+    Middle,
+    Telephone,
+}
+
+impl Screen {
+    const fn size(self) -> (u32, u32) {
+        match self {
+            Self::Wide => (1_280, 900),
+            Self::Middle => (1_024, 768),
+            Self::Telephone => (390, 844),
+        }
+    }
+}
 
 pub(super) struct Chromium {
     child: Child,
@@ -32,11 +53,13 @@ pub(super) struct Chromium {
 }
 
 impl Chromium {
-    /// Starts one; `None` where there is none.
+    /// Starts one; `None` where there is none, unless `BERTH_TEST_CHROMIUM` says `required`.
     pub(super) async fn start(pictures: &Path) -> Option<Self> {
-        let path = std::env::var_os("PATH")?;
-        let mut programs = std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
-        let program = programs.find(|program| program.is_file())?;
+        let Some(program) = program() else {
+            let required = std::env::var("BERTH_TEST_CHROMIUM").is_ok_and(|wish| wish == "required");
+            assert!(!required, "BERTH_TEST_CHROMIUM says `required`, and no Chromium is to be found");
+            return None;
+        };
         fs::create_dir_all(pictures).unwrap();
         let profile = tempfile::tempdir().unwrap();
         // It reads commands from descriptor 3 and answers on 4.
@@ -68,7 +91,7 @@ impl Chromium {
         for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
             this.ask(domain, json!({})).await;
         }
-        this.narrow(false).await;
+        this.looked_at_on(Screen::Wide).await;
         Some(this)
     }
 
@@ -106,13 +129,13 @@ impl Chromium {
     }
 
     pub(super) async fn path(&mut self) -> String {
-        self.evaluate("location.pathname").await.as_str().unwrap().to_owned()
+        self.evaluate("location.pathname").await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// As on a telephone, or on a screen.
-    pub(super) async fn narrow(&mut self, narrow: bool) {
-        let (width, height) = if narrow { NARROW } else { WIDE };
-        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": narrow });
+    pub(super) async fn looked_at_on(&mut self, screen: Screen) {
+        let (width, height) = screen.size();
+        let mobile = screen == Screen::Telephone;
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
         self.ask("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
@@ -123,6 +146,14 @@ impl Chromium {
 
     /// Keeps a picture of the whole page.
     pub(super) async fn picture(&mut self, name: &str) {
+        // What lies in a frame is drawn only where somebody could see it.
+        self.evaluate(
+            "(async () => {
+                document.querySelector('iframe')?.scrollIntoView();
+                await new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+            })()",
+        )
+        .await;
         let taken = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
         let bytes = STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
         fs::write(self.pictures.join(format!("{name}.png")), bytes).unwrap();
@@ -191,6 +222,12 @@ impl Chromium {
             self.complaints.push(said["params"].to_string());
         }
     }
+}
+
+fn program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let on_the_path = std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
+    on_the_path.chain(APPLICATIONS.map(PathBuf::from)).find(|program| program.is_file())
 }
 
 fn found(selector: &str) -> String {
