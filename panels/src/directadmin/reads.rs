@@ -136,7 +136,7 @@ impl DirectAdminPanel {
         Err(PanelError::capacity("the reseller has no address that accounts share, and none is configured"))
     }
 
-    async fn list(&self, command: &str) -> Result<Vec<String>, PanelError> {
+    pub(super) async fn list(&self, command: &str) -> Result<Vec<String>, PanelError> {
         let value = self.calls.read(command, &[]).await??;
         let texts = |values: &Vec<Value>| values.iter().map(|each| each.as_str().map(str::to_owned)).collect();
         let listed: Option<Vec<String>> = match &value {
@@ -192,6 +192,6 @@ impl DirectAdminPanel {
     }
 }
 
-fn unreadable(what: &str) -> PanelError {
+pub(super) fn unreadable(what: &str) -> PanelError {
     PanelError::Transient(Cause::new(format!("DirectAdmin's answer to {what} is not of the shape that is expected")))
 }
