@@ -139,6 +139,7 @@ pub(crate) async fn apply(
     renewals::notify(db, units).await?;
     let mails = insert_mails(db, units).await?;
     fuse::confirm(db, units).await?;
+    end_alerts(db, units).await?;
     let mut alerts = fuse::keep(db, units).await?;
     alerts.extend(without_domain);
     insert_alerts(db, units, &alerts).await?;
@@ -490,6 +491,31 @@ async fn insert_mails(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Resul
     let ids: BTreeSet<Uuid> = ids.into_iter().collect();
     let inserted = mails.iter().filter(|mail| ids.contains(&mail.id));
     Ok(inserted.map(|mail| (mail.unit, SendMail { mail_id: MailId(mail.id) })).collect())
+}
+
+async fn end_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {
+    let ended = gather(units, |e| &e.ended_alerts);
+    if ended.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "with over as (
+             select a.id
+             from berth.alerts a
+             join unnest($1::text[], $2::text[], $3::text[]) e (kind, subject, but_for)
+                 on a.kind = e.kind and a.subject = e.subject and a.detail is distinct from e.but_for
+             where a.resolved_at is null
+             order by a.id
+             for no key update of a
+         )
+         update berth.alerts a set resolved_at = now() from over where a.id = over.id",
+        &ended.iter().map(|(_, alert)| alert.kind.to_owned()).collect::<Vec<_>>(),
+        &ended.iter().map(|(_, alert)| alert.subject.clone()).collect::<Vec<_>>(),
+        &ended.iter().map(|(_, alert)| alert.but_for.clone()).collect::<Vec<_>>() as &[Option<String>],
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 async fn insert_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>], more: &[Alert]) -> Result<(), sqlx::Error> {

@@ -64,6 +64,7 @@ async fn the_key_needs_the_commands_that_are_named_and_no_other() {
     at_once(panel.ensure_package(&spec.account, "large").await);
     at_once(panel.set_password(&spec.account, &spec.password).await);
     panel.usage(&spec.account).await.unwrap();
+    panel.list().await.unwrap();
     at_once(panel.ensure_absent(&spec.account).await);
 
     let named: BTreeSet<_> = HestiaConfig::COMMANDS.iter().map(|command| (*command).to_owned()).collect();
