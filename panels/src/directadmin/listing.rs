@@ -15,7 +15,7 @@ impl DirectAdminPanel {
     pub(super) async fn accounts(&self) -> Result<Vec<Listed>, PanelError> {
         let names = self.list(USERS).await?;
         let asked = stream::iter(names).map(|name| async move {
-            let told = self.calls.read(CONFIG, &[("user", &name)]).await;
+            let told = self.calls.read(CONFIG, &[("user", name.as_str())]).await;
             (name, told)
         });
         let told: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
