@@ -13,7 +13,7 @@ const CONFIG: &str = "CMD_API_SHOW_USER_CONFIG";
 impl DirectAdminPanel {
     /// All accounts of our reseller.
     pub(super) async fn accounts(&self) -> Result<Vec<Listed>, PanelError> {
-        let names = self.list(USERS).await?;
+        let names = self.names(USERS).await?;
         let asked = stream::iter(names).map(|name| async move {
             let told = self.calls.read(CONFIG, &[("user", name.as_str())]).await;
             (name, told)
@@ -33,7 +33,7 @@ impl DirectAdminPanel {
             return Ok(accounts);
         }
         // One that is gone since is no account any more; of one that is there, the refusal is about something else.
-        let names = self.list(USERS).await?;
+        let names = self.names(USERS).await?;
         match refused.into_iter().find(|(name, _)| names.contains(name)) {
             Some((_, refusal)) => Err(refusal.into()),
             None => Ok(accounts),
