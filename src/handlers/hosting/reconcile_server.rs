@@ -81,7 +81,7 @@ fn told(server: &str, orphans: &[Orphan]) -> Option<Alert> {
         subject: server.to_owned(),
         detail: format!(
             "{} accounts are on {server} under Berth's mark that should not be: {}{more}. Nothing is removed by itself. `berth \
-             servers orphans {server}` lists them; docs/runbook.md says under \"Orphans\" what to do with each.",
+             servers orphans {server}` lists them; docs/runbook.md says under BerthOrphans what to do with each.",
             orphans.len(),
             named.collect::<Vec<_>>().join(", "),
         ),

@@ -177,7 +177,7 @@ async fn an_unknown_command_is_one_that_the_key_may_not_run() {
     let config = config(&world.proxy, &world.double);
     let calls = Calls::new(config.http, config.access_key, config.secret_key).unwrap();
 
-    let refused = calls.change("v-list-users", &[Arg::Plain("json")]).await.unwrap().unwrap_err();
+    let refused = calls.change("v-list-firewall", &[Arg::Plain("json")]).await.unwrap().unwrap_err();
 
     is_misconfigured(Err::<(), _>(refused.into()));
 }
