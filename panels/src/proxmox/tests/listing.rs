@@ -39,6 +39,7 @@ async fn a_second_machine_of_an_account_is_listed_beside_the_first() {
 
     let mut ids: Vec<_> = listed.into_iter().filter_map(|account| account.remote_id).collect();
     let mut expected = vec![made.remote_id, late.to_string()];
-    (ids.sort(), expected.sort());
+    ids.sort();
+    expected.sort();
     assert_eq!(ids, expected);
 }
