@@ -126,6 +126,8 @@ pub struct Effects {
     pub(crate) new_mails: Vec<NewMail>,
     /// Events of Stripe that were acted on, or found to need nothing.
     pub(crate) settled_events: Vec<SettledEvent>,
+    /// Troubles that are over.
+    pub(crate) ended_alerts: Vec<EndedAlert>,
     /// Troubles for a person to look at. Ignored while the same one is open.
     pub(crate) alerts: Vec<Alert>,
     /// What people did.
@@ -206,6 +208,13 @@ impl Effects {
     #[must_use]
     pub fn alert(mut self, alert: Alert) -> Self {
         self.alerts.push(alert);
+        self
+    }
+
+    /// Ends the alert of a sort and a row, where one is open; not one that says just `but_for`.
+    #[must_use]
+    pub fn end_alert(mut self, kind: &'static str, subject: impl Into<String>, but_for: Option<String>) -> Self {
+        self.ended_alerts.push(EndedAlert { kind, subject: subject.into(), but_for });
         self
     }
 
@@ -439,6 +448,17 @@ pub struct Alert {
     pub subject: String,
     /// What happened and what to do.
     pub detail: String,
+}
+
+/// A trouble that is over, unless it is told in just these words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedAlert {
+    /// What sort.
+    pub kind: &'static str,
+    /// Which row.
+    pub subject: String,
+    /// What is told of it, if it is not over.
+    pub but_for: Option<String>,
 }
 
 /// A job to enqueue.

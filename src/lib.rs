@@ -20,6 +20,7 @@ pub mod issuing;
 pub mod mail;
 pub mod metrics;
 pub mod observed;
+pub mod orphans;
 pub mod papers;
 pub mod plan_change;
 pub mod queue;

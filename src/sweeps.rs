@@ -40,7 +40,10 @@ use crate::{
         timetable::Timetables,
     },
     effects::Effects,
-    gateways::stripe::{GatewayError, Stripe},
+    gateways::{
+        panels::Panels,
+        stripe::{GatewayError, Stripe},
+    },
     store::{Store, StoreError, sweeps::Cursor},
 };
 
@@ -64,7 +67,7 @@ pub enum Sweep {
     StripeEvents,
     /// Stripe is asked about charges that nobody waits for any more.
     SilentCharges,
-    /// Every account is compared with its panel.
+    /// Every account is compared with its panel, and every server with the accounts.
     Panels,
     /// The operator is told what happened.
     Digest,
@@ -214,6 +217,8 @@ pub enum Action {
     StoreEvent,
     /// The account is compared with its panel.
     LookAtPanel,
+    /// The server is asked which accounts it has that nothing here knows of.
+    LookForOrphans,
     /// The shop's operator is written to.
     Mail,
 }
@@ -236,6 +241,7 @@ impl Action {
             Self::Delete => "delete",
             Self::StoreEvent => "store_event",
             Self::LookAtPanel => "look_at_panel",
+            Self::LookForOrphans => "look_for_orphans",
             Self::Mail => "mail",
         }
     }
@@ -271,6 +277,8 @@ pub struct Sources<'a> {
     pub seller: &'a Seller,
     /// Where customers look at their orders and accounts, and pay.
     pub links: Links<'a>,
+    /// The servers that accounts are on.
+    pub panels: &'a Panels,
     /// When what happens to accounts.
     pub timetables: &'a Timetables,
     /// How much is usual in a day.
@@ -296,6 +304,7 @@ impl<'a> Sources<'a> {
                 public_url: parts.config.http.public_url.as_str(),
                 keys: parts.secrets.as_ref(),
             },
+            panels: &parts.panels,
             timetables: &parts.timetables,
             fuse: &parts.fuse,
             now,

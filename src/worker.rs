@@ -75,6 +75,7 @@ async fn run(job: &AnyJob, ctx: &Ctx) -> Result<Effects, JobError> {
         AnyJob::ChangePackage(job) => handlers::hosting::change_package::run(job, ctx).await,
         AnyJob::ResetPassword(job) => handlers::hosting::reset_password::run(job, ctx).await,
         AnyJob::ReconcileAccount(job) => handlers::hosting::reconcile_account::run(job, ctx).await,
+        AnyJob::ReconcileServer(job) => handlers::hosting::reconcile_server::run(job, ctx).await,
         AnyJob::ProbeServer(job) => handlers::hosting::probe_server::run(job, ctx).await,
         AnyJob::SendMail(job) => handlers::mail::send_mail::run(job, ctx).await,
         AnyJob::SweepUnpaidOrders(job) => handlers::sweeps::sweep_unpaid_orders::run(job, ctx).await,

@@ -9,8 +9,8 @@ use std::{
 use berth::{
     clock::Clock,
     gateways::panels::{
-        AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
-        Panels, Placement, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+        AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+        PanelFuture, Panels, Placement, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
         site::{SiteConfig, SitePanel},
     },
 };
@@ -127,6 +127,10 @@ impl Panel for Switched {
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         self.reached(self.panel.observe(account))
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        self.reached(self.panel.list())
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

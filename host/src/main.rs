@@ -9,7 +9,8 @@ use std::{
 };
 
 use berth_host::protocol::{
-    Create, DeleteBackup, Done, OfAccount, OfBackup, Probe, Probed, REQUEST_MAX, SetPackage, SetPassword, Suspend, Verb,
+    Create, DeleteBackup, Done, List, OfAccount, OfBackup, Probe, Probed, REQUEST_MAX, SetPackage, SetPassword,
+    Suspend, Verb,
 };
 use nix::{
     sys::stat::{Mode, umask},
@@ -23,6 +24,7 @@ use crate::{
     config::Config,
     failure::{Failure, OrFail as _},
     homes::Homes,
+    record::Records,
 };
 
 mod accounts;
@@ -93,6 +95,10 @@ fn answer(config: &Config, verb: Verb, request: &[u8]) -> Result<String, Failure
         Verb::Observe => {
             let OfAccount { account } = parse(request)?;
             say(&Account::new(config, &account)?.observe()?)
+        }
+        Verb::List => {
+            let List {} = parse(request)?;
+            say(&Records::new(config).list()?)
         }
         Verb::Create => {
             let create: Create = parse(request)?;

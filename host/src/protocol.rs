@@ -13,6 +13,7 @@ pub const REQUEST_MAX: u64 = 64 * 1024;
 pub enum Verb {
     Probe,
     Observe,
+    List,
     Create,
     Suspend,
     Activate,
@@ -27,9 +28,10 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Probe,
         Self::Observe,
+        Self::List,
         Self::Create,
         Self::Suspend,
         Self::Activate,
@@ -48,6 +50,7 @@ impl Verb {
         match self {
             Self::Probe => "probe",
             Self::Observe => "observe",
+            Self::List => "list",
             Self::Create => "create",
             Self::Suspend => "suspend",
             Self::Activate => "activate",
@@ -71,7 +74,7 @@ impl Verb {
     #[must_use]
     pub fn only_reads(self) -> bool {
         match self {
-            Self::Probe | Self::Observe | Self::Usage => true,
+            Self::Probe | Self::Observe | Self::List | Self::Usage => true,
             Self::Create
             | Self::Suspend
             | Self::Activate
@@ -153,6 +156,11 @@ pub struct AccountName {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {}
+
+/// `list`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {}
 
 /// `observe`, `activate`, `usage` and `remove`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -255,6 +263,24 @@ pub enum Observed {
         suspension: Option<Suspension>,
         quota: Quota,
     },
+}
+
+/// The answer to `list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing {
+    /// All that have a record here, also those that are being made or removed.
+    pub accounts: Vec<Listed>,
+}
+
+/// An account that has a record on the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// Whose it is; `None` where the record is damaged.
+    pub account_id: Option<Uuid>,
+    pub username: String,
+    pub suspended: bool,
 }
 
 /// Why an account is suspended, and who did it.

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
 };
 
-use berth_host::protocol::Suspension;
+use berth_host::protocol::{Listed, Listing, Suspension};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -110,13 +110,15 @@ impl<'a> Records<'a> {
     }
 
     pub(crate) fn find(&self, name: &Username) -> Result<Option<Record>, Failure> {
-        let Some(text) = files::read(&self.path(name)).or_fail("the account's record could not be read")? else {
-            return Ok(None);
-        };
+        let Some(text) = self.read(name)? else { return Ok(None) };
         serde_json::from_slice(&text)
             .map(Some)
             .map_err(io::Error::from)
             .or_fail(format!("the record of {name} is damaged"))
+    }
+
+    fn read(&self, name: &Username) -> Result<Option<Vec<u8>>, Failure> {
+        files::read(&self.path(name)).or_fail("the account's record could not be read")
     }
 
     pub(crate) fn save(&self, name: &Username, record: &Record) -> Result<(), Failure> {
@@ -129,12 +131,35 @@ impl<'a> Records<'a> {
         files::remove(&self.path(name)).or_fail("the account's record could not be deleted")
     }
 
-    /// Refuses names that another account answers to: nginx would give them to whichever file comes first.
-    pub(crate) fn check_hosts(&self, name: &Username, hosts: &[String]) -> Result<(), Failure> {
+    /// All accounts that there are records of.
+    pub(crate) fn list(&self) -> Result<Listing, Failure> {
+        let mut accounts = Vec::new();
+        for name in self.names()? {
+            let Some(text) = self.read(&name)? else { continue };
+            // A record that is damaged is a record: whose it is, is all that is not known.
+            let record: Option<Record> = serde_json::from_slice(&text).ok();
+            accounts.push(Listed {
+                account_id: record.as_ref().map(|record| record.account_id),
+                username: name.as_str().to_owned(),
+                suspended: record.is_some_and(|record| record.suspension.is_some()),
+            });
+        }
+        Ok(Listing { accounts })
+    }
+
+    fn names(&self) -> Result<Vec<Username>, Failure> {
+        let mut names = Vec::new();
         for entry in fs::read_dir(self.dir()).or_fail("the records could not be listed")? {
             let entry = entry.or_fail("the records could not be listed")?.file_name();
-            let Some(other) = entry.to_str().and_then(|entry| entry.strip_suffix(".json")) else { continue };
-            let Ok(other) = Username::parse(other) else { continue };
+            let name = entry.to_str().and_then(|entry| entry.strip_suffix(".json"));
+            names.extend(name.and_then(|name| Username::parse(name).ok()));
+        }
+        Ok(names)
+    }
+
+    /// Refuses names that another account answers to: nginx would give them to whichever file comes first.
+    pub(crate) fn check_hosts(&self, name: &Username, hosts: &[String]) -> Result<(), Failure> {
+        for other in self.names()? {
             if other == *name {
                 continue;
             }
@@ -211,4 +236,49 @@ fn ends_torn(log: &mut File) -> io::Result<bool> {
     let mut last = [0];
     log.read_exact(&mut last)?;
     Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::tests::config;
+
+    #[test]
+    fn all_that_have_a_record_are_listed_and_a_damaged_one_hides_none() {
+        let dir = TempDir::new().unwrap();
+        let config = Config { state: dir.path().to_owned(), ..config() };
+        let records = Records::new(&config);
+        fs::create_dir(records.dir()).unwrap();
+        let id = Uuid::new_v4();
+        for (username, suspension) in [("alice", None), ("bob", Some("abuse"))] {
+            let record = Record {
+                account_id: id,
+                username: username.to_owned(),
+                package: "small".to_owned(),
+                domain: None,
+                email: "owner@example.org".to_owned(),
+                phase: Phase::Whole,
+                suspension: suspension
+                    .map(|reason| Suspension { reason: reason.to_owned(), by: "operator".to_owned() }),
+                create_id: Uuid::new_v4(),
+                intended_at_ms: 0,
+                created_at_ms: 0,
+                wordpress: Wordpress::None,
+                restored: None,
+            };
+            records.save(&Username::parse(username).unwrap(), &record).unwrap();
+        }
+        fs::write(records.dir().join("carol.json"), "{").unwrap();
+        fs::write(records.dir().join("Not a name.json"), "{}").unwrap();
+        fs::write(records.dir().join("alice.json.new"), "{}").unwrap();
+
+        let mut accounts = records.list().unwrap().accounts;
+        accounts.sort_by(|one, other| one.username.cmp(&other.username));
+
+        let listed: Vec<_> =
+            accounts.iter().map(|account| (account.username.as_str(), account.account_id, account.suspended)).collect();
+        assert_eq!(listed, [("alice", Some(id), false), ("bob", Some(id), true), ("carol", None, false)]);
+    }
 }

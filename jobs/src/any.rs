@@ -9,8 +9,8 @@ use crate::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
-        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, ResetPassword, SuspendAccount,
-        TerminateAccount, UnsuspendAccount,
+        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, ReconcileServer, ResetPassword,
+        SuspendAccount, TerminateAccount, UnsuspendAccount,
     },
     mail::SendMail,
     payments::{SyncDispute, SyncRefunds, TracePayment},
@@ -204,6 +204,7 @@ any_job! {
     ChangePackage,
     ResetPassword,
     ReconcileAccount,
+    ReconcileServer,
     ProbeServer,
     SendMail,
     SweepUnpaidOrders,

@@ -216,6 +216,34 @@ impl Job for ReconcileAccount {
     }
 }
 
+/// Finds the accounts that lie on a server under Berth's mark and that the database does not know there, and tells a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileServer {
+    /// Its name in the configuration.
+    pub server: String,
+}
+
+impl Job for ReconcileServer {
+    const NAME: &'static str = "reconcile_server";
+    const QUEUE: Queue = Queue::Provisioning;
+    const CLASS: Class = Class::Bulk;
+    const TRIES: u32 = 5;
+    // Some servers have to be asked for each of their accounts.
+    const TIMEOUT: Duration = Duration::from_secs(900);
+    const BACKOFF: Backoff = Backoff::seconds(60, 3600);
+    const EXTERNAL: bool = true;
+
+    fn coalesce_key(&self) -> Option<String> {
+        Some(format!("reconcile_server:{}", self.server))
+    }
+
+    fn serial(&self) -> Option<String> {
+        // Not the probe's: whoever waits for a server that is broken must not wait for a list.
+        Some(format!("list:{}", self.server))
+    }
+}
+
 /// Asks a broken server whether it lives, until it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,8 +7,8 @@ use berth_jobs::{
     checkout::{CloseCheckout, CompleteCheckout, ExpireCheckout, SyncCheckout},
     diagnosis::NoOp,
     hosting::{
-        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, ResetPassword, SuspendAccount,
-        TerminateAccount, UnsuspendAccount,
+        ChangePackage, ProbeServer, ProvisionAccount, PurgeAccount, ReconcileAccount, ReconcileServer, ResetPassword,
+        SuspendAccount, TerminateAccount, UnsuspendAccount,
     },
     ids::{AccountId, CustomerId, FusePlanId, MailId, OrderId, PaymentId, StripeDisputeId, StripeEventId},
     mail::SendMail,
@@ -50,6 +50,7 @@ fn samples() -> Vec<AnyJob> {
         ChangePackage { account_id: AccountId(SOME_UUID) }.into(),
         ResetPassword { account_id: AccountId(SOME_UUID) }.into(),
         ReconcileAccount { account_id: AccountId(SOME_UUID) }.into(),
+        ReconcileServer { server: "web1".to_owned() }.into(),
         ProbeServer { server: "web1".to_owned() }.into(),
         SendMail { mail_id: MailId(SOME_UUID) }.into(),
         SweepUnpaidOrders { as_of: as_of() }.into(),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    AccountRef, BackupRef, CreateSpec, Created, Observed, Panel, PanelError, PanelFuture, RemoteState, Step,
+    AccountRef, BackupRef, CreateSpec, Created, Listed, Observed, Panel, PanelError, PanelFuture, RemoteState, Step,
     TaskOutcome, TaskRef,
 };
 
@@ -68,6 +68,7 @@ pub(crate) trait Server: Sync {
 pub(crate) async fn conformance(panel: &dyn Panel, server: &dyn Server) {
     let driver = server.driver();
     case(driver, "created_once", a_created_account_is_observed_and_created_once(panel, server)).await;
+    case(driver, "listed", what_is_ours_is_listed_as_it_is_and_no_longer_than_it_is_there(panel)).await;
     case(driver, "foreign_account", a_name_of_somebody_else_is_taken_and_left_alone(panel, server)).await;
     case(driver, "suspend_twice", suspending_and_activating_may_be_repeated(panel)).await;
     case(driver, "foreign_suspension", a_suspension_of_somebody_else_is_left_alone(panel, server)).await;
@@ -184,11 +185,45 @@ async fn a_created_account_is_observed_and_created_once(panel: &dyn Panel, serve
     Verdict::Pass
 }
 
+async fn what_is_ours_is_listed_as_it_is_and_no_longer_than_it_is_there(panel: &dyn Panel) -> Verdict {
+    let (first, made_first) = created(panel, "cnflista").await;
+    let (second, made_second) = created(panel, "cnflistb").await;
+    done(panel, || panel.ensure_suspended(&second.account, "non_payment")).await;
+
+    let both = listed(panel, "cnflist").await;
+    done(panel, || panel.ensure_active(&second.account)).await;
+    done(panel, || panel.ensure_absent(&first.account)).await;
+    let rest = listed(panel, "cnflist").await;
+
+    for (listed, (spec, made, suspended)) in
+        both.iter().zip([(&first, &made_first, false), (&second, &made_second, true)])
+    {
+        assert_eq!((listed.username.as_str(), listed.suspended), (spec.account.username.as_str(), suspended));
+        assert!(listed.account_id.is_none_or(|id| id == spec.account.account_id), "{listed:?}");
+        assert!(listed.remote_id.as_ref().is_none_or(|id| *id == made.remote_id), "{listed:?}");
+    }
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert!(matches!(rest.as_slice(), [one] if one.username == "cnflistb" && !one.suspended), "{rest:?}");
+    Verdict::Pass
+}
+
+/// What the panel lists of the accounts whose names begin like that, by name.
+async fn listed(panel: &dyn Panel, names: &str) -> Vec<Listed> {
+    let mut listed = panel.list().await.expect("the panel lists its accounts");
+    listed.retain(|account| account.username.starts_with(names));
+    listed.sort_by(|one, other| one.username.cmp(&other.username));
+    listed
+}
+
 async fn a_name_of_somebody_else_is_taken_and_left_alone(panel: &dyn Panel, server: &dyn Server) -> Verdict {
     let theirs = match server.make_foreign("cnfforeign") {
         Ok(()) => None,
         Err(_) => Some(created(panel, "cnfforeign").await),
     };
+    let listed = listed(panel, "cnfforeign").await;
+    let has_another_id =
+        |listed: &Listed| listed.account_id == theirs.as_ref().map(|(spec, _)| spec.account.account_id);
+    assert!(listed.iter().all(has_another_id) && listed.len() == usize::from(theirs.is_some()), "{listed:?}");
     let image = server.image("cnfforeign");
     let ours = spec("cnfforeign");
     let creates = server.creates_of(&ours.account);

@@ -31,8 +31,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
-    ServerInfo, Step, TaskOutcome, TaskRef, Usage, http::HttpConfig,
+    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, ServerInfo, Step, TaskOutcome, TaskRef, Usage, http::HttpConfig,
 };
 
 mod account;
@@ -78,6 +78,7 @@ impl HestiaConfig {
         "v-list-sys-info",
         "v-list-user-packages",
         "v-list-user",
+        "v-list-users",
         "v-list-user-notifications",
         "v-list-web-domains",
         "v-search-domain-owner",
@@ -184,6 +185,10 @@ impl Panel for HestiaPanel {
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         Box::pin(self.observed(account))
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        Box::pin(self.accounts())
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

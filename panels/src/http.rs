@@ -30,6 +30,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 const MUTATION_TIMEOUT: Duration = Duration::from_secs(120);
 /// The largest answer that is read, unless the driver says otherwise.
 const BODY_MAX: usize = 1024 * 1024;
+/// All accounts of a server at once: some kilobytes each, of which the server makes up its mind for a while.
+const LIST_BODY_MAX: usize = 64 * 1024 * 1024;
+const LIST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Below the 60 s after which servers close idle connections: a request into a closing one would be ambiguous.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// A server is given few mutations at once; more idle connections than those are not needed.
@@ -176,6 +179,15 @@ impl Http {
         request: RequestBuilder,
     ) -> Result<Answer, PanelError> {
         self.open(timeout, effect, request).await?.whole(self.config.body_max).await
+    }
+
+    /// As [`Http::send`], for a read that is answered with every account of the server: larger, and slower, than any other.
+    ///
+    /// # Errors
+    /// As [`Http::send`].
+    pub async fn list(&self, request: RequestBuilder) -> Result<Answer, PanelError> {
+        let body_max = self.config.body_max.max(LIST_BODY_MAX);
+        self.open(LIST_TIMEOUT, Effect::Read, request).await?.whole(body_max).await
     }
 
     /// Sends a request and gives back the answer's head: for bodies too large to be held. `timeout` counts for the body too.

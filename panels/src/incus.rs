@@ -19,8 +19,8 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 
 use super::{
-    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
-    ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
 };
 use crate::http::{Http, HttpConfig};
 
@@ -205,6 +205,10 @@ impl Panel for IncusPanel {
             let name = InstanceName::of(account)?;
             Ok(lives::observed(work::find_settled(&self.api, account, &name).await?, &name))
         })
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        Box::pin(async { Ok(self.api.instances().await?.into_iter().filter_map(lives::listed).collect()) })
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

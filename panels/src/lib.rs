@@ -50,6 +50,12 @@ pub trait Panel: Send + Sync {
     /// What is there under the account's name, and whether it is ours. Changes nothing.
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed>;
 
+    /// Every account of Berth's that the server has, whole or in part: those under its mark, and nobody else's. Changes nothing.
+    ///
+    /// The mark is what [`observe`](Self::observe) takes for a proof, as far as it needs no account to compare with: our id where
+    /// the panel carries it, elsewhere the owner whom Berth alone works as. Asked seldom, and may take a while.
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>>;
+
     /// Creates the account, finishes a half-created one, or adopts one that is ours already.
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>>;
 
@@ -211,6 +217,19 @@ pub enum RemoteState {
         reason: Option<String>,
         ours: bool,
     },
+}
+
+/// An account of Berth's, as a server lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is, where the panel carries our id.
+    pub account_id: Option<AccountId>,
+    /// The login on the server.
+    pub username: String,
+    /// The panel's own id, where the list tells it: as [`Created`] has it.
+    pub remote_id: Option<String>,
+    /// Whether it is suspended, by whomever.
+    pub suspended: bool,
 }
 
 /// What an account uses.

@@ -4,13 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use berth_host::protocol::{self, Quota, Verb};
+use berth_jobs::ids::AccountId;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 use super::{
-    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
-    RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
 };
 
 mod command;
@@ -88,6 +89,17 @@ impl LinuxPanel {
         };
         let version = format!("{}, quota: {quota}", probed.version);
         Ok(ServerInfo { version, hostname: Some(probed.hostname), nameservers: Vec::new() })
+    }
+
+    async fn accounts(&self) -> Result<Vec<Listed>, PanelError> {
+        let protocol::Listing { accounts } = self.ask(Verb::List, &protocol::List {}).await?;
+        let listed = accounts.into_iter().map(|account| Listed {
+            account_id: account.account_id.map(AccountId),
+            remote_id: Some(account.username.clone()),
+            username: account.username,
+            suspended: account.suspended,
+        });
+        Ok(listed.collect())
     }
 
     async fn create(&self, spec: &CreateSpec) -> Result<Step<Created>, PanelError> {
@@ -193,6 +205,10 @@ impl Panel for LinuxPanel {
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         Box::pin(async move { Ok(observed(self.ask(Verb::Observe, &of(account)).await?, account)) })
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        Box::pin(self.accounts())
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

@@ -1,7 +1,7 @@
 //! A panel in memory, for benches and tests: it keeps the contract, counts its creates, and fails when told to.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,13 +11,16 @@ use std::{
 
 use berth_jobs::ids::AccountId;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{
-    AccountRef, Backup, BackupRef, Caps, Cause, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError,
-    PanelFuture, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+    AccountRef, Backup, BackupRef, Caps, Cause, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
 };
+
+mod accounts;
+
+use accounts::{Files, Inner, Remote};
 
 /// How long a task's `Pending` asks the caller to wait.
 const TASK_PAUSE: Duration = Duration::from_secs(5);
@@ -47,33 +50,6 @@ pub struct MemoryPanel {
     latency: Duration,
     dead: AtomicBool,
     inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    accounts: HashMap<String, Remote>,
-    creates: BTreeMap<AccountId, u64>,
-    backups: BTreeMap<BackupRef, Kept>,
-    faults: VecDeque<Fault>,
-    tasks: HashMap<String, u32>,
-}
-
-#[derive(Clone)]
-struct Remote {
-    account_id: AccountId,
-    package: String,
-    password: SecretString,
-    suspended: Option<String>,
-    files: Files,
-    restored: Option<BackupRef>,
-}
-
-/// Texts by their paths.
-type Files = BTreeMap<String, String>;
-
-struct Kept {
-    backup: Backup,
-    files: Files,
 }
 
 impl MemoryPanel {
@@ -121,6 +97,19 @@ impl MemoryPanel {
     #[must_use]
     pub fn accounts(&self) -> usize {
         self.inner().accounts.len()
+    }
+
+    /// Puts an account there that is somebody else's, as staff at the server would; does nothing where the name is taken.
+    pub fn put_foreign(&self, username: &str) {
+        let theirs = Remote {
+            account_id: None,
+            package: String::new(),
+            password: SecretString::default(),
+            suspended: None,
+            files: Files::new(),
+            restored: None,
+        };
+        self.inner().accounts.entry(username.to_owned()).or_insert(theirs);
     }
 
     /// The password that would open an account now.
@@ -199,92 +188,6 @@ impl MemoryPanel {
     }
 }
 
-impl Inner {
-    /// The account, once it is proved to be ours.
-    fn owned(&mut self, account: &AccountRef) -> Result<&mut Remote, PanelError> {
-        match self.accounts.get_mut(&account.username) {
-            Some(remote) if remote.account_id == account.account_id => Ok(remote),
-            Some(_) => Err(PanelError::permanent(format!("{} is somebody else's account", account.username))),
-            None => Err(PanelError::permanent(format!("there is no account {}", account.username))),
-        }
-    }
-
-    fn create(&mut self, spec: &CreateSpec) -> Result<Created, PanelError> {
-        let AccountRef { account_id, username, .. } = &spec.account;
-        let adopted = match self.accounts.get(username) {
-            Some(remote) if remote.account_id == *account_id => true,
-            Some(_) => return Err(PanelError::name_taken(format!("{username} is somebody else's account"))),
-            None => false,
-        };
-        if !adopted {
-            *self.creates.entry(*account_id).or_default() += 1;
-            let remote = Remote {
-                account_id: *account_id,
-                package: spec.package.clone(),
-                password: spec.password.clone(),
-                suspended: None,
-                files: Files::new(),
-                restored: None,
-            };
-            self.accounts.insert(username.clone(), remote);
-        }
-        Ok(Created {
-            remote_id: username.clone(),
-            site_url: Some(format!("http://{username}.invalid/")),
-            control_panel_url: None,
-            adopted,
-        })
-    }
-
-    fn back_up(&mut self, account: &AccountRef, reference: BackupRef) -> Result<Backup, PanelError> {
-        own_backup(account, reference)?;
-        if let Some(kept) = self.backups.get(&reference) {
-            return Ok(kept.backup.clone());
-        }
-        let files = self.owned(account)?.files.clone();
-        let bytes = files.values().map(|text| u64::try_from(text.len()).unwrap_or(u64::MAX)).sum();
-        #[expect(clippy::disallowed_methods, reason = "a panel keeps its own, real time, as a server elsewhere would")]
-        let backup = Backup { reference, bytes, made_at: Timestamp::now() };
-        self.backups.insert(reference, Kept { backup: backup.clone(), files });
-        Ok(backup)
-    }
-
-    fn restore(&mut self, account: &AccountRef, reference: BackupRef) -> Result<(), PanelError> {
-        own_backup(account, reference)?;
-        if self.owned(account)?.restored == Some(reference) {
-            return Ok(());
-        }
-        let missing = || PanelError::permanent(format!("there is no backup {reference}"));
-        let files = self.backups.get(&reference).ok_or_else(missing)?.files.clone();
-        let remote = self.owned(account)?;
-        remote.files = files;
-        remote.restored = Some(reference);
-        Ok(())
-    }
-
-    fn observe(&self, account: &AccountRef) -> Observed {
-        match self.accounts.get(&account.username) {
-            None => Observed::Absent,
-            Some(remote) if remote.account_id != account.account_id => Observed::Foreign,
-            Some(remote) => Observed::Present {
-                remote_id: account.username.clone(),
-                package: remote.package.clone(),
-                state: match &remote.suspended {
-                    None => RemoteState::Active,
-                    Some(reason) => RemoteState::Suspended { reason: Some(reason.clone()), ours: true },
-                },
-            },
-        }
-    }
-}
-
-fn own_backup(account: &AccountRef, backup: BackupRef) -> Result<(), PanelError> {
-    if backup.account_id() == account.account_id {
-        return Ok(());
-    }
-    Err(PanelError::permanent(format!("{backup} is another account's backup")))
-}
-
 impl Panel for MemoryPanel {
     fn caps(&self) -> Caps {
         Caps {
@@ -309,6 +212,13 @@ impl Panel for MemoryPanel {
         Box::pin(async {
             self.reached().await?;
             Ok(self.inner().observe(account))
+        })
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        Box::pin(async {
+            self.reached().await?;
+            Ok(self.inner().list())
         })
     }
 

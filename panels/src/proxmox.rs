@@ -23,14 +23,15 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 
 use crate::{
-    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
-    ServerInfo, Step, TaskOutcome, TaskRef, Usage, http::HttpConfig,
+    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, ServerInfo, Step, TaskOutcome, TaskRef, Usage, http::HttpConfig,
 };
 
 mod api;
 mod backups;
 mod failures;
 mod limits;
+mod listing;
 mod lives;
 mod machine;
 mod notes;
@@ -216,6 +217,10 @@ impl Panel for ProxmoxPanel {
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         Box::pin(async move { self.look().observed(account).await })
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        Box::pin(async { self.look().accounts().await })
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
 use super::{
-    AccountRef, Backup, BackupRef, Caps, Cause, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError,
+    AccountRef, Backup, BackupRef, Caps, Cause, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
     PanelFuture, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
 };
 
@@ -28,6 +28,7 @@ pub mod creates;
 mod disk;
 mod failures;
 mod files;
+mod listing;
 mod locks;
 mod page;
 mod record;
@@ -217,6 +218,10 @@ impl Panel for SitePanel {
             let (name, id) = (name_of(account)?, account.account_id);
             self.on_disk(move |disk| Ok(observed(disk.look(&name)?, &name, id))).await
         })
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        Box::pin(self.on_disk(Disk::list))
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

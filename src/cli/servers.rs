@@ -15,6 +15,7 @@ use crate::{
     config::{Config, Role},
     error::chain,
     gateways::panels::Panels,
+    orphans::{self, Orphan},
     store::{Store, servers::Server},
 };
 
@@ -28,6 +29,14 @@ pub(super) enum ServersCommand {
     Test {
         /// Which; without it, all that are configured.
         name: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Ask a server for the accounts that it has under Berth's mark and that nothing here knows there. Changes nothing.
+    #[command(before_help = "Examples:\n  berth servers orphans web1\n  berth servers orphans web1 --json\n")]
+    Orphans {
+        /// Which.
+        name: String,
         #[command(flatten)]
         json: Json,
     },
@@ -57,6 +66,9 @@ pub(super) async fn run(file: Option<PathBuf>, command: ServersCommand) -> anyho
     match command {
         ServersCommand::List(Json { json }) => list(&store(&config).await?, &panels, json).await?,
         ServersCommand::Test { name, json: Json { json } } => return test(&panels, name.as_deref(), json).await,
+        ServersCommand::Orphans { name, json: Json { json } } => {
+            orphans(&store(&config).await?, &panels, &name, json).await?;
+        }
         ServersCommand::Drain { name, undo } => drain(&store(&config).await?, &name, undo).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -195,6 +207,50 @@ async fn test(panels: &Panels, only: Option<&str>, json: bool) -> anyhow::Result
         print(&lines(&all))?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[derive(Serialize)]
+struct Found {
+    username: String,
+    /// Berth's id, where the panel carries it.
+    account_id: Option<String>,
+    /// The panel's own.
+    remote_id: Option<String>,
+    suspended: bool,
+    /// `unknown`, `ended`, `elsewhere`, `renamed` or `second`.
+    why: &'static str,
+    detail: String,
+}
+
+impl From<Orphan> for Found {
+    fn from(Orphan { listed, why }: Orphan) -> Self {
+        Self {
+            username: listed.username,
+            account_id: listed.account_id.map(|id| id.to_string()),
+            remote_id: listed.remote_id,
+            suspended: listed.suspended,
+            why: why.as_str(),
+            detail: why.to_string(),
+        }
+    }
+}
+
+async fn orphans(store: &Store, panels: &Panels, name: &str, json: bool) -> anyhow::Result<()> {
+    // First the server, then the database: what is made meanwhile has its row.
+    let listed = panels.of(name)?.list().await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+    let has = listed.len();
+    let orphans = orphans::among(store, name, listed, store.now().await?).await?;
+    let found: Vec<Found> = orphans.into_iter().map(Found::from).collect();
+    say(&format!("berth: {name} has {has} accounts under Berth's mark; {} should not be there", found.len()));
+    if json {
+        return print_json(&found);
+    }
+    let mut all = table(&["USERNAME", "ACCOUNT", "SUSPENDED", "WHY"]);
+    for each in &found {
+        let account = each.account_id.as_deref().unwrap_or("-");
+        all.add_row(vec![each.username.as_str(), account, if each.suspended { "yes" } else { "no" }, &each.detail]);
+    }
+    Ok(print(&lines(&all))?)
 }
 
 async fn drain(store: &Store, name: &str, undo: bool) -> anyhow::Result<()> {

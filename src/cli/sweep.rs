@@ -22,6 +22,7 @@ use crate::{
     config::{Config, Role},
     domain::fuse::may_confirm,
     effects::{Effects, NewJob},
+    gateways::panels::Panels,
     store::Store,
     sweeps::{self, Links, Plan, Sources, Stopped, Sweep},
 };
@@ -82,6 +83,8 @@ pub(super) async fn run(file: Option<PathBuf>, args: SweepArgs) -> anyhow::Resul
 async fn plan(config: &Config, store: &Store, sweep: Sweep, now: Timestamp, as_of: Timestamp) -> anyhow::Result<Plan> {
     let catalogue = app::catalogue_of(config)?;
     let (stripe, time_zone) = (app::stripe_of(config)?, app::time_zone_of(config)?);
+    // To have them made takes their credentials, which no other sweep asks for.
+    let panels = if sweep == Sweep::Panels { app::panels_of(config)? } else { Panels::new() };
     let sources = Sources {
         store,
         stripe: stripe.as_ref(),
@@ -91,6 +94,7 @@ async fn plan(config: &Config, store: &Store, sweep: Sweep, now: Timestamp, as_o
         seller: &app::seller_of(config),
         // A dry run sends no mail.
         links: Links { shop_url: &app::shop_of(config).url, public_url: config.http.public_url.as_str(), keys: None },
+        panels: &panels,
         timetables: &app::timetables_of(config, &catalogue)?,
         fuse: &app::fuse_of(config)?,
         catalogue: &catalogue,

@@ -22,7 +22,7 @@ impl Effects {
             credited_payments new_plan_changes plan_change_steps new_accounts new_events found_events notices looked
             looks looks_of shop_mails new_mails settled_events alerts audits stream_tickets facts maybe_complete
             fuse_plans confirmed_plans jobs ticks page_asks usage leftovers followed_disputes credit_notes invoices
-            released_servers
+            released_servers ended_alerts
         );
         self
     }

@@ -6,8 +6,8 @@ use berth_jobs::ids::AccountId;
 use secrecy::SecretString;
 
 use super::panels::{
-    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
-    Panels, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
+    AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+    PanelFuture, Panels, ServerInfo, Step, TaskOutcome, TaskRef, Usage,
 };
 use crate::{
     metrics::{Calls, called},
@@ -75,6 +75,10 @@ impl Panel for Watched {
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         self.watch("panel observe", Some(account.account_id), self.panel.observe(account))
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        self.watch("panel list", None, self.panel.list())
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

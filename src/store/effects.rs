@@ -10,6 +10,7 @@
 
 mod accounts;
 mod agenda;
+mod alerts;
 mod cards;
 mod carts;
 mod coupons;
@@ -139,9 +140,10 @@ pub(crate) async fn apply(
     renewals::notify(db, units).await?;
     let mails = insert_mails(db, units).await?;
     fuse::confirm(db, units).await?;
-    let mut alerts = fuse::keep(db, units).await?;
-    alerts.extend(without_domain);
-    insert_alerts(db, units, &alerts).await?;
+    alerts::end(db, units).await?;
+    let mut more = fuse::keep(db, units).await?;
+    more.extend(without_domain);
+    alerts::insert(db, units, &more).await?;
     papers::insert_audits(db, units).await?;
     papers::insert_tickets(db, units).await?;
     settle_events(db, units).await?;
@@ -150,7 +152,7 @@ pub(crate) async fn apply(
     facts::learn(db, &facts).await?;
     servers::learn(db, &facts).await?;
     let failed = refunds::learn(db, &facts, &mut applied.money).await?;
-    insert_alerts(db, &[], &failed).await?;
+    alerts::insert(db, &[], &failed).await?;
     refunds::follow(db, units).await?;
     renewals::learn_charges(db, &facts, &mut applied.money).await?;
     complete_orders(db, units).await?;
@@ -490,29 +492,6 @@ async fn insert_mails(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Resul
     let ids: BTreeSet<Uuid> = ids.into_iter().collect();
     let inserted = mails.iter().filter(|mail| ids.contains(&mail.id));
     Ok(inserted.map(|mail| (mail.unit, SendMail { mail_id: MailId(mail.id) })).collect())
-}
-
-async fn insert_alerts(db: &mut PgConnection, units: &[UnitEffects<'_>], more: &[Alert]) -> Result<(), sqlx::Error> {
-    let mut alerts = gather(units, |e| &e.alerts);
-    alerts.extend(more.iter().map(|alert| (usize::MAX, alert)));
-    if alerts.is_empty() {
-        return Ok(());
-    }
-    for (_, alert) in &alerts {
-        tracing::error!(kind = alert.kind, subject = alert.subject, detail = alert.detail, "alert");
-    }
-    sqlx::query!(
-        "insert into berth.alerts (id, kind, subject, detail)
-         select gen_random_uuid(), n.kind, n.subject, n.detail
-         from unnest($1::text[], $2::text[], $3::text[]) n (kind, subject, detail)
-         on conflict do nothing",
-        &alerts.iter().map(|(_, alert)| alert.kind.to_owned()).collect::<Vec<_>>(),
-        &alerts.iter().map(|(_, alert)| alert.subject.clone()).collect::<Vec<_>>(),
-        &alerts.iter().map(|(_, alert)| alert.detail.clone()).collect::<Vec<_>>(),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 async fn complete_orders(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<(), sqlx::Error> {

@@ -27,6 +27,7 @@ mod job_kinds;
 pub mod jobs;
 pub mod leases;
 pub mod leftovers;
+pub mod listed;
 pub mod live_orders;
 mod loader;
 pub mod mails;

@@ -90,6 +90,7 @@ fn watched_action(action: Action) -> Option<Fused> {
         | Action::Purge
         | Action::StoreEvent
         | Action::LookAtPanel
+        | Action::LookForOrphans
         | Action::Mail
         | Action::Delete => None,
     }

@@ -42,7 +42,8 @@ pub struct Stopped {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedStep {
     /// What: `cancel`, `close_at_stripe` (who has paid meanwhile has paid, else it is cancelled), `ask_stripe`, `issue`,
-    /// `notify`, `charge`, `enter_grace`, `suspend`, `remove`, `purge`, `store_event`, `look_at_panel`, `mail` or `delete`.
+    /// `notify`, `charge`, `enter_grace`, `suspend`, `remove`, `purge`, `store_event`, `look_at_panel`, `look_for_orphans`,
+    /// `mail` or `delete`.
     pub action: &'static str,
     /// What exactly: the notice, or how an account ends.
     pub detail: Option<String>,

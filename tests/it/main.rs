@@ -32,6 +32,7 @@ mod many_accounts;
 mod me;
 mod observation;
 mod orders;
+mod orphans;
 mod poison;
 mod pooler;
 mod postgres;

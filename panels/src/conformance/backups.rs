@@ -40,6 +40,9 @@ async fn a_backup_is_made_once_and_stays_as_it_is(panel: &dyn Panel, server: &dy
     let later = BackupRef::new(spec.account.account_id, 8);
     let another = done(panel, || panel.ensure_backup(&spec.account, &later)).await;
 
+    let listed = panel.list().await.unwrap();
+    let of_account = listed.iter().filter(|listed| listed.account_id == Some(spec.account.account_id));
+    assert_eq!(of_account.count(), 1, "a backup is no account: {listed:?}");
     assert_eq!(first.reference, backup);
     assert!(first.bytes > 0);
     assert_eq!(again, first, "it is that of the first call");

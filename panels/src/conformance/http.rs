@@ -66,6 +66,11 @@ pub(crate) trait HttpServer: Server {
         Err(Skip("the server works without tasks"))
     }
 
+    /// The most requests that a list of so many accounts may take: of a server that tells all of each at once, one.
+    fn requests_of_list(&self, _accounts: usize) -> usize {
+        1
+    }
+
     /// How long a case may take.
     fn case_max(&self) -> Duration {
         CASE_MAX
@@ -94,6 +99,7 @@ pub(crate) async fn all_answers_are_lost(panel: &dyn Panel, server: &dyn HttpSer
 
 pub(crate) async fn conformance(panel: &dyn Panel, server: &dyn HttpServer) {
     let at = At { panel, server };
+    at.case("list", at.a_list_takes_few_requests_and_half_of_one_is_none()).await;
     at.case("lost_response", at.an_answer_that_is_lost_makes_no_second_account()).await;
     at.case("lost_request", at.a_request_that_is_lost_is_sent_again()).await;
     at.case("late_work", at.work_that_appears_after_an_error_is_adopted()).await;
@@ -156,6 +162,29 @@ impl At<'_> {
         {
             assert!(opens, "the password is known");
         }
+    }
+
+    async fn a_list_takes_few_requests_and_half_of_one_is_none(&self) -> Verdict {
+        let whole = spec("htlist");
+        settled(self.panel, || self.panel.ensure_created(&whole)).await;
+        let half = spec("htlisthalf");
+        let has_half = self.server.half_create(&half).await.is_ok();
+        let before = self.server.proxy().seen().len();
+
+        let listed = self.panel.list().await.unwrap();
+        let asked = self.server.proxy().seen().len() - before;
+        for fault in [Fault::DropRequest, Fault::DropResponse, Fault::Truncate] {
+            self.server.proxy().next(1, Requests::all(), fault);
+            let lost = self.panel.list().await.unwrap_err();
+            assert!(matches!(lost, PanelError::Transient(_)), "{lost:?}");
+        }
+
+        let mut names: Vec<_> = listed.iter().map(|account| account.username.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, if has_half { vec!["htlist", "htlisthalf"] } else { vec!["htlist"] });
+        assert!(listed.iter().all(|account| !account.suspended), "{listed:?}");
+        assert!(asked <= self.server.requests_of_list(listed.len()), "{asked} requests for {}", listed.len());
+        Verdict::Pass
     }
 
     async fn an_answer_that_is_lost_makes_no_second_account(&self) -> Verdict {

@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::Value;
 
 use super::{answers::text_of, marks::Mark};
-use crate::AccountRef;
+use crate::{AccountRef, Listed};
 
 /// The server's clock may be this much behind ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
@@ -67,8 +67,24 @@ impl UserConf {
     pub(super) fn is_ours(&self, proof: &Proof<'_>) -> bool {
         let is_the_one_created = proof.account.remote_id.as_deref() == Some(self.remote_id().as_str());
         let is_as_intended = self.domain.eq_ignore_ascii_case(proof.domain) && !self.is_older(proof.intended_at);
-        let is_ours = self.username == proof.account.username && self.creator == proof.owner && self.usertype == "user";
-        is_ours && (is_the_one_created || is_as_intended)
+        self.username == proof.account.username
+            && self.is_owned_by(proof.owner)
+            && (is_the_one_created || is_as_intended)
+    }
+
+    /// Whether it is a customer's account that this reseller has made.
+    fn is_owned_by(&self, owner: &str) -> bool {
+        self.creator == owner && self.usertype == "user"
+    }
+
+    /// As it is listed, where it belongs to our reseller.
+    pub(super) fn listed(self, owner: &str) -> Option<Listed> {
+        self.is_owned_by(owner).then(|| Listed {
+            account_id: None,
+            remote_id: Some(self.remote_id()),
+            suspended: self.suspended,
+            username: self.username,
+        })
     }
 
     /// A date that cannot be read makes no account older: whoever cannot adopt what a lost answer has made makes a second.

@@ -72,7 +72,7 @@ impl DirectAdminPanel {
         if exists == Some(false) {
             return Ok(Found::Nothing);
         }
-        if self.list("CMD_API_SHOW_USERS").await?.iter().any(|known| known == name) {
+        if self.names("CMD_API_SHOW_USERS").await?.iter().any(|known| known == name) {
             return Err(refusal.into());
         }
         // Where it is not told, the name is free or somebody else's; a create hears which.
@@ -115,7 +115,7 @@ impl DirectAdminPanel {
 
     /// Whether accounts can be made with a package.
     pub(super) async fn check_package(&self, package: &str) -> Result<(), PanelError> {
-        if self.list("CMD_API_PACKAGES_USER").await?.iter().any(|known| known == package) {
+        if self.names("CMD_API_PACKAGES_USER").await?.iter().any(|known| known == package) {
             return Ok(());
         }
         Err(PanelError::permanent(format!("the reseller has no package {package:?}")))
@@ -126,7 +126,7 @@ impl DirectAdminPanel {
         if let Some(ip) = &self.ip {
             return Ok(ip.clone());
         }
-        for ip in self.list("CMD_API_SHOW_RESELLER_IPS").await?.into_iter().take(IPS_MAX) {
+        for ip in self.names("CMD_API_SHOW_RESELLER_IPS").await?.into_iter().take(IPS_MAX) {
             let about = self.calls.read("CMD_API_SHOW_RESELLER_IPS", &[("ip", &ip)]).await??;
             let status = about.as_object().and_then(|fields| text_of(fields, "status"));
             if status.is_some_and(|status| matches!(status.as_str(), "shared" | "server")) {
@@ -136,7 +136,7 @@ impl DirectAdminPanel {
         Err(PanelError::capacity("the reseller has no address that accounts share, and none is configured"))
     }
 
-    async fn list(&self, command: &str) -> Result<Vec<String>, PanelError> {
+    pub(super) async fn names(&self, command: &str) -> Result<Vec<String>, PanelError> {
         let value = self.calls.read(command, &[]).await??;
         let texts = |values: &Vec<Value>| values.iter().map(|each| each.as_str().map(str::to_owned)).collect();
         let listed: Option<Vec<String>> = match &value {
@@ -192,6 +192,6 @@ impl DirectAdminPanel {
     }
 }
 
-fn unreadable(what: &str) -> PanelError {
+pub(super) fn unreadable(what: &str) -> PanelError {
     PanelError::Transient(Cause::new(format!("DirectAdmin's answer to {what} is not of the shape that is expected")))
 }

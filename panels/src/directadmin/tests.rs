@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+mod listing;
 mod oracle;
 mod surprises;
 mod suspensions;
@@ -115,6 +116,10 @@ impl HttpServer for World {
     fn hold_lock(&self, username: &str, requests: u32) -> Result<(), Skip> {
         self.double.world().locks.insert(username.to_owned(), requests);
         Ok(())
+    }
+
+    fn requests_of_list(&self, accounts: usize) -> usize {
+        1 + accounts
     }
 
     fn credentials(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use berth_jobs::ids::AccountId;
 use serde::Deserialize;
 
-use crate::AccountRef;
+use crate::{AccountRef, Listed};
 
 /// The unit that Hestia counts disk space and traffic in: `du -m` and bytes divided by it.
 const MEBIBYTE: u64 = 1 << 20;
@@ -43,6 +43,13 @@ impl User {
         let is_marked = self.name.split_whitespace().any(|word| word == id);
         let is_the_one_created = account.remote_id.as_deref() == Some(self.remote_id().as_str());
         self.username == account.username && (is_marked || is_the_one_created)
+    }
+
+    /// As it is listed, where it has our mark.
+    pub(super) fn listed(self) -> Option<Listed> {
+        let id = self.name.split_whitespace().find_map(|word| word.parse().ok())?;
+        let remote_id = (!self.is_being_made()).then(|| self.remote_id());
+        Some(Listed { account_id: Some(id), remote_id, suspended: self.is_suspended(), username: self.username })
     }
 
     /// A user's directory is there before its record: until then all is empty.

@@ -1,7 +1,7 @@
 //! One call of Hestia's API: a POST of a form, so that no secret is in an access log, and the command's exit code in a header
 //! of the answer. What the command prints is the body.
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -65,6 +65,15 @@ impl Calls {
         }
     }
 
+    /// As [`Calls::read`], for a command that prints all users.
+    pub(super) async fn list<T: DeserializeOwned>(&self, command: &str, args: Args<'_>) -> Said<T> {
+        let answer = self.http.list(self.request(command, args)).await?;
+        match self.said(command, Effect::Read, args, answer)? {
+            Ok(answer) => answer.json().map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
     /// Runs a command that changes nothing and prints a line.
     pub(super) async fn read_line(&self, command: &str, args: Args<'_>) -> Said<String> {
         let said = self.call(command, Effect::Read, args).await?;
@@ -78,6 +87,11 @@ impl Calls {
     }
 
     async fn call(&self, command: &str, effect: Effect, args: Args<'_>) -> Said<Answer> {
+        let answer = self.http.send(effect, self.request(command, args)).await?;
+        self.said(command, effect, args, answer)
+    }
+
+    fn request(&self, command: &str, args: Args<'_>) -> RequestBuilder {
         let names: Vec<_> = (1..=args.len()).map(|nth| format!("arg{nth}")).collect();
         let mut form = vec![("cmd", command)];
         form.extend(names.iter().map(String::as_str).zip(args.iter().map(Arg::text)));
@@ -85,8 +99,10 @@ impl Calls {
         form.push(("secret_key", self.secret_key.expose_secret()));
         // With `yes` the code would be all that is told.
         form.push(("returncode", "no"));
-        let request = self.http.request(Method::POST, ["api", ""]).form(&form);
-        let answer = self.http.send(effect, request).await?;
+        self.http.request(Method::POST, ["api", ""]).form(&form)
+    }
+
+    fn said(&self, command: &str, effect: Effect, args: Args<'_>, answer: Answer) -> Said<Answer> {
         let code = exit_code(command, effect, &answer)?;
         if code == 0 {
             return answer.accepted().map(Ok);

@@ -11,7 +11,7 @@ use super::{
     check_name,
     exits::Exit,
 };
-use crate::{AccountRef, Cause, Observed, PanelError, ServerInfo, Usage};
+use crate::{AccountRef, Cause, Listed, Observed, PanelError, ServerInfo, Usage};
 
 /// What has the account's name.
 pub(super) enum Found {
@@ -52,6 +52,16 @@ impl HestiaPanel {
         }
         name.clone_into(&mut user.username);
         Ok(if user.is_ours(account) { Found::Ours(user) } else { Found::Foreign })
+    }
+
+    /// All users that have our mark in their names. One whose owner has taken it out is not among them.
+    pub(super) async fn accounts(&self) -> Result<Vec<Listed>, PanelError> {
+        let users: BTreeMap<String, User> = self.calls.list("v-list-users", &[Arg::Plain("json")]).await??;
+        let ours = users.into_iter().filter_map(|(username, mut user)| {
+            user.username = username;
+            user.listed()
+        });
+        Ok(ours.collect())
     }
 
     /// The account, once it is proved to be ours.

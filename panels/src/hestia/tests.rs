@@ -19,6 +19,7 @@ use crate::{
 
 mod answers;
 mod interrupted;
+mod listing;
 mod real;
 mod recorded;
 mod surprises;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     failures::Refusal,
     names::InstanceName,
-    wire::{Envelope, Instance, Kind, Operation, Server, State},
+    wire::{Envelope, Instance, Kind, Named, Operation, Server, State},
 };
 use crate::{
     Cause, PanelError,
@@ -96,6 +96,13 @@ impl Api {
     pub(super) async fn instance(&self, name: &InstanceName) -> Result<Option<Instance>, PanelError> {
         let request = self.get(&["instances", name.as_str()]);
         self.read(request, "the server could not be asked for an instance").await
+    }
+
+    /// All instances of the project.
+    pub(super) async fn instances(&self) -> Result<Vec<Named>, PanelError> {
+        let request = self.get(&["instances"]).query(&[("recursion", "1")]);
+        let answer = self.http.list(request).await?;
+        found(&answer, "the server could not be asked for its instances")?.ok_or_else(not_this_api)
     }
 
     pub(super) async fn state(&self, name: &InstanceName) -> Result<Option<State>, PanelError> {
@@ -225,13 +232,17 @@ impl Api {
 
     /// What a path says; `None` where there is nothing.
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder, what: &str) -> Result<Option<T>, PanelError> {
-        let answer = self.http.send(Effect::Read, request).await?;
-        match reply(&answer)? {
-            Reply::Done(metadata) => parsed(metadata, Effect::Read).map(Some),
-            Reply::Refused(refusal) if refusal.status == 404 => Ok(None),
-            Reply::Refused(refusal) => Err(refusal.error(Effect::Read, what)),
-            Reply::Started(_) => Err(not_this_api()),
-        }
+        found(&self.http.send(Effect::Read, request).await?, what)
+    }
+}
+
+/// What an answer to a read says; `None` where there is nothing.
+fn found<T: DeserializeOwned>(answer: &Answer, what: &str) -> Result<Option<T>, PanelError> {
+    match reply(answer)? {
+        Reply::Done(metadata) => parsed(metadata, Effect::Read).map(Some),
+        Reply::Refused(refusal) if refusal.status == 404 => Ok(None),
+        Reply::Refused(refusal) => Err(refusal.error(Effect::Read, what)),
+        Reply::Started(_) => Err(not_this_api()),
     }
 }
 

@@ -6,10 +6,10 @@ use super::{
     limits::{Limits, Options, Package},
     names::InstanceName,
     tasks::Goal,
-    wire::{ACCOUNT, AUTOSTART, DAEMON, Instance, OPTIONS, PACKAGE, READY, RESTORING, SUSPENDED},
+    wire::{ACCOUNT, AUTOSTART, DAEMON, Instance, Named, OPTIONS, PACKAGE, READY, RESTORING, SUSPENDED},
     work::{Ended, Found, Halt, Work},
 };
-use crate::{AccountRef, CreateSpec, Created, Observed, PanelError, RemoteState};
+use crate::{AccountRef, CreateSpec, Created, Listed, Observed, PanelError, RemoteState};
 
 impl Work<'_> {
     pub(super) async fn create(&self, spec: &CreateSpec) -> Result<Created, Halt> {
@@ -184,6 +184,15 @@ pub(super) fn observed(found: Found, name: &InstanceName) -> Observed {
         state: state_of(&instance),
         package: instance.key(PACKAGE).unwrap_or_default().to_owned(),
     }
+}
+
+/// An instance of the project, where it is an account of ours.
+pub(super) fn listed(named: Named) -> Option<Listed> {
+    let Named { name, instance } = named;
+    let account_id = instance.account()?.parse().ok();
+    // One that is half-created has not run yet, and is not suspended for that.
+    let suspended = instance.is_ready() && state_of(&instance) != RemoteState::Active;
+    Some(Listed { account_id, remote_id: Some(name.clone()), username: name, suspended })
 }
 
 /// An instance that runs is active, whatever was recorded: somebody has started it.

@@ -117,14 +117,27 @@ pub(super) struct Instance {
     pub(super) last_used_at: Timestamp,
 }
 
+/// A container, as the list of all has it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Named {
+    pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) instance: Instance,
+}
+
 impl Instance {
     /// What one of our keys says; an empty one says nothing.
     pub(super) fn key(&self, key: &str) -> Option<&str> {
         self.config.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Whose account it is, as it is written there; `None` for somebody else's instance, and for a backup.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.key(ACCOUNT).filter(|_| self.key(BACKUP).is_none())
+    }
+
     pub(super) fn is_of(&self, account: AccountId) -> bool {
-        self.key(BACKUP).is_none() && self.key(ACCOUNT) == Some(account.to_string().as_str())
+        self.account() == Some(account.to_string().as_str())
     }
 
     /// `Running`, or `Ready`, which is running and has said that it is up.

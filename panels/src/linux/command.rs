@@ -18,8 +18,8 @@ use tokio::{
 
 use crate::{Cause, PanelError};
 
-/// An answer is a few hundred bytes.
-const ANSWER_MAX: u64 = 1024 * 1024;
+/// An answer is a few hundred bytes, and a list about a hundred for each account.
+const ANSWER_MAX: u64 = 16 * 1024 * 1024;
 const COMPLAINT_MAX: u64 = 4 * 1024;
 
 /// The command before its verb.

@@ -84,10 +84,15 @@ impl Api {
 
     /// A machine; `None` where there is none of that number at the node.
     pub(super) async fn machine(&self, at: Place<'_>) -> Result<Option<Machine>, PanelError> {
-        let Some(config) = self.of_machine::<BTreeMap<String, Value>>(at, &["config"]).await? else { return Ok(None) };
+        let Some(config) = self.config(at).await? else { return Ok(None) };
         let Some(status) = self.of_machine::<Status>(at, &["status", "current"]).await? else { return Ok(None) };
-        let config = config.iter().map(|(key, value)| (key.clone(), text_of(value))).collect();
         Ok(Some(Machine::new(at.vmid, at.node.to_owned(), config, status)))
+    }
+
+    /// A machine's configuration, by its keys; `None` where there is none of that number at the node.
+    pub(super) async fn config(&self, at: Place<'_>) -> Result<Option<BTreeMap<String, String>>, PanelError> {
+        let config = self.of_machine::<BTreeMap<String, Value>>(at, &["config"]).await?;
+        Ok(config.map(|config| config.iter().map(|(key, value)| (key.clone(), text_of(value))).collect()))
     }
 
     /// What a machine's configuration will be after its next start.

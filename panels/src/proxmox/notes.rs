@@ -81,7 +81,12 @@ impl Notes {
 
     /// Whether they prove that the machine of this number is the account's.
     pub(super) fn prove(&self, account: AccountId, vmid: u32) -> bool {
-        self.get(ACCOUNT) == Some(account.to_string().as_str()) && self.get(VMID) == Some(vmid.to_string().as_str())
+        self.account_at(vmid) == Some(account.to_string().as_str())
+    }
+
+    /// Whose account the machine of this number is, as it is written there.
+    pub(super) fn account_at(&self, vmid: u32) -> Option<&str> {
+        self.get(ACCOUNT).filter(|_| self.get(VMID) == Some(vmid.to_string().as_str()))
     }
 
     /// Whether they name any account.
@@ -208,6 +213,7 @@ mod tests {
 
         assert!(!notes(account).prove(AccountId::new(), 1_000_000));
         assert!(!notes(account).prove(account, 1_000_001));
+        assert_eq!(notes(account).account_at(1_000_001), None);
         assert!(!Notes::read("").prove(account, 1_000_000));
         assert!(!Notes::read("qmclone temporary file").name_an_account());
     }

@@ -45,6 +45,11 @@ impl Slots {
         (0..PROBES).map(|probe| self.nth(account, probe)).collect()
     }
 
+    /// Whether a number is one of Berth's.
+    pub(super) fn contain(&self, vmid: u32) -> bool {
+        vmid.checked_sub(self.first).is_some_and(|within| within < self.count)
+    }
+
     fn nth(&self, account: AccountId, probe: u32) -> u32 {
         let digest = Sha256::digest(format!("{account} {probe}"));
         let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));

@@ -28,6 +28,7 @@ use crate::{
 mod backups;
 mod catalogue;
 mod fake;
+mod listing;
 mod numbers;
 mod surprises;
 mod tasks;
@@ -143,6 +144,10 @@ impl HttpServer for World {
         self.proxy.next(1, self.requests(Operation::Create), answer(BEGUN));
         self.proxy.next(1, Requests::all().method("GET").path("/tasks/UPID"), answer(FAILED));
         Ok(())
+    }
+
+    fn requests_of_list(&self, accounts: usize) -> usize {
+        1 + accounts
     }
 
     fn credentials(&self) -> Vec<String> {

@@ -40,11 +40,19 @@ pub(super) struct Guest {
     pub(super) kind: String,
     #[serde(default)]
     pub(super) name: String,
+    /// `running`, also when it is paused, or `stopped`; some seconds old too.
+    #[serde(default)]
+    pub(super) status: String,
 }
 
 impl Guest {
     pub(super) fn is_machine(&self) -> bool {
         self.kind == "qemu"
+    }
+
+    /// What it does, as far as the list tells.
+    pub(super) fn status(&self) -> Status {
+        Status { status: self.status.clone(), qmpstatus: self.status.clone(), lock: None }
     }
 }
 

@@ -42,7 +42,7 @@ const SWEEP_ENTRIES: usize = 1_000;
 
 /// The directory of all sites. Its methods block.
 pub(super) struct Disk {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     swept: AtomicBool,
 }
 
@@ -356,7 +356,7 @@ fn record(name: &SiteName, account_id: AccountId, package: String) -> Record {
     Record { account_id, username, package, state: State::Active, create_id, created_at, restored: None }
 }
 
-fn look(root: &Path, name: &SiteName) -> io::Result<Found> {
+pub(super) fn look(root: &Path, name: &SiteName) -> io::Result<Found> {
     let dir = root.join(name.as_str());
     if !is_real(&dir, fs::FileType::is_dir)? {
         return Ok(if is_real(&dir, |_| true)? { Found::Stranger } else { Found::Nothing });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::calls::{Flag, Whole};
-use crate::{AccountRef, RemoteState};
+use crate::{AccountRef, Listed, RemoteState};
 
 /// What our suspensions' reasons begin with.
 const MARK: &str = "berth: ";
@@ -36,7 +36,7 @@ pub(super) struct Summary {
     pub(super) inodesused: Whole,
 }
 
-/// What `accountsummary` answers in its `data`.
+/// What `accountsummary` and `listaccts` answer in its `data`.
 #[derive(Deserialize)]
 pub(super) struct Summaries {
     #[serde(default)]
@@ -62,6 +62,17 @@ impl Summary {
         let is_the_one_created = proof.account.remote_id.as_deref() == Some(self.remote_id().as_str());
         let is_as_intended = self.domain.eq_ignore_ascii_case(proof.domain) && !self.is_older(proof.intended_at);
         self.user == proof.account.username && self.owner == proof.owner && (is_the_one_created || is_as_intended)
+    }
+
+    /// As it is listed, where it belongs to our reseller. A reseller may own itself, and is no account of ours.
+    pub(super) fn listed(self, owner: &str) -> Option<Listed> {
+        let is_ours = self.owner == owner && self.user != owner;
+        is_ours.then(|| Listed {
+            account_id: None,
+            remote_id: Some(self.remote_id()),
+            suspended: self.suspended.is_true(),
+            username: self.user,
+        })
     }
 
     fn is_older(&self, intended_at: Option<Timestamp>) -> bool {

@@ -37,6 +37,26 @@ pub(super) type Params<'a> = &'a [(&'a str, Param<'a>)];
 /// What WHM says of a call: what was asked for, or why not. The outer error is that it said nothing.
 pub(super) type Said<T> = Result<Result<T, Refusal>, PanelError>;
 
+/// How long an answer is waited for, and how large it may be.
+#[derive(Clone, Copy)]
+enum Patience {
+    Usual(Effect),
+    /// For a change that takes so long.
+    Within(Duration),
+    /// For a read of all accounts.
+    ForAll,
+}
+
+impl Patience {
+    fn effect(self) -> Effect {
+        match self {
+            Self::Usual(effect) => effect,
+            Self::Within(_) => Effect::Mutation,
+            Self::ForAll => Effect::Read,
+        }
+    }
+}
+
 /// A server, and as whom it is spoken to.
 pub(super) struct Calls {
     http: Http,
@@ -53,7 +73,12 @@ impl Calls {
 
     /// Asks for something that changes nothing.
     pub(super) async fn read<T: DeserializeOwned>(&self, function: &str, params: Params<'_>) -> Said<T> {
-        self.call(function, Effect::Read, None, params).await
+        self.call(function, Patience::Usual(Effect::Read), params).await
+    }
+
+    /// Asks for all accounts at once.
+    pub(super) async fn list<T: DeserializeOwned>(&self, function: &str, params: Params<'_>) -> Said<T> {
+        self.call(function, Patience::ForAll, params).await
     }
 
     /// Asks for a change; what WHM says of it besides success is of no use, and may hold the password.
@@ -63,17 +88,13 @@ impl Calls {
         within: Option<Duration>,
         params: Params<'_>,
     ) -> Result<Result<(), Refusal>, PanelError> {
-        let said = self.call::<Value>(function, Effect::Mutation, within, params).await?;
+        let patience = within.map_or(Patience::Usual(Effect::Mutation), Patience::Within);
+        let said = self.call::<Value>(function, patience, params).await?;
         Ok(said.map(drop))
     }
 
-    async fn call<T: DeserializeOwned>(
-        &self,
-        function: &str,
-        effect: Effect,
-        within: Option<Duration>,
-        params: Params<'_>,
-    ) -> Said<T> {
+    async fn call<T: DeserializeOwned>(&self, function: &str, patience: Patience, params: Params<'_>) -> Said<T> {
+        let effect = patience.effect();
         // Without a version WHM answers in the shapes of its API 0.
         let mut form = vec![("api.version", "1")];
         form.extend(params.iter().map(|(name, value)| (*name, value.text())));
@@ -82,9 +103,10 @@ impl Calls {
             .request(Method::POST, ["json-api", function])
             .header(AUTHORIZATION, self.authorization.clone())
             .form(&form);
-        let answer = match within {
-            None => self.http.send(effect, request).await?,
-            Some(timeout) => self.http.send_within(timeout, effect, request).await?,
+        let answer = match patience {
+            Patience::Usual(effect) => self.http.send(effect, request).await?,
+            Patience::Within(timeout) => self.http.send_within(timeout, effect, request).await?,
+            Patience::ForAll => self.http.list(request).await?,
         };
         let envelope: Envelope = answer.accepted()?.json()?;
         let Some(metadata) = envelope.metadata else { return Err(without_metadata(function, effect, &envelope)) };

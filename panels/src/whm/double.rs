@@ -164,7 +164,7 @@ fn version_0(function: &str, outcome: Outcome) -> Value {
         Ok((data, raw)) => (1, raw.unwrap_or_else(|| "Ok".to_owned()), data),
         Err(reason) => (0, reason, Value::Null),
     };
-    if function == "accountsummary" {
+    if matches!(function, "accountsummary" | "listaccts") {
         return json!({"status": status, "statusmsg": message, "acct": data.get("acct")});
     }
     json!({"result": [{"status": status, "statusmsg": message, "options": data}]})

@@ -12,7 +12,7 @@ use super::{
     check_name,
     texts::About,
 };
-use crate::{AccountRef, Observed, OneTimeUrl, PanelError, ServerInfo, Usage};
+use crate::{AccountRef, Listed, Observed, OneTimeUrl, PanelError, ServerInfo, Usage};
 
 /// What has the account's name.
 pub(super) enum Found {
@@ -50,6 +50,20 @@ impl WhmPanel {
         let domain = self.domain_of(account);
         let proof = Proof { account, owner: &self.owner, domain: &domain, intended_at };
         Ok(if summary.is_ours(&proof) { Found::Ours(summary) } else { Found::Foreign })
+    }
+
+    /// All accounts of our reseller, by one call, which says no more of each than is asked.
+    pub(super) async fn accounts(&self) -> Result<Vec<Listed>, PanelError> {
+        let params = [
+            ("searchtype", Param::Plain("owner")),
+            ("search", Param::Plain(self.owner.as_str())),
+            ("searchmethod", Param::Plain("exact")),
+            ("want", Param::Plain("user,owner,suspended,unix_startdate")),
+        ];
+        let found: Summaries = self.calls.list("listaccts", &params).await??;
+        // Versions without `searchmethod` also find owners that only have the name in theirs.
+        let ours = found.acct.unwrap_or_default().into_iter().filter_map(|summary| summary.listed(&self.owner));
+        Ok(ours.collect())
     }
 
     /// A reseller is not told whether a name is free or another's; but is told whether it could be had.

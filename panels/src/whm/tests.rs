@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+mod listing;
 mod oracle;
 mod surprises;
 

@@ -9,6 +9,7 @@ pub mod probe_server;
 pub mod provision_account;
 pub mod purge_account;
 pub mod reconcile_account;
+pub mod reconcile_server;
 pub mod reset_password;
 pub mod suspend_account;
 pub mod terminate_account;

@@ -11,8 +11,8 @@ use std::{
 use berth::{
     app::SITE_SERVER,
     gateways::panels::{
-        AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Observed, OneTimeUrl, Panel, PanelError, PanelFuture,
-        Panels, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage, memory::MemoryPanel,
+        AccountRef, Backup, BackupRef, Caps, CreateSpec, Created, Listed, Observed, OneTimeUrl, Panel, PanelError,
+        PanelFuture, Panels, RemoteState, ServerInfo, Step, TaskOutcome, TaskRef, Usage, memory::MemoryPanel,
     },
 };
 use berth_jobs::ids::AccountId;
@@ -33,6 +33,8 @@ pub(crate) struct WatchedPanel {
     links: Mutex<Vec<String>>,
     passwords: Mutex<Vec<SecretString>>,
     uses: Mutex<Option<Usage>>,
+    refused_lists: Mutex<VecDeque<PanelError>>,
+    held_lists: Mutex<VecDeque<HeldList>>,
     /// The accounts of which the panel has not lost an answer yet are to lose their first one.
     loses_first: AtomicBool,
 }
@@ -48,6 +50,12 @@ pub(crate) enum Login {
 /// A create, or a change, that has happened on the panel and whose answer waits.
 struct Hold {
     reached: oneshot::Sender<AccountId>,
+    released: oneshot::Receiver<()>,
+}
+
+/// A list that was asked for and waits to be made.
+struct HeldList {
+    reached: oneshot::Sender<()>,
     released: oneshot::Receiver<()>,
 }
 
@@ -102,6 +110,19 @@ impl WatchedPanel {
         let (reached, happened) = oneshot::channel();
         let (release, released) = oneshot::channel();
         self.held_changes.lock().unwrap().push_back(Hold { reached, released });
+        (happened, release)
+    }
+
+    /// The next list is answered with `error`.
+    pub(crate) fn refuse_list(&self, error: PanelError) {
+        self.refused_lists.lock().unwrap().push_back(error);
+    }
+
+    /// Holds the next list: tells that it was asked for, and makes it after the release.
+    pub(crate) fn hold_list(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (reached, happened) = oneshot::channel();
+        let (release, released) = oneshot::channel();
+        self.held_lists.lock().unwrap().push_back(HeldList { reached, released });
         (happened, release)
     }
 
@@ -204,6 +225,21 @@ impl Panel for WatchedPanel {
 
     fn observe<'a>(&'a self, account: &'a AccountRef) -> PanelFuture<'a, Observed> {
         self.memory.observe(account)
+    }
+
+    fn list(&self) -> PanelFuture<'_, Vec<Listed>> {
+        Box::pin(async {
+            let refusal = self.refused_lists.lock().unwrap().pop_front();
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
+            let hold = self.held_lists.lock().unwrap().pop_front();
+            if let Some(HeldList { reached, released }) = hold {
+                reached.send(()).unwrap();
+                released.await.unwrap();
+            }
+            self.memory.list().await
+        })
     }
 
     fn ensure_created<'a>(&'a self, spec: &'a CreateSpec) -> PanelFuture<'a, Step<Created>> {

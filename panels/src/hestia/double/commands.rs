@@ -29,8 +29,10 @@ impl World {
         self.ran.insert(command.to_owned());
         let arg = |nth: usize| args.get(nth - 1).map_or("", String::as_str);
         let user = arg(1);
-        let of_a_user =
-            !matches!(command, "v-list-sys-info" | "v-list-user-packages" | "v-search-domain-owner" | "v-add-user");
+        let of_a_user = !matches!(
+            command,
+            "v-list-sys-info" | "v-list-user-packages" | "v-list-users" | "v-search-domain-owner" | "v-add-user"
+        );
         if of_a_user && !self.users.contains_key(user) && !self.half_written.iter().any(|name| name == user) {
             return Err(error(3, format!("user {user} doesn't exist")));
         }
@@ -44,6 +46,9 @@ impl World {
             }
             "v-list-user-packages" => printed(&self.packages()),
             "v-list-user" => printed(&json!({user: self.shown(user)})),
+            "v-list-users" => {
+                printed(&Value::Object(self.users.keys().map(|name| (name.clone(), self.shown(name))).collect()))
+            }
             "v-list-user-notifications" => printed(&notifications(self.user(user))),
             "v-list-web-domains" => printed(&self.web_domains(user)),
             "v-search-domain-owner" => self.domain_owner(arg(1), arg(2)),

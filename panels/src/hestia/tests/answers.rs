@@ -64,6 +64,7 @@ async fn the_key_needs_the_commands_that_are_named_and_no_other() {
     at_once(panel.ensure_package(&spec.account, "large").await);
     at_once(panel.set_password(&spec.account, &spec.password).await);
     panel.usage(&spec.account).await.unwrap();
+    panel.list().await.unwrap();
     at_once(panel.ensure_absent(&spec.account).await);
 
     let named: BTreeSet<_> = HestiaConfig::COMMANDS.iter().map(|command| (*command).to_owned()).collect();
@@ -176,7 +177,7 @@ async fn an_unknown_command_is_one_that_the_key_may_not_run() {
     let config = config(&world.proxy, &world.double);
     let calls = Calls::new(config.http, config.access_key, config.secret_key).unwrap();
 
-    let refused = calls.change("v-list-users", &[Arg::Plain("json")]).await.unwrap().unwrap_err();
+    let refused = calls.change("v-list-firewall", &[Arg::Plain("json")]).await.unwrap().unwrap_err();
 
     is_misconfigured(Err::<(), _>(refused.into()));
 }

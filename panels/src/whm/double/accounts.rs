@@ -108,6 +108,7 @@ impl World {
         match function {
             "createacct" => self.createacct(&call),
             "accountsummary" => self.accountsummary(&call),
+            "listaccts" => self.listaccts(&call),
             "suspendacct" => self.suspendacct(&call),
             "unsuspendacct" => self.unsuspendacct(&call),
             "removeacct" => self.removeacct(&call),
@@ -200,16 +201,32 @@ impl World {
         let Some((user, account)) = found.filter(|(_, account)| call.may_see(account)) else {
             return Err(call.absent(call.get("user"), "Account does not exist"));
         };
-        let suspension = account.suspension.as_ref();
-        said(json!({"acct": [{
-            "user": user, "domain": account.domain, "plan": account.plan, "owner": account.owner, "email": account.email,
-            "ip": "192.0.2.7", "suspended": u8::from(suspension.is_some()),
-            "suspendreason": suspension.map_or("not suspended", |suspension| &suspension.reason),
-            "suspendtime": Value::Null, "is_locked": u8::from(suspension.is_some_and(|suspension| suspension.locked)),
-            "diskused": "14M", "disklimit": "unlimited", "inodesused": 321, "inodeslimit": "unlimited",
-            "unix_startdate": account.made_at, "startdate": "26 Nov 26 16:03", "uid": account.uid, "partition": "home",
-            "theme": "jupiter", "shell": "/bin/bash", "backup": 0, "temporary": 0, "ipv6": [],
-        }]}))
+        said(json!({"acct": [account.summary(user)]}))
+    }
+
+    /// All that the caller may see, where the search is found in what was asked to be searched; of each what was wanted.
+    fn listaccts(&self, call: &Call<'_>) -> Outcome {
+        let is_found = |user: &str, account: &Account| {
+            let text = match call.get("searchtype") {
+                "" => return true,
+                "owner" => account.owner.as_str(),
+                "domain" => account.domain.as_str(),
+                "package" => account.plan.as_str(),
+                _ => user,
+            };
+            let search = call.get("search");
+            if call.get("searchmethod") == "exact" { text == search } else { text.contains(search) }
+        };
+        let wanted: Vec<&str> = call.get("want").split(',').filter(|name| !name.is_empty()).collect();
+        let seen = self.accounts.iter().filter(|(user, account)| call.may_see(account) && is_found(user, account));
+        let shown = seen.map(|(user, account)| {
+            let mut summary = account.summary(user);
+            if let Some(fields) = summary.as_object_mut().filter(|_| !wanted.is_empty()) {
+                fields.retain(|name, _| wanted.contains(&name.as_str()));
+            }
+            summary
+        });
+        said(json!({"acct": shown.collect::<Vec<_>>()}))
     }
 
     fn suspendacct(&mut self, call: &Call<'_>) -> Outcome {
@@ -318,6 +335,21 @@ impl World {
     fn next_id(&mut self) -> u32 {
         let next = self.next_id + 1;
         mem::replace(&mut self.next_id, next)
+    }
+}
+
+impl Account {
+    fn summary(&self, user: &str) -> Value {
+        let suspension = self.suspension.as_ref();
+        json!({
+            "user": user, "domain": self.domain, "plan": self.plan, "owner": self.owner, "email": self.email,
+            "ip": "192.0.2.7", "suspended": u8::from(suspension.is_some()),
+            "suspendreason": suspension.map_or("not suspended", |suspension| &suspension.reason),
+            "suspendtime": Value::Null, "is_locked": u8::from(suspension.is_some_and(|suspension| suspension.locked)),
+            "diskused": "14M", "disklimit": "unlimited", "inodesused": 321, "inodeslimit": "unlimited",
+            "unix_startdate": self.made_at, "startdate": "26 Nov 26 16:03", "uid": self.uid, "partition": "home",
+            "theme": "jupiter", "shell": "/bin/bash", "backup": 0, "temporary": 0, "ipv6": [],
+        })
     }
 }
 
