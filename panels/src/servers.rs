@@ -1,6 +1,10 @@
 //! The servers that an installation sells on: their panels, and what comes to them.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::Deserialize;
 
@@ -10,6 +14,7 @@ use super::Panel;
 #[derive(Clone, Default)]
 pub struct Panels {
     servers: BTreeMap<String, Server>,
+    without_backup: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -90,6 +95,19 @@ impl Panels {
     ) -> Self {
         self.servers.insert(server.into(), Server { driver, panel, placement });
         self
+    }
+
+    /// The same registry, where accounts of `pool` are removed at their end also from servers that make no backups.
+    #[must_use]
+    pub fn ending_without_backup(mut self, pool: impl Into<String>) -> Self {
+        self.without_backup.insert(pool.into());
+        self
+    }
+
+    /// Whether accounts of a pool are removed at their end although their server makes no backups.
+    #[must_use]
+    pub fn ends_without_backup(&self, pool: &str) -> bool {
+        self.without_backup.contains(pool)
     }
 
     /// The same registry, with something around each server's panel.

@@ -3,7 +3,7 @@
 mod drivers;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -59,6 +59,15 @@ fn panels(config: &Config, file: File) -> Result<Panels, StartError> {
         })?;
         panels = panels.with_placement(name, driver, panel, placement);
     }
+    for (name, pool) in file.pool {
+        let takes = |placement: &Placement| placement.pools.as_ref().is_none_or(|pools| pools.contains(&name));
+        if !panels.servers().any(|(_, _, placement)| takes(placement)) {
+            return Err(refused(format!("pool {name}: no server takes its accounts")));
+        }
+        if pool.terminate_without_backup {
+            panels = panels.ending_without_backup(name);
+        }
+    }
     Ok(panels)
 }
 
@@ -89,6 +98,16 @@ impl From<PanelError> for Wrong {
 struct File {
     #[serde(default)]
     server: Vec<Server>,
+    #[serde(default)]
+    pool: BTreeMap<String, Pool>,
+}
+
+/// A `[pool.NAME]`: what holds for its accounts on whichever server.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pool {
+    #[serde(default)]
+    terminate_without_backup: bool,
 }
 
 impl File {
@@ -217,6 +236,7 @@ mod tests {
             ]
         );
         assert_eq!(panels.placement("local").unwrap().state, ServerState::Draining);
+        assert!(!panels.ends_without_backup("shared"));
         assert_eq!(
             *panels.placement("node1").unwrap(),
             Placement {
@@ -227,6 +247,18 @@ mod tests {
                 at_once: Some(8),
             }
         );
+    }
+
+    #[tokio::test]
+    async fn a_pool_says_that_its_accounts_end_without_a_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let said =
+            example(folder.path()).replace("terminate_without_backup = false", "terminate_without_backup = true");
+
+        let panels = read_from(folder.path(), &said).unwrap();
+
+        let ends = ["shared", "wordpress"].map(|pool| panels.ends_without_backup(pool));
+        assert_eq!(ends, [true, false]);
     }
 
     #[tokio::test]
@@ -271,6 +303,8 @@ mod tests {
         assert!(refusal(&twice).contains("two servers are called a"));
         let plain = "[[server]]\nname = \"a\"\n[server.incus]\nendpoint = \"http://node:8443\"\nimage = \"x\"";
         assert!(refusal(plain).contains("server a: "), "{}", refusal(plain));
+        let unknown = "[[server]]\nname = \"a\"\npools = [\"shared\"]\n[server.site]\n[pool.share]\nterminate_without_backup = true";
+        assert!(refusal(unknown).contains("pool share: no server takes its accounts"), "{}", refusal(unknown));
         let missing = refusal(
             "[[server]]\nname = \"a\"\n[server.whm]\nendpoint = \"https://a:2087\"\nuser = \"u\"\ntoken_file = \"/nowhere/token\"",
         );

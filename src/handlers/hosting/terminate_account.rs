@@ -66,7 +66,9 @@ async fn backed_up(
     server: &AtServer<'_>,
     on_panel: &AccountRef,
 ) -> Result<Answer<Kept>, JobError> {
-    if account.backup_waived || account.activated_at.is_none() {
+    let waived =
+        account.backup_waived || !server.panel().caps().backups && ctx.panels.ends_without_backup(&account.pool);
+    if waived || account.activated_at.is_none() {
         return Ok(Answer::Done(Kept::Nothing)); // or nothing of the customer's was ever on it
     }
     let backup: BackupRef = match &account.backup_reference {
@@ -91,12 +93,14 @@ async fn backed_up(
     })
 }
 
-/// Nothing is removed of which there is no backup, unless a person says so.
+/// Nothing is removed of which there is no backup, unless a person says so: of this account, or of its pool where servers make
+/// none.
 fn no_backup(account: &Account, why: &str) -> Effects {
     let why = format!(
         "no backup could be made: {why}. It can be removed without one by POST /v1/hosting/{}/terminate with \
-         `without_backup`",
-        account.state.id
+         `without_backup`. Where its server makes none at all, [pool.{}] terminate_without_backup = true in the file of \
+         servers says it of all accounts of the pool",
+        account.state.id, account.pool,
     );
     at_panel::given_up::<TerminateAccount>("termination_failed", account, &why)
 }

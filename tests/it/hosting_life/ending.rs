@@ -3,16 +3,21 @@
 use std::fs;
 
 use berth::{
-    app::SITE_SERVER,
+    app::{App, SITE_SERVER},
+    config::Role,
     domain::account::Ending,
     gateways::panels::{AccountRef, BackupRef, CreateSpec, PanelError, Step},
+    supervise::Supervisor,
 };
-use berth_jobs::hosting::{PurgeAccount, TerminateAccount};
+use berth_jobs::{
+    Queue,
+    hosting::{PurgeAccount, TerminateAccount},
+};
 use serde_json::{Value, json};
 
 use super::{on_watched_panel, site};
 use crate::support::{
-    Stack,
+    Stack, WatchedPanel,
     hosting::{account, happens, invoiced},
 };
 
@@ -112,6 +117,29 @@ async fn nothing_is_removed_of_which_no_backup_can_be_made_unless_a_person_says_
     assert_eq!(stack.mails_of(&live).await[0].1["backup_until"], json!(null));
     stack.audit_rows().await;
     berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_server_makes_no_backups_its_pool_says_whether_accounts_are_removed_all_the_same() {
+    for (said_of, ends) in [("shared", true), ("vps", false)] {
+        let stack = Stack::new().await;
+        let panel = WatchedPanel::without_backups();
+        let tasks = Supervisor::default();
+        let panels = panel.registry().ending_without_backup(said_of);
+        let app = App::with_panels(stack.config(), Role::Up, &tasks, panels).unwrap();
+        let berth = stack.run(app, tasks, &Queue::ALL).await;
+        let live = stack.live_account(&berth.app).await;
+
+        stack.as_staff_of(&live, "POST", "/terminate", terminate()).await.ok();
+        stack.until_phase(&live, if ends { "terminated" } else { "terminating" }).await;
+
+        assert_eq!(panel.state_of(live.id, &live.username).await.is_none(), ends);
+        let alerts = berth.app.store.open_alerts().await.unwrap();
+        let says_how = alerts.iter().any(|alert| alert.contains("[pool.shared] terminate_without_backup = true"));
+        assert_eq!(says_how, !ends, "{alerts:?}");
+        stack.audit_rows().await;
+        berth.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,7 @@ pub(crate) struct WatchedPanel {
     held_lists: Mutex<VecDeque<HeldList>>,
     /// The accounts of which the panel has not lost an answer yet are to lose their first one.
     loses_first: AtomicBool,
+    makes_no_backups: bool,
 }
 
 /// What happens to the next wish for a sign-in link.
@@ -69,6 +70,11 @@ struct Running {
 impl WatchedPanel {
     pub(crate) fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// A panel that makes no backups.
+    pub(crate) fn without_backups() -> Arc<Self> {
+        Arc::new(Self { makes_no_backups: true, ..Self::default() })
     }
 
     /// A panel that takes that long for every call.
@@ -216,7 +222,7 @@ impl Drop for Entered<'_> {
 
 impl Panel for WatchedPanel {
     fn caps(&self) -> Caps {
-        self.memory.caps()
+        Caps { backups: !self.makes_no_backups, ..self.memory.caps() }
     }
 
     fn probe(&self) -> PanelFuture<'_, ServerInfo> {
@@ -292,6 +298,9 @@ impl Panel for WatchedPanel {
     }
 
     fn ensure_backup<'a>(&'a self, account: &'a AccountRef, backup: &'a BackupRef) -> PanelFuture<'a, Step<Backup>> {
+        if self.makes_no_backups {
+            return Box::pin(async { Err(PanelError::permanent("this panel makes no backups")) });
+        }
         Box::pin(self.changed(account.account_id, self.memory.ensure_backup(account, backup)))
     }
 
