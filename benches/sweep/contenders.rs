@@ -64,7 +64,7 @@ pub(super) async fn berth(stack: &Stack, database: &str, pool: &PgPool) -> Resul
     set_clock(pool, CHARGED_AFTER_DAYS).await?;
     let sweeper = Sweeper::start(stack, database, pool).await?;
     let before = sweeper.cpu(stack);
-    outcome.charged = sweeper.sweep(due * 2).await?;
+    outcome.charged = sweeper.sweep(due).await?;
     let cpu = sweeper.cpu(stack).since(before);
     outcome.cpu.berth += cpu.berth;
     outcome.cpu.postgres += cpu.postgres;
