@@ -54,6 +54,17 @@ impl Drop for Heart {
     }
 }
 
+impl State {
+    /// This thread has overslept, and so has the whole process: a container that was frozen, a machine that was suspended. What
+    /// could not be done meanwhile was not left undone.
+    fn forgive(&mut self, overslept: Duration) {
+        if overslept > BEAT {
+            self.last_beat += overslept;
+            self.deadlines.values_mut().for_each(|deadline| *deadline += overslept);
+        }
+    }
+}
+
 impl Watchdog {
     /// Starts the thread and the task that it listens to.
     pub(crate) fn start(tasks: &Supervisor) -> Self {
@@ -89,12 +100,14 @@ impl Watchdog {
         let mut told: Option<Instant> = None;
         loop {
             let beat = tell_every.map_or(BEAT, |every| every.min(BEAT));
+            let slept_at = Instant::now();
             std::thread::sleep(beat);
-            let state = self.lock();
+            let mut state = self.lock();
             if state.stopped {
                 return;
             }
             let now = Instant::now();
+            state.forgive(now.duration_since(slept_at).saturating_sub(beat));
             if now.duration_since(state.last_beat) > failpoint::shortened("watchdog.stall", STALL) {
                 tracing::error!("the runtime stalls; the process ends so that others take over");
                 std::process::abort();

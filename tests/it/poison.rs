@@ -8,7 +8,7 @@ use super::support::{
     Stack, StackOptions,
     keeper::Keeper,
     load::{enqueue_no_op, enqueue_no_ops},
-    process::{Launch, children_of, signal_to},
+    process::{Launch, Process, children_of, signal_to},
 };
 
 const GOOD: usize = 127;
@@ -135,5 +135,24 @@ async fn a_process_of_its_own_has_its_parents_settings_and_is_not_blamed_for_a_s
     assert_eq!(rows, [(good.0, "done".to_owned(), 1), (slow.0, "done".to_owned(), 1)]);
     assert!(stack.violations().await.is_empty());
     drop(worker);
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stood_still_for_longer_than_a_hang_may_last_goes_on() {
+    let stack = Stack::with(StackOptions::default().quick()).await;
+    let berth = stack.start_with(&[]).await;
+    let mut worker = Process::start(&stack, &["work"], &[("BERTH_SHORTEN", "watchdog.stall=2000")]);
+    enqueue_no_ops(&berth.app, 1).await;
+    stack.until_count("select count(*) from berth.jobs where state = 'done'", 1).await;
+
+    worker.signal(Signal::SIGSTOP);
+    // As a container that is frozen, or a machine that is suspended.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    worker.signal(Signal::SIGCONT);
+    enqueue_no_ops(&berth.app, 1).await;
+    stack.until_count("select count(*) from berth.jobs where state = 'done'", 2).await;
+
+    assert_eq!(worker.terminate().await, Some(0), "it ends when it is told to");
     berth.stop().await;
 }
