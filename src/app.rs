@@ -41,7 +41,7 @@ use crate::{
     },
     secrets::{SecretError, SecretKeys},
     servers::Servers,
-    store::{Store, StoreError},
+    store::{Store, StoreError, accounts::Account},
     supervise::{Supervisor, spawn},
 };
 
@@ -348,6 +348,12 @@ impl Ctx {
     /// As [`stripe`](Self::stripe).
     pub fn mailer(&self) -> Result<&Mailer, JobError> {
         self.app.mailer.as_ref().ok_or_else(|| JobError::not_set_up("mail.smtp_url"))
+    }
+
+    /// Whether an account is removed at its end although its server makes no backups: its pool says so.
+    #[must_use]
+    pub fn ends_without_backup(&self, account: &Account) -> bool {
+        self.app.panels.ends_without_backup(&account.pool)
     }
 
     /// Takes a place among the jobs that may talk to a server at once, until the run has ended. Answers whether there was one.

@@ -66,8 +66,7 @@ async fn backed_up(
     server: &AtServer<'_>,
     on_panel: &AccountRef,
 ) -> Result<Answer<Kept>, JobError> {
-    let waived =
-        account.backup_waived || !server.panel().caps().backups && ctx.panels.ends_without_backup(&account.pool);
+    let waived = account.backup_waived || !server.panel().caps().backups && ctx.ends_without_backup(account);
     if waived || account.activated_at.is_none() {
         return Ok(Answer::Done(Kept::Nothing)); // or nothing of the customer's was ever on it
     }
@@ -98,9 +97,9 @@ async fn backed_up(
 fn no_backup(account: &Account, why: &str) -> Effects {
     let why = format!(
         "no backup could be made: {why}. It can be removed without one by POST /v1/hosting/{}/terminate with \
-         `without_backup`. Where its server makes none at all, [pool.{}] terminate_without_backup = true in the file of \
-         servers says it of all accounts of the pool",
-        account.state.id, account.pool,
+         `without_backup`. Where its server makes none at all, terminate_without_backup in the file of servers says it of \
+         all accounts that are sold as it is",
+        account.state.id,
     );
     at_panel::given_up::<TerminateAccount>("termination_failed", account, &why)
 }

@@ -135,7 +135,7 @@ async fn where_a_server_makes_no_backups_its_pool_says_whether_accounts_are_remo
 
         assert_eq!(panel.state_of(live.id, &live.username).await.is_none(), ends);
         let alerts = berth.app.store.open_alerts().await.unwrap();
-        let says_how = alerts.iter().any(|alert| alert.contains("[pool.shared] terminate_without_backup = true"));
+        let says_how = alerts.iter().any(|alert| alert.contains("terminate_without_backup in the file of servers"));
         assert_eq!(says_how, !ends, "{alerts:?}");
         stack.audit_rows().await;
         berth.stop().await;
