@@ -20,12 +20,6 @@ due as materialized (
 shown as materialized (
     select due.*, berth.show_id('ord_', order_id) as shown_order
     from due
-),
-looked as (
-    update berth.agenda g
-    set look_at = shown.now, turn = g.turn + 1
-    from shown
-    where g.account_id = shown.account_id
 )
 insert into berth.jobs (id, kind, queue, class, payload, coalesce_key, serial, run_at)
 select
