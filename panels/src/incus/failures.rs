@@ -19,8 +19,9 @@ impl Refusal {
 
 /// What the daemon says when a disk is full, in the words of the file systems beneath it.
 const FULL: [&str; 4] = ["no space left", "disk quota exceeded", "not enough space", "insufficient free space"];
-/// Somebody else is at work on the instance, or has just ended it, or the daemon is starting or stopping.
-const BUSY: [&str; 7] = [
+/// Somebody else is at work on the instance, or has just ended or removed it, or the daemon is starting or stopping.
+const BUSY: [&str; 8] = [
+    "instance not found",
     "is busy running",
     "matching non-reusable operation",
     "instance is not running",
@@ -73,6 +74,7 @@ mod tests {
             (500, "write /var/lib/x: no space left on device", "Capacity"),
             (400, "Instance is busy running a \"create\" operation", "Transient"),
             (503, "Incus daemon is shutting down", "Transient"),
+            (404, "Failed to fetch instance \"x\" in project \"default\": Instance not found", "Transient"),
             (500, "Requested profile \"nope\" doesn't exist", "Misconfigured"),
             (404, "Failed getting image: Image alias not found", "Misconfigured"),
             (403, "not authorized", "Misconfigured"),
