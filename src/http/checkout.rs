@@ -14,12 +14,7 @@ pub(super) mod standing;
 
 use std::time::Duration;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use berth_jobs::ids::OrderId;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -34,7 +29,7 @@ use super::{
 use crate::{app::App, domain::order::OrderPhase, effects::CustomerContact, store::orders::Order};
 use agreement::{Agreed, Asked};
 pub use idempotency::InFlight;
-pub(super) use idempotency::key_of;
+pub(super) use idempotency::{created, key_of};
 pub use request::CheckoutRequest;
 
 /// How soon to try again when Stripe or the database is away.
@@ -104,11 +99,7 @@ pub async fn create(
     let asked = Asked { contact, request, key, request_hash, client_ip: from.0 };
     let Agreed { order, replayed } = agreement::agree(&app, &asked).await?;
     let answer = answer(&app, order).await?;
-    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
-    if replayed {
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(created(answer, replayed))
 }
 
 pub(super) fn contact_of(customer: Customer) -> Result<CustomerContact, Problem> {

@@ -6,8 +6,8 @@ mod by_hand;
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
+    http::HeaderMap,
+    response::Response,
 };
 use berth_jobs::ids::{AccountId, CreditEntryId, CustomerId, OrderId};
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     auth::{AuthenticatedStaff, Customer},
-    checkout::key_of,
+    checkout::{created, key_of},
     orders::of_store,
     paging::{Listed, PageQuery},
     problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
@@ -136,11 +136,8 @@ pub async fn show(
     query: Result<Query<CreditQuery>, QueryRejection>,
 ) -> Result<Json<CreditJson>, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid_request(error.body_text()))?;
-    if query.limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
-        return Err(Problem::invalid_request("limit: 1 to 100"));
-    }
+    let paging = PageQuery::of_limit(query.limit)?;
     let user_id = customer_of(&app, &customer).await?.id;
-    let paging = PageQuery { limit: query.limit, starting_after: None, status: None };
     let balances = app.store.credit_balances(user_id).await.map_err(of_store)?;
     let entries = app.store.credit_entries(user_id, query.starting_after, paging.fetch()).await.map_err(of_store)?;
     Ok(Json(CreditJson {
@@ -237,11 +234,7 @@ async fn answer(app: &App, staff: &Customer, asked: &by_hand::Asked) -> Result<R
     let (entry, replayed) = by_hand::moved(app, staff, asked).await?;
     let now = by_hand::balance(app, asked).await?;
     let answer = CreditMovedJson { entry: entry.into(), now: now.into() };
-    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
-    if replayed {
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(created(answer, replayed))
 }
 
 impl From<CreditBalance> for CreditBalanceJson {

@@ -124,15 +124,12 @@ pub async fn list(
     query: Result<Query<CreditNotesQuery>, QueryRejection>,
 ) -> Result<Json<Listed<CreditNoteJson>>, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid_request(error.body_text()))?;
-    if query.limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
-        return Err(Problem::invalid_request("limit: 1 to 100"));
-    }
+    let paging = PageQuery::of_limit(query.limit)?;
     let whose = match query.customer_id.map(CustomerId) {
         None => customer.id,
         Some(other) if customer.role == Role::Staff || other == customer.id => other,
         Some(_) => return Err(Problem::forbidden("Only staff may list another customer's credit notes.")),
     };
-    let paging = PageQuery { limit: query.limit, starting_after: None, status: None };
     let notes = app.store.credit_notes_of(whose, query.starting_after, paging.fetch()).await.map_err(of_store)?;
     Ok(Json(paging.page(notes.into_iter().map(CreditNoteJson::from).collect())))
 }

@@ -89,14 +89,6 @@ impl OrderStatus {
 }
 
 impl OrdersQuery {
-    /// How to page, within the bounds that the description names.
-    fn paging(&self) -> Result<PageQuery, Problem> {
-        if self.limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
-            return Err(Problem::invalid_request("limit: 1 to 100"));
-        }
-        Ok(PageQuery { limit: self.limit, starting_after: None, status: None })
-    }
-
     fn whose(&self, asking: &Customer) -> Result<CustomerId, Problem> {
         match self.customer_id.map(CustomerId) {
             None => Ok(asking.id),
@@ -123,7 +115,7 @@ pub async fn list(
     query: Result<Query<OrdersQuery>, QueryRejection>,
 ) -> Result<Json<Listed<OrderJson>>, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid_request(error.body_text()))?;
-    let paging = query.paging()?;
+    let paging = PageQuery::of_limit(query.limit)?;
     let whose = query.whose(&customer)?;
     let phases = query.status.map(OrderStatus::phases).unwrap_or_default();
     // The database's times end sooner than ours on the early side, and nothing was sold there.

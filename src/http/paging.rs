@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::problem::Problem;
+
 /// So many are listed when the caller does not say.
 const USUAL: i64 = 20;
 /// At most so many are listed at once.
@@ -22,6 +24,17 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
+    /// Pages of a list whose other parameters are its own.
+    ///
+    /// # Errors
+    /// When so many are not listed at once.
+    pub(super) fn of_limit(limit: Option<i64>) -> Result<Self, Problem> {
+        if limit.is_some_and(|limit| !(1..=MOST).contains(&limit)) {
+            return Err(Problem::invalid_request(format!("limit: 1 to {MOST}")));
+        }
+        Ok(Self { limit, starting_after: None, status: None })
+    }
+
     /// One more than is shown, which tells whether there are more.
     pub(super) fn fetch(&self) -> i64 {
         self.shown() + 1

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     error::chain,
     gateways::http_client::{self, Timeouts},
-    http::auth::oidc::{CALLBACK, Looked, Oidc, SignInError},
+    http::auth::oidc::{Looked, Oidc, SignInError, redirect_uri},
 };
 
 const NAME: &str = "sign-in by OIDC";
@@ -31,10 +31,10 @@ pub(super) async fn look(config: &Config, offline: bool) -> Check {
 }
 
 fn of_provider(issuer: &str, config: &Config, looked: Result<Looked, SignInError>) -> Check {
-    let base = config.http.public_url.as_str().trim_end_matches('/');
     match looked {
         Ok(Looked { keys, misfit: None }) => {
-            ok(NAME, format!("{issuer} answers, with {keys} keys; it must know the address {base}{CALLBACK}"))
+            let address = redirect_uri(config);
+            ok(NAME, format!("{issuer} answers, with {keys} keys; it must know the address {address}"))
         }
         Ok(Looked { misfit: Some(why), .. }) => warning(
             NAME,

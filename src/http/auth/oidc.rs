@@ -25,6 +25,12 @@ pub use id_token::Person;
 /// Where the provider sends the browser back to, below the public address.
 pub const CALLBACK: &str = "/console/oidc/callback";
 
+/// The whole of that address, as it is registered at the provider.
+#[must_use]
+pub fn redirect_uri(config: &config::Config) -> String {
+    format!("{}{CALLBACK}", config.http.public_url.as_str().trim_end_matches('/'))
+}
+
 /// Signs in by a provider. Cheap to clone; clones share what is known of it.
 #[derive(Clone, Debug)]
 pub struct Oidc {
@@ -152,12 +158,11 @@ impl Oidc {
     pub fn new(config: &config::Config, http: reqwest::Client) -> Option<Self> {
         let settings = &config.console.oidc;
         let (issuer, client_id) = (settings.issuer.clone()?, settings.client_id.clone()?);
-        let base = config.http.public_url.as_str().trim_end_matches('/');
         Some(Self {
             inner: Arc::new(Inner {
                 client_secret: settings.client_secret.clone(),
                 scope: settings.scopes.join(" "),
-                redirect_uri: format!("{base}{CALLBACK}"),
+                redirect_uri: redirect_uri(config),
                 rules: id_token::Rules::new(issuer.clone(), client_id.clone(), settings),
                 discovery: Discovery::new(issuer, http.clone()),
                 client_id,

@@ -9,14 +9,28 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::http::HeaderMap;
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
 use berth_jobs::ids::{CustomerId, OrderId};
+use serde::Serialize;
 
 use super::super::{orders::of_store, problem::Problem};
 use crate::{app::App, effects::Idempotency, store::orders::Order};
 
 /// The longest key of a caller's own.
 const LONGEST_KEY: usize = 255;
+
+/// 201 with the answer; `replayed` says that it was created by an earlier request under the same key.
+pub(in crate::http) fn created(answer: impl Serialize, replayed: bool) -> Response {
+    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
+    if replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}
 
 /// The keys that requests are being worked on under.
 #[derive(Clone, Default)]

@@ -2,12 +2,7 @@
 
 mod request;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use berth_jobs::ids::{AccountId, OrderId, RefundId};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,7 +11,7 @@ use utoipa::ToSchema;
 use super::{
     super::{
         auth::{Authenticated, AuthenticatedStaff, Role},
-        checkout::key_of,
+        checkout::{created, key_of},
         paging::Listed,
         problem::{ApiJson, Problem, ProblemJson, Refuses, RefusesBody, RefusesStaff},
         segments::Segments,
@@ -131,11 +126,7 @@ pub async fn refund(
     let order = app.store.order(id).await.map_err(of_store)?;
     let (refund, replayed) = request::answered(&app, &order, &asked).await?;
     let answer = answer(&app, &order, refund).await?;
-    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
-    if replayed {
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(created(answer, replayed))
 }
 
 /// Lists what of an order went back, or is to, the first one first.
