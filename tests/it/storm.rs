@@ -9,6 +9,8 @@ use super::support::{Running, Stack, size};
 
 const TIMES: usize = 20;
 const AT_ONCE: usize = 50;
+/// So many customers buy at once.
+const BUYERS: usize = 8;
 /// The posts are sent in so many parts, a day apart.
 const DAYS: usize = 4;
 const UNFINISHED: &str = "select count(*) from berth.jobs where state in ('queued', 'running')";
@@ -32,21 +34,25 @@ fn least_events() -> usize {
     usize::try_from(purchases() * 5).unwrap()
 }
 
-/// The customers buy, and Stripe tells nobody.
-async fn buy(stack: &Stack) {
-    stack.sim("webhooks", &json!({})).await;
-    for (way, ending, refunded, tenths) in PURCHASES {
-        for _ in 0..purchases() * tenths / 10 {
-            let (_, session) = stack.checkout(Uuid::new_v4(), "shared-monthly", 1).await;
-            let paid = stack.sim(&format!("checkout/sessions/{session}/complete"), &json!({ "as": way })).await;
-            if let Some(result) = ending {
-                stack.sim(&format!("checkout/sessions/{session}/async"), &json!({ "result": result })).await;
-            }
-            if refunded {
-                stack.refund_at_stripe(paid["payment_intent"].as_str().unwrap(), 499).await.unwrap();
-            }
-        }
+/// A customer leaves the page in this way.
+async fn buy(stack: &Stack, way: &str, ending: Option<&str>, refunded: bool) {
+    let (_, session) = stack.checkout(Uuid::new_v4(), "shared-monthly", 1).await;
+    let paid = stack.sim(&format!("checkout/sessions/{session}/complete"), &json!({ "as": way })).await;
+    if let Some(result) = ending {
+        stack.sim(&format!("checkout/sessions/{session}/async"), &json!({ "result": result })).await;
     }
+    if refunded {
+        stack.refund_at_stripe(paid["payment_intent"].as_str().unwrap(), 499).await.unwrap();
+    }
+}
+
+/// The customers buy, and Stripe tells nobody.
+async fn all_buy(stack: &Stack) {
+    stack.sim("webhooks", &json!({})).await;
+    let all = PURCHASES.iter().flat_map(|(way, ending, refunded, tenths)| {
+        (0..purchases() * tenths / 10).map(move |_| buy(stack, way, *ending, *refunded))
+    });
+    stream::iter(all).for_each_concurrent(BUYERS, |one| one).await;
 }
 
 /// All that has happened is told by events a moment later.
@@ -85,9 +91,30 @@ async fn standing(stack: &Stack) -> Vec<(String, i64)> {
 async fn bought() -> (Stack, Running, Vec<Vec<u8>>) {
     let stack = Stack::new().await;
     let berth = stack.start().await;
-    buy(&stack).await;
+    all_buy(&stack).await;
     let bodies = events(&stack).await.iter().map(|event| event.to_string().into_bytes()).collect();
     (stack, berth, bodies)
+}
+
+/// Every event so often, in the order that a seed gives, for days; what is there in the end.
+async fn storm(seed: u64) -> Vec<(String, i64)> {
+    let (stack, berth, events) = bought().await;
+    let mut posts: Vec<&Vec<u8>> = events.iter().flat_map(|event| [event; TIMES]).collect();
+    posts.shuffle(&mut StdRng::seed_from_u64(seed));
+    assert!(posts.len() >= least_events() * TIMES);
+    for part in posts.chunks(posts.len().div_ceil(DAYS)) {
+        let statuses: Vec<u16> =
+            stream::iter(part).map(|event| stack.send_event(event)).buffer_unordered(AT_ONCE).collect().await;
+        assert!(statuses.iter().all(|status| *status == 200));
+        stack.until_idle().await;
+        stack.pass_for(&berth.app, A_DAY).await;
+    }
+    stack.until_count(UNFINISHED, 0).await;
+    let standing = standing(&stack).await;
+    stack.audit().await;
+    berth.stop().await;
+    println!("storm {seed}: {} posts of {} events", posts.len(), events.len());
+    standing
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,23 +128,10 @@ async fn every_event_twenty_times_in_any_order_for_three_days_ends_as_each_once_
     calm.pass_for(&calm_berth.app, A_DAY).await;
     calm.until_count(UNFINISHED, 0).await;
     let expected = standing(&calm).await;
-
-    let (stack, berth, events) = bought().await;
-    let mut posts: Vec<&Vec<u8>> = events.iter().flat_map(|event| [event; TIMES]).collect();
-    posts.shuffle(&mut StdRng::seed_from_u64(20));
-    assert!(posts.len() >= least_events() * TIMES);
-    for part in posts.chunks(posts.len().div_ceil(DAYS)) {
-        let statuses: Vec<u16> =
-            stream::iter(part).map(|event| stack.send_event(event)).buffer_unordered(AT_ONCE).collect().await;
-        assert!(statuses.iter().all(|status| *status == 200));
-        stack.until_idle().await;
-        stack.pass_for(&berth.app, A_DAY).await;
-    }
-    stack.until_count(UNFINISHED, 0).await;
-
-    assert_eq!(standing(&stack).await, expected);
-    stack.audit().await;
     calm.audit().await;
-    berth.stop().await;
     calm_berth.stop().await;
+
+    for seed in 0..size("STORMS", 1).into() {
+        assert_eq!(storm(seed).await, expected, "storm {seed}");
+    }
 }

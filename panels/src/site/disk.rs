@@ -5,7 +5,7 @@ use std::{
     io::{self, ErrorKind, Read as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use berth_jobs::ids::AccountId;
@@ -331,6 +331,7 @@ impl Disk {
 
     /// Deletes what dead processes left, if it is old enough that nobody can be at work on it.
     fn sweep(&self) -> io::Result<()> {
+        let now = self.disk_time()?;
         for part in [TMP, TRASH] {
             for entry in fs::read_dir(self.root.join(part))?.take(SWEEP_ENTRIES) {
                 let path = entry?.path();
@@ -340,12 +341,21 @@ impl Disk {
                     Err(other) => return Err(other),
                 };
                 // A time in the future is not old.
-                if touched.elapsed().is_ok_and(|age| age >= LEFTOVER_AGE) {
+                if now.duration_since(touched).is_ok_and(|age| age >= LEFTOVER_AGE) {
                     delete(&path)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// What time it is by the clock that files are dated with, which another process's or another machine's may be: to one
+    /// that is weeks ahead all that others are at work on is old.
+    fn disk_time(&self) -> io::Result<SystemTime> {
+        let path = self.root.join(TMP).join(format!("time.{}", Uuid::now_v7()));
+        let written = File::create_new(&path)?.metadata()?.modified();
+        delete(&path)?;
+        written
     }
 }
 

@@ -92,6 +92,19 @@ impl Stack {
         id
     }
 
+    /// It is such a time for Stripe and for whatever of Berth starts later.
+    pub(crate) async fn begin_at(&self, time: &str) {
+        let seconds: i64 = sqlx::query_scalar(
+            "update berth.clock set clock_offset = $1::timestamptz - now()
+             returning round(extract(epoch from clock_offset))::bigint",
+        )
+        .bind(time)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap();
+        self.sim("clock", &json!({ "offset_seconds": seconds })).await;
+    }
+
     /// Lets business time pass.
     pub(crate) async fn pass(&self, seconds: f64) {
         sqlx::query("update berth.clock set clock_offset = clock_offset + make_interval(secs => $1)")
