@@ -227,6 +227,48 @@ async fn what_is_given_back_at_stripe_is_known_however_often_and_in_whichever_or
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_payment_whose_refund_is_heard_of_first_and_a_day_late_stripe_is_asked() {
+    const A_DAY: f64 = 24.0 * 3_600.0;
+    let stack = Stack::new().await;
+    let berth = stack.start().await;
+    stack.sim("webhooks", &json!({})).await;
+    let (_, session) = stack.checkout(Uuid::new_v4(), "shared-monthly", 1).await;
+    let paid = stack.sim(&format!("checkout/sessions/{session}/complete"), &json!({ "as": "paid" })).await;
+    stack.refund_at_stripe(paid["payment_intent"].as_str().unwrap(), 499).await.unwrap();
+    let mut events = Vec::new();
+    stack
+        .until("Stripe has told of it", async || {
+            events = stack.all_events().await;
+            events.iter().any(|event| event["type"] == "charge.refunded")
+        })
+        .await;
+    stack.pass_for(&berth.app, A_DAY).await;
+
+    let told = events.iter().find(|event| event["type"] == "charge.refunded").unwrap();
+    assert_eq!(stack.send_event(told.to_string().as_bytes()).await, 200);
+    stack.until_count("select count(*) from berth.orders where phase = 'completed'", 1).await;
+    stack.pass_for(&berth.app, 60.0).await;
+    stack.until_count("select count(*) from berth.credit_notes", 1).await;
+    stack.until_idle().await;
+    let standing = async || {
+        let counts = "select concat_ws(', ', (select count(*) from berth.payments), (select count(*) from berth.refunds),
+            (select count(*) from berth.credit_notes), (select count(*) from berth.invoices), (select count(*) from berth.mails))";
+        stack.text(counts).await
+    };
+    let before = standing().await;
+    for event in &events {
+        assert_eq!(stack.send_event(event.to_string().as_bytes()).await, 200);
+    }
+    stack.until_idle().await;
+
+    assert_eq!(standing().await, before, "what comes after it was known");
+    assert_eq!(stack.refunds_known().await, stack.refunds_at_stripe().await);
+    assert_eq!(stack.count("select count(*) from berth.alerts").await, 0);
+    stack.audit().await;
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_gave_back_at_stripe_first_is_not_given_back_again() {
     let stack = Stack::new().await;
     let buying = stack.start().await;
