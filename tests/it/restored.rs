@@ -14,7 +14,7 @@ use berth_jobs::ids::{AccountId, OrderId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Running, Stack, hosting::Live};
+use super::support::{Running, Stack, hosting::Live, process};
 
 /// So often in a row may a run of the accounts' sweep find something that the one before it made due.
 const MOST_RUNS: usize = 6;
@@ -253,6 +253,16 @@ async fn what_the_lost_minutes_left_is_listed_and_listing_it_changes_nothing() {
     assert!(lists(&plans["accounts"], "charge", &shop.paged.1.to_string()), "{:?}", plans["accounts"]);
     assert!(lists(&plans["accounts"], "issue", &shop.issued.1.to_string()), "{:?}", plans["accounts"]);
     assert!(lists(&plans["accounts"], "issue", &shop.asked.1.to_string()), "{:?}", plans["accounts"]);
+    let compared = process::run(&shop.stack, &["servers", "compare", "--json"], &[]).await;
+    assert!(compared.status.success(), "{compared:?}");
+    let differ: Vec<Value> = serde_json::from_slice(&compared.stdout).unwrap();
+    let told = |what: &str| -> Vec<&str> {
+        let of = differ.iter().filter(|it| it["what"] == what);
+        of.map(|it| it["account_id"].as_str().unwrap()).collect()
+    };
+    assert_eq!(told("suspended"), [shop.suspended.id.to_string()], "{differ:#?}");
+    assert_eq!(told("works"), [shop.lifted.id.to_string()], "{differ:#?}");
+    assert_eq!((told("orphan").len(), differ.len()), (2, 4), "the two that were made: {differ:#?}");
     assert_eq!(shop.stack.count(ROWS).await, rows);
     assert_eq!(shop.paid_at_stripe().await, paid);
     berth.stop().await;

@@ -7,13 +7,24 @@ use serde_json::{Value, json};
 use super::{app, start};
 use crate::support::{STRIPE_KEY, Stack, renewing::Renewer};
 
-/// Has the renewer's card charged at Stripe for their period, as a Berth did of which nothing is known here; answers the intent.
-async fn charged_unheard(stack: &Stack, app: &App, of: &Renewer, order: OrderId, minor: i64) -> String {
-    let customer: String = sqlx::query_scalar("select stripe_customer_id from berth.customers where id = $1")
+async fn at_stripe(stack: &Stack, of: &Renewer) -> String {
+    sqlx::query_scalar("select stripe_customer_id from berth.customers where id = $1")
         .bind(of.user)
         .fetch_one(&stack.pool)
         .await
-        .unwrap();
+        .unwrap()
+}
+
+async fn make_intent(stack: &Stack, body: String) -> String {
+    let request = stack.client.post(format!("{}/v1/payment_intents", stack.stripe)).bearer_auth(STRIPE_KEY).body(body);
+    let response = request.header("Content-Type", "application/x-www-form-urlencoded").send().await.unwrap();
+    let intent: Value = response.json().await.unwrap();
+    intent["id"].as_str().unwrap_or_else(|| panic!("{intent}")).to_owned()
+}
+
+/// Has the renewer's card charged at Stripe for their period, as a Berth did of which nothing is known here; answers the intent.
+async fn charged_unheard(stack: &Stack, app: &App, of: &Renewer, order: OrderId, minor: i64) -> String {
+    let customer = at_stripe(stack, of).await;
     let card = stack.cards(app, of.user).await.remove(0).id;
     let renewal = app.store.renewal(of.order).await.unwrap();
     let body = format!(
@@ -22,10 +33,7 @@ async fn charged_unheard(stack: &Stack, app: &App, of: &Renewer, order: OrderId,
          &metadata[account_id]={}&metadata[period_start]={}",
         of.account, renewal.period_start
     );
-    let request = stack.client.post(format!("{}/v1/payment_intents", stack.stripe)).bearer_auth(STRIPE_KEY).body(body);
-    let response = request.header("Content-Type", "application/x-www-form-urlencoded").send().await.unwrap();
-    let intent: Value = response.json().await.unwrap();
-    intent["id"].as_str().unwrap_or_else(|| panic!("{intent}")).to_owned()
+    make_intent(stack, body).await
 }
 
 /// What was taken at Stripe for the renewer's period, less what went back, payment by payment.
@@ -156,6 +164,31 @@ async fn while_stripe_does_not_say_what_was_paid_nothing_is_charged_and_nobody_i
     assert_eq!(taken(&stack, &renewer).await, [(499, 0)]);
     stack.client.delete(format!("{}/_sim/faults", stack.stripe)).send().await.unwrap();
     stack.pass_everywhere(app, 60.0).await;
+    stack.until_renewal(app, renewer.order, RenewalPhase::Paid).await;
+    stack.until_idle().await;
+
+    assert_eq!(taken(&stack, &renewer).await, [(499, 0)]);
+    stack.money_agrees().await;
+    berth.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_more_payments_than_are_read_is_charged_unless_they_are_all_of_a_day() {
+    const READ: usize = 1_000;
+    let (stack, berth) = start().await;
+    let app = app(&berth);
+    let renewer = stack.renewer(app, "pm_card_visa").await;
+    stack.say_nothing().await;
+    let customer = at_stripe(&stack, &renewer).await;
+    for _ in 0..=READ {
+        make_intent(&stack, format!("amount=100&currency=usd&customer={customer}")).await;
+    }
+
+    stack.charge(app, renewer.order).await;
+    let refused = "select count(*) from berth.jobs where kind = 'charge_renewal' and last_error like '%more payments%'";
+    stack.until_count(refused, 1).await;
+    assert_eq!(app.store.renewal(renewer.order).await.unwrap().state.phase, RenewalPhase::Charging);
+    stack.pass_until_before(app, renewer.account, 22).await;
     stack.until_renewal(app, renewer.order, RenewalPhase::Paid).await;
     stack.until_idle().await;
 
