@@ -1,6 +1,7 @@
 //! What follows once an order's money has come, whoever says so: an event of its page, a total of nothing, or staff
 //! who let a held order go. What renews an account has a way of its own.
 
+mod anew;
 mod renewal;
 
 use berth_jobs::{
@@ -9,6 +10,7 @@ use berth_jobs::{
 };
 use jiff::Timestamp;
 
+pub use anew::{Anew, anew};
 pub use renewal::{Renewing, renewed, returned, withdrawn};
 
 use crate::{

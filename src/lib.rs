@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod comparison;
 pub mod config;
 pub mod dev;
 pub mod domain;

@@ -136,7 +136,7 @@ enum Command {
     Keys(keys::KeysCommand),
     /// What accounts are placed on, and how each server fares.
     #[command(before_help = "Examples:\n  berth servers list\n  berth servers test web1\n  \
-        berth servers orphans web1\n  berth servers drain web1\n")]
+        berth servers orphans web1\n  berth servers compare\n  berth servers drain web1\n")]
     #[command(subcommand)]
     Servers(servers::ServersCommand),
     /// One account beside what its panel knows of it.

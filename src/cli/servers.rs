@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
+use berth_jobs::ids::AccountId;
 use serde::Serialize;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     settings,
 };
 use crate::{
-    app,
+    app, comparison,
     config::{Config, Role},
     error::chain,
     gateways::panels::Panels,
@@ -37,6 +38,15 @@ pub(super) enum ServersCommand {
     Orphans {
         /// Which.
         name: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Hold servers against the database, both ways: accounts that are suspended on one side alone, that are missing there, or that
+    /// should not be there. Changes nothing.
+    #[command(before_help = "Examples:\n  berth servers compare\n  berth servers compare web1 --json\n")]
+    Compare {
+        /// Which; without it, all that are configured.
+        name: Option<String>,
         #[command(flatten)]
         json: Json,
     },
@@ -68,6 +78,9 @@ pub(super) async fn run(file: Option<PathBuf>, command: ServersCommand) -> anyho
         ServersCommand::Test { name, json: Json { json } } => return test(&panels, name.as_deref(), json).await,
         ServersCommand::Orphans { name, json: Json { json } } => {
             orphans(&store(&config).await?, &panels, &name, json).await?;
+        }
+        ServersCommand::Compare { name, json: Json { json } } => {
+            return compare(&store(&config).await?, &panels, name.as_deref(), json).await;
         }
         ServersCommand::Drain { name, undo } => drain(&store(&config).await?, &name, undo).await?,
     }
@@ -172,7 +185,8 @@ struct Tested {
     error: Option<String>,
 }
 
-async fn test(panels: &Panels, only: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+/// The servers that are asked, with their drivers.
+fn wanted<'a>(panels: &'a Panels, only: Option<&str>) -> anyhow::Result<Vec<(&'a str, &'static str)>> {
     let wanted: Vec<(&str, &'static str)> = panels
         .servers()
         .filter(|(name, ..)| only.is_none_or(|only| only == *name))
@@ -181,6 +195,11 @@ async fn test(panels: &Panels, only: Option<&str>, json: bool) -> anyhow::Result
     if wanted.is_empty() {
         bail!("no server is called {} in the configuration", only.unwrap_or_default());
     }
+    Ok(wanted)
+}
+
+async fn test(panels: &Panels, only: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+    let wanted = wanted(panels, only)?;
     let mut tested = Vec::with_capacity(wanted.len());
     for (name, driver) in wanted {
         let answer = panels.of(name)?.probe().await;
@@ -251,6 +270,55 @@ async fn orphans(store: &Store, panels: &Panels, name: &str, json: bool) -> anyh
         all.add_row(vec![each.username.as_str(), account, if each.suspended { "yes" } else { "no" }, &each.detail]);
     }
     Ok(print(&lines(&all))?)
+}
+
+#[derive(Serialize)]
+struct Differing {
+    server: String,
+    username: String,
+    account_id: Option<String>,
+    /// `orphan`, `suspended`, `works`, `absent` or `unlisted`.
+    what: &'static str,
+    detail: String,
+}
+
+/// One that does not list what it has is told as well, and makes the command fail: of it nothing is known.
+async fn compare(store: &Store, panels: &Panels, only: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+    let mut found = Vec::new();
+    let mut exit = ExitCode::SUCCESS;
+    for (server, _) in wanted(panels, only)? {
+        let differing = |username, account_id: Option<AccountId>, what, detail| Differing {
+            server: server.to_owned(),
+            username,
+            account_id: account_id.map(|id| id.to_string()),
+            what,
+            detail,
+        };
+        match panels.of(server)?.list().await {
+            Ok(listed) => {
+                let all = comparison::of_server(store, server, listed, store.now().await?).await?;
+                let told = all
+                    .into_iter()
+                    .map(|it| differing(it.username, it.account_id, it.what.as_str(), it.what.to_string()));
+                found.extend(told);
+            }
+            Err(error) => {
+                exit = ExitCode::FAILURE;
+                found.push(differing(String::new(), None, "unlisted", chain(&error)));
+            }
+        }
+    }
+    if json {
+        print_json(&found)?;
+        return Ok(exit);
+    }
+    let mut all = table(&["SERVER", "USERNAME", "ACCOUNT", "WHAT", "DETAIL"]);
+    for each in &found {
+        let account = each.account_id.as_deref().unwrap_or("-");
+        all.add_row(vec![each.server.as_str(), &each.username, account, each.what, &each.detail]);
+    }
+    print(&lines(&all))?;
+    Ok(exit)
 }
 
 async fn drain(store: &Store, name: &str, undo: bool) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use berth_jobs::ids::StripeEventId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Store, StoreError};
 
@@ -35,6 +35,20 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         Ok(until.map(|at| at.to_jiff()))
+    }
+
+    /// For how long an event is known, by the clock that it was stored by, which is the database's own.
+    ///
+    /// # Errors
+    /// When there is none, or the database does not answer.
+    pub async fn event_known_for(&self, id: &StripeEventId) -> Result<SignedDuration, StoreError> {
+        let seconds = sqlx::query_scalar!(
+            r#"select extract(epoch from now() - received_at)::int8 as "seconds!" from berth.stripe_events where id = $1"#,
+            id.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        seconds.map(SignedDuration::from_secs).ok_or_else(|| StoreError::Missing(format!("event {id}")))
     }
 
     /// Which of these events are stored.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
+use crate::domain::account::AccountPhase;
 
 /// An account, as far as it is held against a server's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,17 @@ pub struct KnownAccount {
     pub remote_id: Option<String>,
     /// Since when it is gone from its panel, if it has ended.
     pub ended_at: Option<Timestamp>,
+}
+
+/// An account that is placed on a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedAccount {
+    /// Which.
+    pub id: AccountId,
+    /// Its login there.
+    pub username: String,
+    /// Where it stands.
+    pub phase: AccountPhase,
 }
 
 struct KnownRow {
@@ -59,6 +71,28 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(KnownAccount::from).collect())
+    }
+
+    /// The accounts that are placed on a server and have not ended, by name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn accounts_placed_on(&self, server: &str) -> Result<Vec<PlacedAccount>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select id, username as "username!", phase
+               from berth.hosting_accounts
+               where server = $1 and username is not null and phase not in ('terminated', 'failed')
+               order by username"#,
+            server,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = rows.into_iter().map(|row| {
+            let id = AccountId(row.id);
+            let phase = row.phase.parse().map_err(|error| StoreError::unreadable(format!("account {id}"), &error))?;
+            Ok(PlacedAccount { id, username: row.username, phase })
+        });
+        read.collect()
     }
 
     /// The accounts with these names, on whichever servers and in every state. Reads all accounts: names are found by their

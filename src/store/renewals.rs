@@ -2,6 +2,7 @@
 
 use berth_jobs::ids::{AccountId, ChargeId, CustomerId, MailId, OrderId};
 use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -300,6 +301,30 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         row.ok_or_else(|| StoreError::Missing(format!("renewal {order}")))?.read()
+    }
+
+    /// The renewal of an account from that time on: the one that is paid or can be, else the latest that was called off. `None` where
+    /// the period was never issued.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn renewal_of_period(
+        &self,
+        account: AccountId,
+        period_start: Timestamp,
+    ) -> Result<Option<OrderId>, StoreError> {
+        let order = sqlx::query_scalar!(
+            "select order_id
+             from berth.renewals
+             where account_id = $1 and period_start = $2
+             order by phase in ('void', 'abandoned', 'returned'), issued_at desc
+             limit 1",
+            account.0,
+            period_start.to_sqlx(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(order.map(OrderId))
     }
 
     /// A renewal's charges, the first one first.

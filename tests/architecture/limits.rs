@@ -20,6 +20,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("servers", &["domain", "effects", "gateways", "store"]),
     // What a server has and the database does not know: found by a job, and by the command line.
     ("orphans", &["gateways", "store"]),
+    ("comparison", &["domain", "gateways", "orphans", "store"]),
     ("service_manager", &[]),
     ("telemetry", &["config", "trace"]),
     ("watchdog", &["failpoint", "service_manager", "supervise"]),
@@ -158,6 +159,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "app",
             "clock",
+            "comparison",
             "config",
             "dev",
             "domain",

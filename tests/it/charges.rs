@@ -5,6 +5,7 @@ mod cards;
 mod declines;
 mod doubt;
 mod pages;
+mod unheard;
 
 use berth::{
     app::App,

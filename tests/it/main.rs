@@ -42,6 +42,7 @@ mod redis;
 mod reference;
 mod refunds;
 mod renewals;
+mod restored;
 mod rights;
 mod rotation;
 mod schedule;

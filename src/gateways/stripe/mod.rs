@@ -11,6 +11,7 @@ mod idempotency;
 mod json_path;
 mod list;
 mod objects;
+mod purpose;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use objects::{
     Amount, Card, Charge, CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, Customer, Dispute, EarlyFraudWarning,
     Metadata, PaymentError, PaymentIntent, PaymentIntentStatus, PaymentMethod, Refund, RefundStatus, SetupIntent,
 };
+pub use purpose::Purpose;
 pub use requests::{CheckoutLine, NewCardSession, NewCharge, NewCheckoutSession, NewCustomer, NewRefund, RefundReason};
 pub use transport::{STRIPE_VERSION, StripeConfigError};
 

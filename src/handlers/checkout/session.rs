@@ -1,5 +1,7 @@
 //! What a Checkout Session means for its order: one decision, whoever tells of the session.
 
+use std::time::Duration;
+
 use berth_jobs::{
     ids::{AccountId, OrderId, PaymentId, StripeEventId},
     renewals::SyncCards,
@@ -16,12 +18,14 @@ use crate::{
     },
     error::{JobError, chain},
     failpoint,
-    fulfilment::{self, PaidBy, Renewing},
-    gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, StripeEvent},
+    fulfilment::{self, Anew, PaidBy, Renewing},
+    gateways::stripe::{CheckoutPaymentStatus, CheckoutSession, CheckoutStatus, Purpose, StripeEvent},
     plan_change,
     store::{StoreError, orders::Order, payments::PaymentState},
 };
 
+/// How soon to look again for a renewal that is to be issued anew.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// The mode of a page on which a card is saved.
 const SETUP: &str = "setup";
 
@@ -71,7 +75,12 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
     let order = match ctx.store.order(order_id).await {
         Ok(order) => order,
         // The id has our shape, and yet we do not know it: another database's, or a lost one.
-        Err(StoreError::Missing(_)) => return Ok(parked(format!("there is no order {order_id}"))),
+        Err(StoreError::Missing(_)) => {
+            return Ok(match issued_anew(ctx, event_id, &session).await? {
+                Some(effects) => effects.settle_event(settled(EventOutcome::Applied, "")),
+                None => parked(format!("there is no order {order_id}")),
+            });
+        }
         Err(error) => return Err(error.into()),
     };
     failpoint::hit("checkout.read");
@@ -80,6 +89,27 @@ pub(super) async fn act_on_event(ctx: &Ctx, event_id: &StripeEventId, body: &[u8
         _ => Told::Event,
     };
     Ok(act_on(ctx, &order, &session, told).await?.settle_event(settled(EventOutcome::Applied, "")))
+}
+
+/// What the page of a renewal means whose order was lost, as a backup was restored, and is issued anew. `None` where it is none.
+async fn issued_anew(
+    ctx: &Ctx,
+    event_id: &StripeEventId,
+    session: &CheckoutSession,
+) -> Result<Option<Effects>, JobError> {
+    let period = Purpose::of(&session.metadata).and_then(|purpose| purpose.period);
+    if period.is_some() && session.payment_status != Some(CheckoutPaymentStatus::Paid) {
+        return Ok(Some(Effects::none())); // another page can be opened for it at any time
+    }
+    let order_id = match fulfilment::anew(&ctx.store, period, event_id).await? {
+        Anew::Issued(order) => order,
+        Anew::ToCome => {
+            return Err(JobError::waiting("the period that it is for is not issued again yet", LOOK_AGAIN));
+        }
+        Anew::Never => return Ok(None),
+    };
+    let order = ctx.store.order(order_id).await?;
+    Ok(Some(renewal_paid(ctx, &order, session).await?))
 }
 
 /// What the session means for the order.
@@ -113,7 +143,7 @@ pub(super) async fn act_on(
 
 /// The order that Berth has opened the session for.
 pub(super) fn order_of(session: &CheckoutSession) -> Option<OrderId> {
-    session.metadata.get("order_id")?.parse().ok()
+    Purpose::of(&session.metadata).map(|purpose| purpose.order)
 }
 
 /// The order that a paid session of somebody else's names. Whoever pays by a link to another product can write anything
@@ -218,7 +248,12 @@ async fn late_change(
 /// goes back.
 async fn renewal_paid(ctx: &Ctx, order: &Order, session: &CheckoutSession) -> Result<Effects, JobError> {
     let payments = ctx.store.payments_of(order.state.id).await?;
-    if surplus::is_booked(&payments, session) {
+    // One that was lost may have been taken for the same period under another order.
+    let booked = match &session.payment_intent {
+        Some(intent) => ctx.store.payment_by_intent(intent).await?,
+        None => None,
+    };
+    if booked.is_some() || surplus::is_booked(&payments, session) {
         return Ok(Effects::none());
     }
     let renewing = Renewing::of(&ctx.store, order.clone()).await?;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use berth_jobs::{
-    ids::{OrderId, StripeDisputeId},
+    ids::StripeDisputeId,
     payments::{SyncDispute, SyncRefunds, TracePayment},
 };
 use jiff::SignedDuration;
@@ -13,7 +13,8 @@ use crate::{
     app::Ctx,
     effects::{Alert, Effects, EventOutcome, SettledEvent},
     error::{JobError, chain},
-    gateways::stripe::{EventError, GatewayError, StripeEvent},
+    fulfilment::{self, Anew},
+    gateways::stripe::{EventError, GatewayError, Purpose, StripeEvent},
     store::{StoreError, payments::Payment},
 };
 
@@ -21,6 +22,8 @@ use crate::{
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_hours(1);
 /// How soon to look again for it.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// How soon to look again for a renewal that is to be issued anew.
+const ISSUED_AGAIN: Duration = Duration::from_secs(300);
 
 /// What an event tells of a payment.
 enum Told {
@@ -45,16 +48,15 @@ struct Subject {
 /// When Stripe or the database is away, or the payment is not known yet.
 pub async fn run(job: &TracePayment, ctx: &Ctx) -> Result<Effects, JobError> {
     let body = ctx.store.stripe_event(&job.event_id).await?;
-    let read = StripeEvent::parse(&body).and_then(|event| Ok((subject_of(&event)?, event)));
-    let (subject, event) = match read {
-        Ok(read) => read,
+    let subject = match StripeEvent::parse(&body).and_then(|event| subject_of(&event)) {
+        Ok(subject) => subject,
         Err(error) => return Ok(parked(job, &chain(&error))),
     };
     let Some(intent) = intent_of(ctx, &subject).await? else {
         return Ok(ignored(job, "it is about no payment of ours"));
     };
     let Some(payment) = ctx.store.payment_by_intent(&intent).await? else {
-        return unknown(job, ctx, &event, &intent).await;
+        return unknown(job, ctx, &intent).await;
     };
     Ok(follow(&subject.told, &payment).settle_event(settled(job, EventOutcome::Applied, None)))
 }
@@ -91,22 +93,25 @@ async fn intent_of(ctx: &Ctx, subject: &Subject) -> Result<Option<String>, JobEr
 }
 
 /// No payment of ours is by that intent: it is somebody else's, or its order's payment has not been told of yet.
-async fn unknown(job: &TracePayment, ctx: &Ctx, event: &StripeEvent, intent: &str) -> Result<Effects, JobError> {
+async fn unknown(job: &TracePayment, ctx: &Ctx, intent: &str) -> Result<Effects, JobError> {
     let at_stripe = found(ctx.stripe()?.payment_intent(intent).await)?;
-    let named: Option<OrderId> = at_stripe.and_then(|intent| intent.metadata.get("order_id")?.parse().ok());
-    let order = match named {
-        Some(id) => match ctx.store.order(id).await {
-            Ok(order) => Some(order),
-            Err(StoreError::Missing(_)) => None,
-            Err(error) => return Err(error.into()),
-        },
-        None => None,
+    let Some(purpose) = at_stripe.and_then(|it| Purpose::of(&it.metadata)) else {
+        return Ok(ignored(job, "it is about no payment of ours"));
     };
-    let Some(order) = order else { return Ok(ignored(job, "it is about no payment of ours")) };
-    if event.created.is_some_and(|at| ctx.now().duration_since(at) < ON_ITS_WAY) {
+    let order = match ctx.store.order(purpose.order).await {
+        Ok(order) => order.state.id,
+        Err(StoreError::Missing(_)) => match fulfilment::anew(&ctx.store, purpose.period, &job.event_id).await? {
+            Anew::Issued(order) => order,
+            Anew::ToCome => return Err(JobError::waiting("its period is not issued again yet", ISSUED_AGAIN)),
+            Anew::Never => return Ok(ignored(job, "it is about no payment of ours")),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    // An event that was found late is about a payment that was found late as well.
+    if ctx.store.event_known_for(&job.event_id).await? < ON_ITS_WAY {
         return Err(JobError::waiting("the payment that it is about is not known yet", LOOK_AGAIN));
     }
-    Ok(parked(job, &format!("no payment of {} is known by {intent}", order.state.id)))
+    Ok(parked(job, &format!("no payment of {order} is known by {intent}")))
 }
 
 /// What Stripe has of that name; `None` when it has none.

@@ -4,7 +4,7 @@
 use berth_jobs::{checkout::SyncCheckout, ids::ChargeId, renewals::ChargeRenewal};
 use jiff::SignedDuration;
 
-use super::{answer::Answer, page, send, settle};
+use super::{answer::Answer, page, send, settle, unheard};
 use crate::{
     app::Ctx,
     domain::{
@@ -33,9 +33,9 @@ pub async fn run(job: &ChargeRenewal, ctx: &Ctx) -> Result<Effects, JobError> {
     let renewing = Renewing::read(&ctx.store, job.order_id).await?;
     let charges = ctx.store.charges_of(job.order_id).await?;
     match charges.last() {
-        Some(charge) if charge.is_open() => go_on(ctx, &renewing, charge).await,
+        Some(charge) if charge.is_open() => Box::pin(go_on(ctx, &renewing, charge)).await,
         Some(charge) if renewing.renewal.state.phase.is_charging() => settle::answered(ctx, &renewing, charge).await,
-        Some(_) | None => begin(ctx, renewing).await,
+        Some(_) | None => Box::pin(begin(ctx, renewing)).await,
     }
 }
 
@@ -91,7 +91,8 @@ fn new_charge(ctx: &Ctx, renewing: &Renewing, attempt: u32, card: &AgendaCard) -
     }
 }
 
-/// The page that it could be paid on is closed first: who has paid there has paid.
+/// The page that it could be paid on is closed first: who has paid there has paid. Then whatever else has paid it is looked for: after
+/// a backup was restored, Stripe may know more than we do.
 async fn charge_card(ctx: &Ctx, renewing: &Renewing, charge: &Charge) -> Result<Effects, JobError> {
     let order_id = charge.order_id;
     let closed = match page::close(ctx, order_id).await? {
@@ -101,10 +102,16 @@ async fn charge_card(ctx: &Ctx, renewing: &Renewing, charge: &Charge) -> Result<
             return Ok(effects.enqueue(SyncCheckout { order_id }));
         }
     };
-    failpoint::hit("charge.before_send");
-    let answer = send::send(ctx, renewing, charge).await;
-    failpoint::hit("charge.after_send");
-    let effects = settle::settle(ctx, renewing, charge, answer?).await?;
-    failpoint::hit("charge.before_commit");
+    let effects = match unheard::payment(ctx, renewing).await? {
+        Some(found) => settle::unheard(ctx, renewing, charge, found).await?,
+        None => {
+            failpoint::hit("charge.before_send");
+            let answer = send::send(ctx, renewing, charge).await;
+            failpoint::hit("charge.after_send");
+            let effects = settle::settle(ctx, renewing, charge, answer?).await?;
+            failpoint::hit("charge.before_commit");
+            effects
+        }
+    };
     Ok(closed.into_iter().fold(effects, Effects::fact))
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{JobError, chain},
     fulfilment::Renewing,
     gateways::stripe::{
-        Amount, CHARGE, Doubt, GatewayError, IdempotencyKey, Metadata, NewCharge, PaymentIntent, PaymentIntentStatus,
+        Amount, CHARGE, Doubt, GatewayError, IdempotencyKey, NewCharge, PaymentIntent, PaymentIntentStatus, Purpose,
         Stripe,
     },
     store::renewals::Charge,
@@ -70,15 +70,15 @@ fn key_of(purpose: &str, charge: &Charge) -> Result<IdempotencyKey, JobError> {
 
 fn new_charge(renewing: &Renewing, charge: &Charge, customer: String) -> Result<NewCharge, JobError> {
     let minor = charge.amount.to_minor().map_err(|error| JobError::Retry(chain(&error)))?;
+    let period = Some((renewing.renewal.account_id, renewing.renewal.period_start));
+    let mut metadata = Purpose { order: charge.order_id, period }.metadata();
+    metadata.insert(CHARGE.to_owned(), charge.id.to_string());
     Ok(NewCharge {
         customer,
         payment_method: charge.card_id.clone(),
         amount: Amount::new(minor, charge.amount.currency().code()),
         description: Some(format!("{} until {}", renewing.account.service_name, day_of(renewing))),
-        metadata: Metadata::from([
-            (CHARGE.to_owned(), charge.id.to_string()),
-            ("order_id".to_owned(), charge.order_id.to_string()),
-        ]),
+        metadata,
     })
 }
 

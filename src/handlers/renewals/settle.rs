@@ -1,13 +1,18 @@
 //! What follows from what became of a charge.
 
-use std::cmp;
+use std::{cmp, time::Duration};
 
-use berth_jobs::renewals::{ResolveCharge, SyncCards};
+use berth_jobs::{
+    ids::PaymentId,
+    payments::SyncRefunds,
+    renewals::{ResolveCharge, SyncCards},
+};
 use jiff::SignedDuration;
 
 use super::{
     answer::{Answer, money},
     notices,
+    unheard::Unheard,
 };
 use crate::{
     app::Ctx,
@@ -18,12 +23,15 @@ use crate::{
     effects::{ChargeDecline, ChargeNews, ChargeState, Effects, Fact, NewJob},
     error::{JobError, chain},
     fulfilment::{self, PaidBy, Renewing},
-    gateways::stripe::Amount,
+    gateways::stripe::{Amount, CHARGE, PaymentIntentStatus},
     store::renewals::{Charge, DeclineCodes},
 };
 
 /// Stripe is not asked sooner than this what became of a charge.
 const SOONEST_LOOK_UP: SignedDuration = SignedDuration::from_mins(5);
+
+/// How soon to look again at what is being paid on a page.
+const PAGE_WAIT: Duration = Duration::from_secs(600);
 
 /// What becomes true by the answer.
 pub(super) async fn settle(
@@ -35,7 +43,8 @@ pub(super) async fn settle(
     match answer {
         Answer::Paid { intent, received } => {
             let fact = news(ctx, charge, ChargeState::Succeeded, Some(intent.clone()));
-            Ok(paid(ctx, renewing, Some(charge), intent, received.as_ref()).await?.fact(fact))
+            let by = PaidBy { session: None, intent: Some(intent), card: shown(ctx, renewing, &charge.card_id).await? };
+            Ok(paid(ctx, renewing, by, received.as_ref()).await?.fact(fact))
         }
         Answer::Declined { intent, decline } => declined(ctx, renewing, charge, intent, decline).await,
         Answer::Unknown { intent } => in_doubt(ctx, renewing, charge, intent),
@@ -66,19 +75,17 @@ pub(super) async fn answered(ctx: &Ctx, renewing: &Renewing, charge: &Charge) ->
 pub(super) async fn paid(
     ctx: &Ctx,
     renewing: &Renewing,
-    charge: Option<&Charge>,
-    intent: String,
+    by: PaidBy,
     received: Option<&Amount>,
 ) -> Result<Effects, JobError> {
     let id = renewing.order.state.id;
-    let known = ctx.store.payments_of(id).await?;
-    if known.iter().any(|payment| payment.intent.as_deref() == Some(&intent)) {
+    let Some(intent) = &by.intent else { return Ok(Effects::none()) };
+    if ctx.store.payment_by_intent(intent).await?.is_some() {
         return Ok(Effects::none()); // told before
     }
     let Some(amount) = received.and_then(money) else {
         return Err(JobError::Retry(format!("{intent} of {id} is paid, and does not say how much came")));
     };
-    let by = PaidBy { session: None, intent: Some(intent), card: shown(ctx, renewing, charge).await? };
     if amount == renewing.order.due()
         && let Some(effects) = fulfilment::renewed(ctx, ctx.now(), renewing, by.clone())
     {
@@ -87,14 +94,49 @@ pub(super) async fn paid(
     Ok(fulfilment::returned(ctx.now(), renewing, amount, by))
 }
 
+/// The renewal is paid, or being paid, by what nothing had told of: the charge that was about to be sent is not. Where that was a
+/// charge of what is due, the row stands for it.
+pub(super) async fn unheard(
+    ctx: &Ctx,
+    renewing: &Renewing,
+    charge: &Charge,
+    found: Unheard,
+) -> Result<Effects, JobError> {
+    let Unheard { intent, session, is_refunded } = found;
+    let received = intent.received();
+    let is_charge = intent.metadata.contains_key(CHARGE);
+    let effects = if intent.status != PaymentIntentStatus::Succeeded {
+        if !is_charge {
+            return Err(JobError::waiting(&format!("{} is being paid on a page", charge.order_id), PAGE_WAIT));
+        }
+        settle(ctx, renewing, charge, Answer::of(intent)).await?
+    } else if is_charge && received.as_ref().and_then(money) == Some(charge.amount) {
+        settle(ctx, renewing, charge, Answer::of(intent)).await?
+    } else {
+        let card = match &intent.payment_method {
+            Some(card) => shown(ctx, renewing, card).await?,
+            None => None,
+        };
+        let by = PaidBy { session, intent: Some(intent.id), card };
+        let effects = paid(ctx, renewing, by, received.as_ref()).await?;
+        if effects.renewal_moves.is_empty() {
+            effects.and(not_made(ctx, renewing, charge)) // what came goes back, and what is due is charged
+        } else {
+            effects.fact(news(ctx, charge, ChargeState::NotMade, None))
+        }
+    };
+    let payments: Vec<PaymentId> = effects.new_payments.iter().map(|payment| payment.id).collect();
+    Ok(if is_refunded {
+        payments.into_iter().fold(effects, |all, payment_id| all.enqueue(SyncRefunds { payment_id }))
+    } else {
+        effects
+    })
+}
+
 /// The card that was charged, as its holder knows it.
-async fn shown(ctx: &Ctx, renewing: &Renewing, charge: Option<&Charge>) -> Result<Option<String>, JobError> {
-    let Some(charge) = charge else { return Ok(None) };
+async fn shown(ctx: &Ctx, renewing: &Renewing, card_id: &str) -> Result<Option<String>, JobError> {
     let cards = ctx.store.cards_of(renewing.order.customer.id).await?;
-    Ok(cards
-        .iter()
-        .find(|card| card.id == charge.card_id)
-        .map(|it| card::shown(it.brand.as_deref(), it.last4.as_deref())))
+    Ok(cards.iter().find(|card| card.id == card_id).map(|it| card::shown(it.brand.as_deref(), it.last4.as_deref())))
 }
 
 /// The bank says no, or asks for the customer, who is told. A renewal that was called off meanwhile ends with it.

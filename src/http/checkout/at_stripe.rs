@@ -14,7 +14,7 @@ use crate::{
     error::chain,
     gateways::stripe::{
         Amount, CheckoutLine, CheckoutSession, CheckoutStatus, Doubt, GatewayError, IdempotencyKey, Metadata,
-        NewCheckoutSession, NewCustomer, Stripe,
+        NewCheckoutSession, NewCustomer, Purpose, Stripe,
     },
     store::orders::Order,
 };
@@ -25,7 +25,6 @@ const OTHER_PARAMETERS: &str = "idempotency_error";
 const REMEMBERED_FAILURE: u16 = 500;
 /// How long a page stays open on which a renewal is paid; Stripe's limit is a day.
 const RENEWAL_PAYABLE: SignedDuration = SignedDuration::from_hours(23);
-const ORDER: &str = "order_id";
 const VERSION: &str = "session_version";
 
 /// The session of the order's page, and the version that it is of. Its key is the order's and the version's.
@@ -37,18 +36,19 @@ pub(super) async fn session(app: &App, stripe: &Stripe, order: &Order) -> Result
     let order_id = order.state.id;
     let version = order.session_version;
     let customer = customer(app, stripe, &order.customer).await.map_err(|_| kept(order_id))?;
-    let new = session_for(app, order, version, customer)?;
+    let purpose = purpose(app, order).await?;
+    let new = session_for(app, order, metadata(purpose, version), customer)?;
     match stripe.create_checkout_session(&key_of(order, version)?, &new).await {
         Ok(session) => return Ok((session, version)),
         Err(error) if is_spent(&error) => tracing::warn!(%order_id, error = chain(&error), "a key of a page is spent"),
         Err(error) => return Err(of_stripe(order_id, &error)),
     }
-    if let Some(session) = unheard(stripe, order, version, &new.customer).await? {
+    if let Some(session) = unheard(stripe, order, &new).await? {
         return Ok((session, version));
     }
     app.committer.write(Effects::none().next_session(order_id, version)).await.map_err(|_| kept(order_id))?;
     let next = version.saturating_add(1);
-    let new = NewCheckoutSession { metadata: metadata(order, next), ..new };
+    let new = NewCheckoutSession { metadata: metadata(purpose, next), ..new };
     let session = stripe.create_checkout_session(&key_of(order, next)?, &new).await;
     Ok((session.map_err(|error| of_stripe(order_id, &error))?, next))
 }
@@ -66,17 +66,12 @@ fn is_spent(error: &GatewayError) -> bool {
 }
 
 /// The page of this version that was opened without our hearing of it.
-async fn unheard(
-    stripe: &Stripe,
-    order: &Order,
-    version: i32,
-    customer: &str,
-) -> Result<Option<CheckoutSession>, Problem> {
-    let sessions = stripe.newest_sessions(customer).await.map_err(|error| of_stripe(order.state.id, &error))?;
-    let wanted = metadata(order, version);
+async fn unheard(stripe: &Stripe, order: &Order, new: &NewCheckoutSession) -> Result<Option<CheckoutSession>, Problem> {
+    let sessions = stripe.newest_sessions(&new.customer).await.map_err(|error| of_stripe(order.state.id, &error))?;
     let is_it = |session: &CheckoutSession| {
         session.status == Some(CheckoutStatus::Open)
-            && [ORDER, VERSION].iter().all(|name| session.metadata.get(*name) == wanted.get(*name))
+            && Purpose::of(&session.metadata).is_some_and(|purpose| purpose.order == order.state.id)
+            && session.metadata.get(VERSION) == new.metadata.get(VERSION)
     };
     Ok(sessions.into_iter().find(is_it))
 }
@@ -85,16 +80,28 @@ fn key_of(order: &Order, version: i32) -> Result<IdempotencyKey, Problem> {
     IdempotencyKey::new(&format!("berth:checkout:{}:{version}", order.state.id)).map_err(|error| internal(&error))
 }
 
-fn metadata(order: &Order, version: i32) -> Metadata {
-    Metadata::from([(ORDER.to_owned(), order.state.id.to_string()), (VERSION.to_owned(), version.to_string())])
+/// What is paid there, so that it can be told from Stripe alone.
+async fn purpose(app: &App, order: &Order) -> Result<Purpose, Problem> {
+    let id = order.state.id;
+    if !order.is_renewal {
+        return Ok(Purpose { order: id, period: None });
+    }
+    let renewal = app.store.renewal(id).await.map_err(of_store)?;
+    Ok(Purpose { order: id, period: Some((renewal.account_id, renewal.period_start)) })
 }
 
-fn session_for(app: &App, order: &Order, version: i32, customer: String) -> Result<NewCheckoutSession, Problem> {
+fn metadata(purpose: Purpose, version: i32) -> Metadata {
+    let mut metadata = purpose.metadata();
+    metadata.insert(VERSION.to_owned(), version.to_string());
+    metadata
+}
+
+fn session_for(app: &App, order: &Order, metadata: Metadata, customer: String) -> Result<NewCheckoutSession, Problem> {
     Ok(NewCheckoutSession {
         customer,
         lines: if order.credit.is_zero() && !order.is_renewal { lines_of(order)? } else { line_of_rest(order)? },
         client_reference_id: order.state.id.to_string(),
-        metadata: metadata(order, version),
+        metadata,
         success_url: app.config.success_url().unwrap_or_else(|| app.shop.url.clone()),
         cancel_url: app.config.cancel_url().unwrap_or_else(|| app.shop.url.clone()),
         expires_at: if order.is_renewal { renewal_closes_at(app.clock.now()) } else { order.expires_at },

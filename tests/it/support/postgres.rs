@@ -68,6 +68,22 @@ impl Postgres {
         as_app(&self.url)
     }
 
+    /// Makes a copy of the database as it is now. Whoever is connected to it is cut off.
+    pub(crate) async fn back_up(&self) -> Url {
+        let (from, name) = (self.url.path().trim_start_matches('/'), format!("berth_{}", Uuid::new_v4().simple()));
+        let mut db = PgConnection::connect(database_of(&self.url, "postgres").as_str()).await.unwrap();
+        let end = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{from}'");
+        execute(&mut db, end).await;
+        execute(&mut db, format!("create database {name} template {from} strategy file_copy")).await;
+        db.close().await.unwrap();
+        database_of(&self.url, &name)
+    }
+
+    /// Goes on with that copy.
+    pub(crate) fn restore(&mut self, backup: Url) {
+        self.url = backup;
+    }
+
     /// Where a server of the test's own keeps its files.
     pub(crate) fn directory(&self) -> std::path::PathBuf {
         self.own.as_ref().expect("it has a server of its own").directory().join("data")

@@ -22,6 +22,7 @@ use berth_jobs::Queue;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use uuid::Uuid;
 
 use super::postgres::{Postgres, Server};
@@ -190,6 +191,23 @@ impl Stack {
             async move { http::serve(app, listener, None, &tasks).await }
         });
         Running { app, tasks, serving, works: !queues.is_empty() }
+    }
+
+    /// Takes a backup of the database, while Berth does not run.
+    pub(crate) async fn back_up(&mut self) -> Url {
+        self.pool.close().await;
+        let backup = self.postgres.back_up().await;
+        self.pool = sqlx::PgPool::connect(self.postgres.url()).await.unwrap();
+        backup
+    }
+
+    /// Goes on with the database of a backup, while Berth does not run. Everything else is as it is.
+    pub(crate) async fn restore(&mut self, backup: Url) {
+        self.pool.close().await;
+        self.postgres.restore(backup);
+        self.pool = sqlx::PgPool::connect(self.postgres.url()).await.unwrap();
+        let setting = self.settings.iter_mut().find(|(name, _)| name == "database.url").unwrap();
+        self.postgres.app_url().as_str().clone_into(&mut setting.1);
     }
 
     /// A customer's token.
