@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use berth_jobs::{
-    ids::StripeDisputeId,
+    checkout::SyncCheckout,
+    ids::{OrderId, StripeDisputeId},
     payments::{SyncDispute, SyncRefunds, TracePayment},
+    renewals::ResolveCharge,
 };
 use jiff::SignedDuration;
 
@@ -14,7 +16,7 @@ use crate::{
     effects::{Alert, Effects, EventOutcome, SettledEvent},
     error::{JobError, chain},
     fulfilment::{self, Anew},
-    gateways::stripe::{EventError, GatewayError, Purpose, StripeEvent},
+    gateways::stripe::{CHARGE, EventError, GatewayError, Metadata, Purpose, StripeEvent},
     store::{StoreError, payments::Payment},
 };
 
@@ -95,10 +97,10 @@ async fn intent_of(ctx: &Ctx, subject: &Subject) -> Result<Option<String>, JobEr
 /// No payment of ours is by that intent: it is somebody else's, or its order's payment has not been told of yet.
 async fn unknown(job: &TracePayment, ctx: &Ctx, intent: &str) -> Result<Effects, JobError> {
     let at_stripe = found(ctx.stripe()?.payment_intent(intent).await)?;
-    let Some(purpose) = at_stripe.and_then(|it| Purpose::of(&it.metadata)) else {
+    let Some((purpose, metadata)) = at_stripe.and_then(|it| Some((Purpose::of(&it.metadata)?, it.metadata))) else {
         return Ok(ignored(job, "it is about no payment of ours"));
     };
-    let order = match ctx.store.order(purpose.order).await {
+    let order_id = match ctx.store.order(purpose.order).await {
         Ok(order) => order.state.id,
         Err(StoreError::Missing(_)) => match fulfilment::anew(&ctx.store, purpose.period, &job.event_id).await? {
             Anew::Issued(order) => order,
@@ -109,9 +111,18 @@ async fn unknown(job: &TracePayment, ctx: &Ctx, intent: &str) -> Result<Effects,
     };
     // An event that was found late is about a payment that was found late as well.
     if ctx.store.event_known_for(&job.event_id).await? < ON_ITS_WAY {
+        ctx.checkpoint(asked(order_id, &metadata)).await?;
         return Err(JobError::waiting("the payment that it is about is not known yet", LOOK_AGAIN));
     }
-    Ok(parked(job, &format!("no payment of {order} is known by {intent}")))
+    Ok(parked(job, &format!("no payment of {order_id} is known by {intent}")))
+}
+
+/// The payment's own event may be days away: Stripe is asked for it now.
+fn asked(order_id: OrderId, metadata: &Metadata) -> Effects {
+    if metadata.contains_key(CHARGE) {
+        return Effects::none().enqueue(ResolveCharge { order_id });
+    }
+    Effects::none().enqueue(SyncCheckout { order_id })
 }
 
 /// What Stripe has of that name; `None` when it has none.
