@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth::{
-    app::App,
+    app::{App, SITE_SERVER},
     domain::{account::AccountPhase, renewal::RenewalPhase},
     incoming,
     store::Store,
@@ -248,7 +248,7 @@ async fn what_the_lost_minutes_left_is_listed_and_listing_it_changes_nothing() {
     for live in [&shop.suspended, &shop.lifted] {
         assert!(lists(&plans["panels"], "look_at_panel", &live.id.to_string()), "{:?}", plans["panels"]);
     }
-    assert!(lists(&plans["panels"], "look_for_orphans", "site"), "{:?}", plans["panels"]);
+    assert!(lists(&plans["panels"], "look_for_orphans", SITE_SERVER), "{:?}", plans["panels"]);
     assert!(lists(&plans["accounts"], "charge", &shop.charged.1.to_string()), "{:?}", plans["accounts"]);
     assert!(lists(&plans["accounts"], "charge", &shop.paged.1.to_string()), "{:?}", plans["accounts"]);
     assert!(lists(&plans["accounts"], "issue", &shop.issued.1.to_string()), "{:?}", plans["accounts"]);
