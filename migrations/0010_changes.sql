@@ -82,5 +82,10 @@ alter table berth.mails
     add column recipient text,
     add check (num_nonnulls(customer_id, recipient) = 1),
     -- When what it said was forgotten.
-    add column emptied_at timestamptz;
+    add column emptied_at timestamptz,
+    -- When it was taken back, and why: what it says was no longer true when it could have been sent.
+    add column withdrawn_at timestamptz,
+    add column withdrawn_because text,
+    add check (num_nonnulls(withdrawn_at, withdrawn_because) in (0, 2));
 create index mails_full on berth.mails (accepted_at) where emptied_at is null;
+create index mails_withdrawn on berth.mails (withdrawn_at) where withdrawn_at is not null and emptied_at is null;

@@ -147,7 +147,7 @@ impl From<MailError> for JobError {
     fn from(error: MailError) -> Self {
         match error {
             // A mail server that is away delays mail and nothing else.
-            MailError::Transient { .. } => Self::snooze(chain(&error), Duration::from_secs(30)),
+            MailError::Transient { .. } => Self::parked_for(chain(&error), Duration::from_secs(30)),
             MailError::Ambiguous { .. } => Self::Retry(chain(&error)),
             MailError::Refused { .. } | MailError::InvalidAddress { .. } => Self::Retry(chain(&error)),
         }

@@ -14,6 +14,7 @@ pub mod hostname;
 pub mod invoice;
 pub mod money;
 pub mod order;
+pub mod outdated;
 pub mod percent;
 pub mod period;
 pub mod placement;

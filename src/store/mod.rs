@@ -56,7 +56,10 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::config::{self, SecretUrl};
+use crate::{
+    config::{self, SecretUrl},
+    domain::outdated::DeclinedCharge,
+};
 use loader::Loader;
 use pool::Pool;
 
@@ -74,6 +77,8 @@ pub struct Store {
 #[derive(Debug, Default)]
 struct Reads {
     accounts: Loader<Uuid, accounts::AccountRow>,
+    agenda: Loader<Uuid, agenda::AgendaEntry>,
+    declines: Loader<Uuid, DeclinedCharge>,
     events: Loader<String, Vec<u8>>,
     mails: Loader<Uuid, mails::Row>,
     orders: Loader<Uuid, orders::OrderRows>,

@@ -1,3 +1,4 @@
 //! Mail to customers.
 
 pub mod send_mail;
+mod still_true;

@@ -1,10 +1,11 @@
-//! SendMail: renders a mail and hands it to the mail server, unless that was done.
+//! SendMail: renders a mail and hands it to the mail server, unless that was done, or what it says is no longer true.
 
 use berth_jobs::mail::SendMail;
 
+use super::still_true;
 use crate::{
     app::Ctx,
-    effects::{Alert, Effects, Fact},
+    effects::{Alert, Effects, Fact, WithdrawnMail},
     error::{JobError, chain},
     failpoint,
     gateways::smtp::{MailError, Outgoing},
@@ -19,6 +20,13 @@ pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
     let row = ctx.store.mail(job.mail_id).await?;
     if row.accepted_at.is_some() {
         return Ok(told(&row.mail, Effects::none()));
+    }
+    if row.withdrawn_at.is_some() {
+        return Ok(Effects::none());
+    }
+    if let Some(because) = still_true::outdated(&row, ctx).await? {
+        let withdrawn = WithdrawnMail { id: row.id, because, at: ctx.now() };
+        return Ok(told(&row.mail, Effects::none().withdraw(withdrawn)));
     }
     let mailer = ctx.mailer()?;
     let rendered = ctx.renderer.render(&row.mail, &ctx.shop)?;
