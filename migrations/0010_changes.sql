@@ -89,3 +89,17 @@ alter table berth.mails
     add check (num_nonnulls(withdrawn_at, withdrawn_because) in (0, 2));
 create index mails_full on berth.mails (accepted_at) where emptied_at is null;
 create index mails_withdrawn on berth.mails (withdrawn_at) where withdrawn_at is not null and emptied_at is null;
+
+-- A mail that goes to many at once may have to wait for its place in the queue (`mail.max_per_minute`).
+alter table berth.mails add column turn_at timestamptz;
+-- When the next mail may go, and where that queue ends. One row, which all processes share.
+create table berth.mail_pace (
+    only_row boolean primary key default true check (only_row),
+    free_at timestamptz not null default '2000-01-01Z',
+    tail_at timestamptz not null default '2000-01-01Z'
+);
+insert into berth.mail_pace default values;
+alter table berth.mail_pace enable row level security;
+create policy program on berth.mail_pace to berth_app using (true) with check (true);
+revoke all on berth.mail_pace from public, anon, authenticated, service_role;
+grant select, update on berth.mail_pace to berth_app;

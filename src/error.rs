@@ -42,6 +42,14 @@ pub enum JobError {
         /// How long to go on looking, from the first snooze.
         give_up_after: Duration,
     },
+    /// Uses up no attempt and is no trouble: it is done when its turn comes, however late that is.
+    #[error("{reason}")]
+    InTurn {
+        /// What is waited for.
+        reason: String,
+        /// When to look again.
+        after: Duration,
+    },
     /// There is nothing to be done any more.
     #[error("{0}")]
     Cancel(String),
@@ -50,6 +58,11 @@ pub enum JobError {
 impl JobError {
     fn snooze(reason: String, after: Duration) -> Self {
         Self::Snooze { reason, after, give_up_after: SNOOZE_DEADLINE }
+    }
+
+    /// Others are before it.
+    pub(crate) const fn in_turn(reason: String, after: Duration) -> Self {
+        Self::InTurn { reason, after }
     }
 
     /// Something outside is at work and will be looked at again.

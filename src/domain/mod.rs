@@ -15,6 +15,7 @@ pub mod invoice;
 pub mod money;
 pub mod order;
 pub mod outdated;
+pub mod pace;
 pub mod percent;
 pub mod period;
 pub mod placement;

@@ -1,4 +1,4 @@
-//! What a mail says, as far as time may make it untrue before it is sent.
+//! What a mail says, as far as time may make it untrue before it is sent; and whether somebody waits for it.
 
 use super::{AccountNotice, Mail};
 use crate::domain::outdated::{Claim, ExpiringCard};
@@ -40,6 +40,41 @@ impl Mail {
             | Self::DisputeOpened(_)
             // Nobody is suspended who has not got it.
             | Self::RenewalInvoice(_) => Claim::Lasting,
+        }
+    }
+}
+
+impl Mail {
+    /// Whether it goes to many at once and nobody waits for it: what sweeps, and the charges that they begin, have written.
+    #[must_use]
+    pub const fn is_bulk(&self) -> bool {
+        match self {
+            Self::RenewalInvoice(_)
+            | Self::RenewalAnnounced(_)
+            | Self::AccountExpiring(_)
+            | Self::RenewalReminder(_)
+            | Self::RenewalDueToday(_)
+            | Self::RenewalOverdue(_)
+            | Self::SuspensionWarning(_)
+            | Self::TerminationWarning(_)
+            | Self::PaymentFailed(_)
+            | Self::PaymentConfirmationNeeded(_)
+            | Self::CardExpiring(_) => true,
+            // Who has paid on a page waits for it.
+            Self::RenewalReceipt(mail) => mail.card.is_some(),
+            Self::OrderConfirmation(_)
+            | Self::Welcome(_)
+            | Self::PackageChanged(_)
+            | Self::ChangeNotMade(_)
+            | Self::Digest(_)
+            | Self::AccountSuspended(_)
+            | Self::AccountUnsuspended(_)
+            | Self::AccountTerminated(_)
+            | Self::CancellationConfirmed(_)
+            | Self::CancellationUndone(_)
+            | Self::PasswordChanged(_)
+            | Self::RefundIssued(_)
+            | Self::DisputeOpened(_) => false,
         }
     }
 }

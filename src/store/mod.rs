@@ -30,6 +30,7 @@ pub mod leftovers;
 pub mod listed;
 pub mod live_orders;
 mod loader;
+pub mod mail_turns;
 pub mod mails;
 pub mod migrations;
 pub mod observation;
@@ -58,7 +59,10 @@ use uuid::Uuid;
 
 use crate::{
     config::{self, SecretUrl},
-    domain::outdated::DeclinedCharge,
+    domain::{
+        outdated::DeclinedCharge,
+        pace::{Asking, Turn},
+    },
 };
 use loader::Loader;
 use pool::Pool;
@@ -82,6 +86,7 @@ struct Reads {
     events: Loader<String, Vec<u8>>,
     mails: Loader<Uuid, mails::Row>,
     orders: Loader<Uuid, orders::OrderRows>,
+    turns: Loader<(Uuid, Asking), Turn>,
     usernames: Loader<(String, String), Uuid>,
 }
 

@@ -2,3 +2,4 @@
 
 pub mod send_mail;
 mod still_true;
+mod turns;
