@@ -9,6 +9,7 @@ mod events;
 mod fact;
 mod fuse;
 mod hosting;
+mod mails;
 mod papers;
 mod plan_changes;
 mod refunds;
@@ -23,6 +24,7 @@ pub use events::{EventOutcome, NewStripeEvent, SettledEvent};
 pub use fact::Fact;
 pub use fuse::NewFusePlan;
 pub use hosting::{AccountEdit, AccountSettings, PasswordStep, UsageSample, job_of};
+pub use mails::WithdrawnMail;
 pub use papers::{
     ItemTerms, NewAudit, NewInvoice, NewStreamTicket, OrderTerms, ProfileChange, SessionNews, SessionState,
 };
@@ -124,6 +126,8 @@ pub struct Effects {
     pub(crate) shop_mails: Vec<ShopMail>,
     /// Mails, each with the job that sends it. Ignored when the same was said before.
     pub(crate) new_mails: Vec<NewMail>,
+    /// Mails that say what is no longer true. Ignored when a mail server has taken them.
+    pub(crate) withdrawn_mails: Vec<WithdrawnMail>,
     /// Events of Stripe that were acted on, or found to need nothing.
     pub(crate) settled_events: Vec<SettledEvent>,
     /// Troubles that are over.

@@ -42,6 +42,14 @@ pub enum JobError {
         /// How long to go on looking, from the first snooze.
         give_up_after: Duration,
     },
+    /// Uses up no attempt and is no trouble: it is done when its turn comes, however late that is.
+    #[error("{reason}")]
+    InTurn {
+        /// What is waited for.
+        reason: String,
+        /// When to look again.
+        after: Duration,
+    },
     /// There is nothing to be done any more.
     #[error("{0}")]
     Cancel(String),
@@ -50,6 +58,11 @@ pub enum JobError {
 impl JobError {
     fn snooze(reason: String, after: Duration) -> Self {
         Self::Snooze { reason, after, give_up_after: SNOOZE_DEADLINE }
+    }
+
+    /// Others are before it.
+    pub(crate) const fn in_turn(reason: String, after: Duration) -> Self {
+        Self::InTurn { reason, after }
     }
 
     /// Something outside is at work and will be looked at again.
@@ -147,7 +160,7 @@ impl From<MailError> for JobError {
     fn from(error: MailError) -> Self {
         match error {
             // A mail server that is away delays mail and nothing else.
-            MailError::Transient { .. } => Self::snooze(chain(&error), Duration::from_secs(30)),
+            MailError::Transient { .. } => Self::parked_for(chain(&error), Duration::from_secs(30)),
             MailError::Ambiguous { .. } => Self::Retry(chain(&error)),
             MailError::Refused { .. } | MailError::InvalidAddress { .. } => Self::Retry(chain(&error)),
         }

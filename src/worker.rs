@@ -240,7 +240,7 @@ async fn run_to_settlement(app: &App, claimed: &ClaimedJob, watchdog: &Watchdog)
         Err(error) if error.may_be_newer() => {
             let reason = format!("{error}; a newer version may know it");
             (
-                Settlement::Snooze { after: UNKNOWN_KIND_WAIT, give_up_after: UNKNOWN_KIND_DEADLINE, reason },
+                Settlement::Snooze { after: UNKNOWN_KIND_WAIT, give_up_after: Some(UNKNOWN_KIND_DEADLINE), reason },
                 Effects::none(),
             )
         }
@@ -303,11 +303,18 @@ async fn attempt(app: &App, claimed: &ClaimedJob, job: AnyJob, watchdog: &Watchd
         Ok(Err(_)) => JobError::Retry(format!("no end within {} s", timeout.as_secs())),
         Err(panic) => JobError::Retry(format!("the handler panicked: {panic}")),
     };
-    tracing::warn!(job = %claimed.id, kind = kind.name, attempt = claimed.attempt, %error, "an attempt did not finish");
+    if matches!(error, JobError::InTurn { .. }) {
+        tracing::debug!(job = %claimed.id, kind = kind.name, %error, "a job waits for its turn");
+    } else {
+        tracing::warn!(job = %claimed.id, kind = kind.name, attempt = claimed.attempt, %error, "an attempt did not finish");
+    }
     let settlement = match error {
         JobError::Retry(error) if last_attempt => Settlement::Dead { error },
         JobError::Retry(error) => Settlement::Retry { after: with_jitter(kind.backoff.after(claimed.attempt)), error },
-        JobError::Snooze { reason, after, give_up_after } => Settlement::Snooze { after, give_up_after, reason },
+        JobError::Snooze { reason, after, give_up_after } => {
+            Settlement::Snooze { after, give_up_after: Some(give_up_after), reason }
+        }
+        JobError::InTurn { reason, after } => Settlement::Snooze { after, give_up_after: None, reason },
         JobError::Cancel(reason) => Settlement::Cancel { reason },
     };
     (settlement, Effects::none())

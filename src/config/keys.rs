@@ -102,6 +102,7 @@ pub(super) const KEYS: &[Key] = &[
     key("mail.smtp_url", Kind::Url(&["smtp", "smtps"])),
     key("mail.from", Kind::Mailbox),
     key("mail.templates_dir", Kind::Text),
+    key("mail.max_per_minute", Kind::Number(0, 1_000_000)),
     key("auth.jwt_secret", Kind::Secret(MIN_SECRET_CHARACTERS)),
     key("auth.jwks_url", WEB),
     key("auth.audience", Kind::Text),

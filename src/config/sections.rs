@@ -146,6 +146,8 @@ pub struct Mail {
     /// Parses as lettre's `Mailbox`.
     pub from: Option<String>,
     pub templates_dir: Option<PathBuf>,
+    /// 0: as many as there are.
+    pub max_per_minute: u32,
 }
 
 /// `[auth]`

@@ -14,6 +14,8 @@ pub mod hostname;
 pub mod invoice;
 pub mod money;
 pub mod order;
+pub mod outdated;
+pub mod pace;
 pub mod percent;
 pub mod period;
 pub mod placement;

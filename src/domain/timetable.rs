@@ -6,14 +6,16 @@ mod due;
 mod facts;
 mod levels;
 mod next_charge;
+mod notice;
 mod rules;
 
 use serde::{Deserialize, Serialize};
 
-pub use due::{Due, LONGEST_LOOK, Notice, Step, UnknownNotice, backup_kept_until, card_expiring, due, next_look};
+pub use due::{Due, LONGEST_LOOK, Step, backup_kept_until, card_expiring, due, next_look, outdated};
 pub use facts::{AccountFacts, CardFacts, LastCharge, RenewalFacts, Told};
 pub use levels::Timetables;
 pub use next_charge::next_charge;
+pub use notice::{Notice, UnknownNotice};
 pub use rules::InvalidTimetable;
 
 macro_rules! timetable {

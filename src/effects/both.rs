@@ -20,7 +20,7 @@ impl Effects {
             cart_changes cleared_carts card_changes coupon_changes reservations coupon_uses new_orders new_renewals
             new_charges credit_moves new_payments surplus_payments returned_payments new_refunds late_payments
             credited_payments new_plan_changes plan_change_steps new_accounts new_events found_events notices looked
-            looks looks_of shop_mails new_mails settled_events alerts audits stream_tickets facts maybe_complete
+            looks looks_of shop_mails new_mails withdrawn_mails settled_events alerts audits stream_tickets facts maybe_complete
             fuse_plans confirmed_plans jobs ticks page_asks usage leftovers followed_disputes credit_notes invoices
             released_servers ended_alerts
         );

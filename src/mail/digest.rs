@@ -18,6 +18,9 @@ pub struct Digest {
     pub suspended: i64,
     pub removed: i64,
     pub mails_refused: i64,
+    /// Not sent, for what they say was no longer true.
+    #[serde(default)]
+    pub mails_withdrawn: i64,
     /// Events of Stripe's that had not come and were found.
     pub events_found: i64,
     pub dead_jobs: i64,

@@ -5,6 +5,7 @@
 mod account_notice;
 mod accounts;
 mod changes;
+mod claims;
 mod context;
 mod digest;
 mod mjml;

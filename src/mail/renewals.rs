@@ -86,6 +86,12 @@ pub struct CardExpiring {
 }
 
 impl CardExpiring {
+    /// How the last month of a card is told: `11/2026`.
+    #[must_use]
+    pub fn month(year: Option<i16>, month: Option<i16>) -> String {
+        format!("{:02}/{}", month.unwrap_or_default(), year.unwrap_or_default())
+    }
+
     /// The key of the notice of that number for a card and its last month.
     #[must_use]
     pub fn key(card_id: &str, last_month: &str, number: usize) -> String {

@@ -252,6 +252,7 @@ pub(super) fn digest() -> Digest {
         suspended: 1,
         removed: 0,
         mails_refused: 1,
+        mails_withdrawn: 3,
         events_found: 4,
         dead_jobs: 1,
         alerts: vec![DigestCount { name: "mail_refused".into(), count: 1 }],

@@ -1,5 +1,6 @@
 mod accounts;
 mod changes;
+mod claims;
 mod payments;
 mod renewals;
 

@@ -274,7 +274,12 @@ pub const FAMILIES: &[Family] = &[
         &["state"],
         "How long ago the oldest of them was sent; 0 when there is none.",
     ),
-    family("berth_mails_waiting", Gauge, &[], "Mails that were written and not yet taken by the mail server."),
+    family(
+        "berth_mails_waiting",
+        Gauge,
+        &[],
+        "Mails that were written and not yet taken by the mail server, nor withdrawn.",
+    ),
     family(
         "berth_mails_waiting_oldest_seconds",
         Gauge,

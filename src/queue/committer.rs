@@ -98,8 +98,9 @@ pub enum Settlement {
     Snooze {
         /// How long from now.
         after: Duration,
-        /// How long in all, from the first snooze.
-        give_up_after: Duration,
+        /// How long in all, from the first snooze; `None`: as long as it takes, and what it has waited for otherwise is not held
+        /// against it now.
+        give_up_after: Option<Duration>,
         /// For what.
         reason: String,
     },

@@ -171,7 +171,11 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn agenda_entry(&self, account: AccountId) -> Result<Option<AgendaEntry>, StoreError> {
-        Ok(self.agenda_of(&[account.0]).await?.pop())
+        let read = async |ids: Vec<Uuid>| {
+            let entries = self.agenda_of(&ids).await?;
+            Ok(entries.into_iter().map(|entry| (entry.state.id.0, entry)).collect())
+        };
+        self.reads.agenda.load(account.0, read).await
     }
 
     /// Accounts as their timetables see them.

@@ -86,6 +86,25 @@ impl Store {
         Ok(self.cards_of(customer).await?.into_iter().find(|card| card.default_since.is_some()))
     }
 
+    /// As [`card_to_charge`](Self::card_to_charge), where something is renewed by itself that it may be charged for.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn card_that_renews(&self, customer: CustomerId) -> Result<Option<SavedCard>, StoreError> {
+        let renews = sqlx::query_scalar!(
+            r#"select exists (
+                   select
+                   from berth.hosting_accounts a
+                   where a.customer_id = $1 and a.auto_renew and a.cancel_at is null and a.ending is null
+                     and a.phase in ('active', 'grace', 'suspending', 'suspended', 'unsuspending', 'changing')
+               ) as "renews!""#,
+            customer.0,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if renews { self.card_to_charge(customer).await } else { Ok(None) }
+    }
+
     /// Whose a card is, or was before it was removed.
     ///
     /// # Errors

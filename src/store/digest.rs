@@ -46,6 +46,7 @@ impl Store {
             suspended: row.suspended,
             removed: row.removed,
             mails_refused: row.mails_refused,
+            mails_withdrawn: row.mails_withdrawn,
             events_found: row.events_found,
             dead_jobs: row.dead_jobs,
             money_in: self.money_in(from, until).await?,

@@ -20,6 +20,7 @@ mod customers;
 mod facts;
 mod fuse;
 mod jobs;
+mod mails;
 mod orders;
 mod papers;
 mod payments;
@@ -137,7 +138,7 @@ pub(crate) async fn apply(
         return Ok(applied);
     }
     insert_events(db, units).await?;
-    renewals::notify(db, units).await?;
+    mails::withdraw(db, units).await?;
     let mails = insert_mails(db, units).await?;
     fuse::confirm(db, units).await?;
     alerts::end(db, units).await?;
@@ -445,8 +446,9 @@ struct MailColumns<'a> {
     mail: &'a Mail,
 }
 
-/// Inserts mails that were not said before; answers those, each with the place of its unit.
+/// Inserts mails that were not said before, and of which steps they are; answers those, each with the place of its unit.
 async fn insert_mails(db: &mut PgConnection, units: &[UnitEffects<'_>]) -> Result<Vec<(usize, SendMail)>, sqlx::Error> {
+    renewals::notify(db, units).await?;
     let of_customers = gather(units, |e| &e.new_mails).into_iter().map(|(unit, mail)| MailColumns {
         unit,
         id: mail.id.0,

@@ -399,7 +399,7 @@ pub(crate) struct Settlements {
     /// Seconds from now until the job is due again; null when it has ended.
     pub(crate) due_in: Vec<Option<f64>>,
     pub(crate) errors: Vec<Option<String>>,
-    /// Seconds from the first snooze until the job is given up; null when this is no snooze.
+    /// Seconds from the first snooze until the job is given up, infinite for never; null when this is no snooze.
     pub(crate) give_up_after: Vec<Option<f64>>,
 }
 

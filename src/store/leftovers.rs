@@ -30,7 +30,9 @@ impl Store {
                        limit $5
                    ) k) as "ticks!",
                    (select count(*) from (
-                       select from berth.mails where accepted_at < $6 and emptied_at is null limit $5
+                       (select from berth.mails where accepted_at < $6 and emptied_at is null limit $5)
+                       union all
+                       (select from berth.mails where withdrawn_at < $6 and emptied_at is null limit $5)
                    ) m) as "mails!",
                    (select count(*) from (
                        select from berth.stripe_events

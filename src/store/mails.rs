@@ -25,6 +25,12 @@ pub struct MailRow {
     pub created_at: Timestamp,
     /// When the mail server took it.
     pub accepted_at: Option<Timestamp>,
+    /// When it was taken back: it is never sent.
+    pub withdrawn_at: Option<Timestamp>,
+    /// Its place in the queue of those that go to many at once, once it has one.
+    pub turn_at: Option<Timestamp>,
+    /// Whether a person had it sent once more, whatever it says.
+    pub by_hand: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +39,9 @@ pub(super) struct Row {
     context: serde_json::Value,
     created_at: jiff_sqlx::Timestamp,
     accepted_at: Option<jiff_sqlx::Timestamp>,
+    withdrawn_at: Option<jiff_sqlx::Timestamp>,
+    turn_at: Option<jiff_sqlx::Timestamp>,
+    by_hand: bool,
     email: String,
     name: Option<String>,
 }
@@ -54,6 +63,9 @@ impl Store {
             name: row.name,
             created_at: row.created_at.to_jiff(),
             accepted_at: row.accepted_at.map(|at| at.to_jiff()),
+            withdrawn_at: row.withdrawn_at.map(|at| at.to_jiff()),
+            turn_at: row.turn_at.map(|at| at.to_jiff()),
+            by_hand: row.by_hand,
         })
     }
 
@@ -74,7 +86,9 @@ impl Store {
         let rows = sqlx::query_as!(
             Row,
             r#"select m.id as "id!", m.context as "context!", m.created_at as "created_at!: jiff_sqlx::Timestamp",
-                      m.accepted_at as "accepted_at?: jiff_sqlx::Timestamp", coalesce(m.recipient, c.email) as "email!",
+                      m.accepted_at as "accepted_at?: jiff_sqlx::Timestamp",
+                      m.withdrawn_at as "withdrawn_at?: jiff_sqlx::Timestamp",
+                      m.turn_at as "turn_at?: jiff_sqlx::Timestamp", m.dedupe_key like '%:again:%' as "by_hand!", coalesce(m.recipient, c.email) as "email!",
                       c.name as "name?"
                from berth.mails m
                left join berth.customers c on c.id = m.customer_id

@@ -30,6 +30,7 @@ pub mod leftovers;
 pub mod listed;
 pub mod live_orders;
 mod loader;
+pub mod mail_turns;
 pub mod mails;
 pub mod migrations;
 pub mod observation;
@@ -56,7 +57,13 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::config::{self, SecretUrl};
+use crate::{
+    config::{self, SecretUrl},
+    domain::{
+        outdated::DeclinedCharge,
+        pace::{Asking, Turn},
+    },
+};
 use loader::Loader;
 use pool::Pool;
 
@@ -74,9 +81,12 @@ pub struct Store {
 #[derive(Debug, Default)]
 struct Reads {
     accounts: Loader<Uuid, accounts::AccountRow>,
+    agenda: Loader<Uuid, agenda::AgendaEntry>,
+    declines: Loader<Uuid, DeclinedCharge>,
     events: Loader<String, Vec<u8>>,
     mails: Loader<Uuid, mails::Row>,
     orders: Loader<Uuid, orders::OrderRows>,
+    turns: Loader<(Uuid, Asking), Turn>,
     usernames: Loader<(String, String), Uuid>,
 }
 

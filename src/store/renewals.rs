@@ -1,5 +1,7 @@
 //! Renewals and their charges, as they are read.
 
+use std::collections::HashMap;
+
 use berth_jobs::ids::{AccountId, ChargeId, CustomerId, MailId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
@@ -12,6 +14,7 @@ use crate::{
         decline::DeclineClass,
         money::{Currency, Money},
         order::{OrderPhase, OrderState},
+        outdated::DeclinedCharge,
         proration::PaidPeriod,
         renewal::{RenewalPhase, RenewalState},
     },
@@ -325,6 +328,39 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         Ok(order.map(OrderId))
+    }
+
+    /// A charge that was declined, and what came after it.
+    ///
+    /// # Errors
+    /// When there is none, or the database does not answer.
+    pub async fn declined_charge(&self, charge: ChargeId) -> Result<DeclinedCharge, StoreError> {
+        let row = self.reads.declines.load(charge.0, |ids| self.declined_charges(ids)).await?;
+        row.ok_or_else(|| StoreError::Missing(format!("charge {charge}")))
+    }
+
+    async fn declined_charges(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, DeclinedCharge>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select c.id, r.phase, r.called_off,
+                      exists (
+                          select
+                          from berth.charges l
+                          where l.order_id = c.order_id and l.attempt > c.attempt and l.decline_class is not null
+                      ) as "tried_again!"
+               from berth.charges c
+               join berth.renewals r on r.order_id = c.order_id
+               where c.id = any ($1)"#,
+            &ids,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let phase = row.phase.parse();
+                let renewal = phase.map_err(|error| StoreError::unreadable(format!("charge {}", row.id), error))?;
+                Ok((row.id, DeclinedCharge { renewal, called_off: row.called_off, tried_again: row.tried_again }))
+            })
+            .collect()
     }
 
     /// A renewal's charges, the first one first.

@@ -32,14 +32,13 @@ pub(super) async fn page(sources: &Sources<'_>, as_of: Timestamp, after: Cursor)
 
 fn notice(expiring: &ExpiringCard, number: usize) -> CardExpiring {
     let card = &expiring.card;
-    let month = card.exp_month.unwrap_or_default();
     CardExpiring {
         customer_id: expiring.customer.id,
         card_id: card.id.clone(),
         number,
         customer_name: expiring.customer.name.clone(),
         card: card.shown(),
-        last_month: format!("{month:02}/{}", card.exp_year.unwrap_or_default()),
+        last_month: CardExpiring::month(card.exp_year, card.exp_month),
     }
 }
 

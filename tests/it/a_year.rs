@@ -5,6 +5,7 @@
 mod calendar;
 mod cards;
 mod lapsing;
+mod late_mail;
 mod leaving;
 mod many;
 mod money;

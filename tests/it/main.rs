@@ -27,6 +27,7 @@ mod full;
 mod groups;
 mod hosting_life;
 mod invoices;
+mod mail_pace;
 mod mail_server_away;
 mod many_accounts;
 mod me;

@@ -3,17 +3,19 @@
 //! It looks at what is due and not done, so that hours without a sweep are simply more of it: of the reminders that were
 //! missed only the latest is sent, of the charges one is made, and nobody is suspended or removed who was not told in time.
 
-use std::{fmt, str::FromStr};
+mod outdated;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AccountFacts, LastCharge, RenewalFacts, Timetable};
+use super::{AccountFacts, LastCharge, Notice, RenewalFacts, Timetable};
 use crate::domain::{
     account::{AccountPhase, Ending},
     decline::DeclineClass,
     period::BillingCycle,
     renewal::RenewalPhase,
 };
+
+pub use outdated::outdated;
 
 /// A renewal that was invoiced late is not followed by a reminder for so long.
 const QUIET_HOURS: i64 = 24;
@@ -50,67 +52,6 @@ pub enum Step {
     End(Ending),
     /// Delete its backup and secrets.
     Purge,
-}
-
-/// What customers are told, each once for a D. Those of a kind are numbered from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Notice {
-    /// An annual renewal is near, and what it costs.
-    HeadsUp,
-    /// The account expires, for it is not renewed by itself.
-    Expiring(usize),
-    /// The renewal is not paid yet.
-    Reminder(usize),
-    /// The renewal is due today.
-    DueToday,
-    /// The renewal is overdue.
-    Overdue(usize),
-    /// The account is about to be suspended.
-    FinalWarning,
-    /// The suspended account is about to be removed.
-    TerminationWarning(usize),
-}
-
-impl fmt::Display for Notice {
-    /// The step's name in the database: with the account and D, it is told once.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::HeadsUp => f.write_str("heads_up"),
-            Self::Expiring(n) => write!(f, "expiring_{n}"),
-            Self::Reminder(n) => write!(f, "reminder_{n}"),
-            Self::DueToday => f.write_str("due_today"),
-            Self::Overdue(n) => write!(f, "overdue_{n}"),
-            Self::FinalWarning => f.write_str("final_warning"),
-            Self::TerminationWarning(n) => write!(f, "termination_warning_{n}"),
-        }
-    }
-}
-
-/// A text in the database that is no such notice.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no notice that this version knows")]
-pub struct UnknownNotice(pub String);
-
-impl FromStr for Notice {
-    type Err = UnknownNotice;
-
-    fn from_str(step: &str) -> Result<Self, UnknownNotice> {
-        let unknown = || UnknownNotice(step.to_owned());
-        let (kind, number) = match step.rsplit_once('_') {
-            Some((kind, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => (kind, number.parse().ok()),
-            _ => (step, None),
-        };
-        match (kind, number) {
-            ("heads_up", None) => Ok(Self::HeadsUp),
-            ("due_today", None) => Ok(Self::DueToday),
-            ("final_warning", None) => Ok(Self::FinalWarning),
-            ("expiring", Some(n)) => Ok(Self::Expiring(n)),
-            ("reminder", Some(n)) => Ok(Self::Reminder(n)),
-            ("overdue", Some(n)) => Ok(Self::Overdue(n)),
-            ("termination_warning", Some(n)) => Ok(Self::TerminationWarning(n)),
-            _ => Err(unknown()),
-        }
-    }
 }
 
 /// What is due at `now`, in the order in which it is to be done.
@@ -242,11 +183,18 @@ impl At<'_> {
         wanted.then(|| self.once(self.issued_from(), Step::Issue))?
     }
 
-    /// The latest notice that applies, unless it was told.
+    /// The latest notice that applies, unless it was told, or their panel or bank is at it.
     fn notice(&self) -> Option<Due> {
-        let (since, notice) = self.notices().into_iter().filter(|(at, _)| *at <= self.now).max_by_key(|(at, _)| *at)?;
+        let at_rest = self.works() || self.facts.phase == AccountPhase::Suspended;
+        // Who is being charged may have paid.
+        let asked = at_rest && self.open().is_none_or(|renewal| !renewal.phase.is_charging());
+        let (since, notice) = asked.then(|| self.latest_notice())??;
         let told = self.facts.told.iter().any(|told| told.notice == notice);
         (!told).then_some(Due { step: Step::Notify(notice), since })
+    }
+
+    fn latest_notice(&self) -> Option<(Timestamp, Notice)> {
+        self.notices().into_iter().filter(|(at, _)| *at <= self.now).max_by_key(|(at, _)| *at)
     }
 
     /// What the customer is told while things stay as they are, and when.
@@ -254,18 +202,12 @@ impl At<'_> {
         if self.facts.phase == AccountPhase::Suspended {
             return self.termination_warnings();
         }
-        if !self.works() {
-            return Vec::new();
-        }
         if self.expires() {
             let reminders = self.table.reminder_days.iter().map(|days| self.days_before(*days));
             let times = [self.issued_from()].into_iter().chain(reminders);
             return numbered(times, Notice::Expiring);
         }
         let Some(renewal) = self.open() else { return self.heads_up() };
-        if renewal.phase.is_charging() {
-            return Vec::new(); // they may have paid
-        }
         let quiet = after(renewal.issued_at, QUIET_HOURS);
         let reminders = self.table.reminder_days.iter().map(|days| self.days_before(*days));
         let overdue = self.table.overdue_days.iter().map(|days| self.day(*days));

@@ -1,3 +1,4 @@
+mod outdated;
 mod simulation;
 
 use proptest::prelude::*;

@@ -52,7 +52,9 @@ pub(super) fn heard<T>(ctx: &Ctx, answer: Result<Step<T>, PanelError>) -> Result
         Err(error @ PanelError::Permanent(_)) => Ok(Answer::Refused(chain(&error))),
         Err(error) => match JobError::from(error) {
             JobError::Retry(why) if ctx.last_attempt => Ok(Answer::Refused(why)),
-            error @ (JobError::Retry(_) | JobError::Snooze { .. } | JobError::Cancel(_)) => Err(error),
+            error @ (JobError::Retry(_) | JobError::Snooze { .. } | JobError::InTurn { .. } | JobError::Cancel(_)) => {
+                Err(error)
+            }
         },
     }
 }

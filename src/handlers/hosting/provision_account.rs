@@ -55,7 +55,9 @@ pub async fn run(job: &ProvisionAccount, ctx: &Ctx) -> Result<Effects, JobError>
         Err(error @ PanelError::Permanent(_)) => Ok(failed(&account, &state, &crate::error::chain(&error))),
         Err(error) => match JobError::from(error) {
             JobError::Retry(why) if ctx.last_attempt => Ok(failed(&account, &state, &why)),
-            error @ (JobError::Retry(_) | JobError::Snooze { .. } | JobError::Cancel(_)) => Err(error),
+            error @ (JobError::Retry(_) | JobError::Snooze { .. } | JobError::InTurn { .. } | JobError::Cancel(_)) => {
+                Err(error)
+            }
         },
     }
 }

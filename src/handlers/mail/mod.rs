@@ -1,3 +1,5 @@
 //! Mail to customers.
 
 pub mod send_mail;
+mod still_true;
+mod turns;

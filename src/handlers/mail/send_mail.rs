@@ -1,10 +1,12 @@
-//! SendMail: renders a mail and hands it to the mail server, unless that was done.
+//! SendMail: renders a mail and hands it to the mail server, when its turn has come, unless that was done, or what it says is no
+//! longer true.
 
 use berth_jobs::mail::SendMail;
 
+use super::{still_true, turns};
 use crate::{
     app::Ctx,
-    effects::{Alert, Effects, Fact},
+    effects::{Alert, Effects, Fact, WithdrawnMail},
     error::{JobError, chain},
     failpoint,
     gateways::smtp::{MailError, Outgoing},
@@ -14,13 +16,21 @@ use crate::{
 /// Runs the job.
 ///
 /// # Errors
-/// When the mail server is away or refuses the mail.
+/// When the mail server is away or refuses the mail, or its turn is yet to come.
 pub async fn run(job: &SendMail, ctx: &Ctx) -> Result<Effects, JobError> {
     let row = ctx.store.mail(job.mail_id).await?;
     if row.accepted_at.is_some() {
         return Ok(told(&row.mail, Effects::none()));
     }
+    if row.withdrawn_at.is_some() {
+        return Ok(Effects::none());
+    }
+    if let Some(because) = still_true::outdated(&row, ctx).await? {
+        let withdrawn = WithdrawnMail { id: row.id, because, at: ctx.now() };
+        return Ok(told(&row.mail, Effects::none().withdraw(withdrawn)));
+    }
     let mailer = ctx.mailer()?;
+    turns::take(&row, ctx).await?;
     let rendered = ctx.renderer.render(&row.mail, &ctx.shop)?;
     failpoint::hit("mail.read");
     // What keeps two sendings apart is the Message-ID, not the count of attempts: the disk need not be waited for.

@@ -79,7 +79,8 @@ fn push_settlement(rows: &mut Settlements, claim: &Claim, settlement: &Settlemen
         Settlement::Done => ("done", None, None, None),
         Settlement::Retry { after, error } => ("queued", Some(*after), Some(error), None),
         Settlement::Snooze { after, give_up_after, reason } => {
-            ("queued", Some(*after), Some(reason), Some(*give_up_after))
+            let give_up_after = give_up_after.map_or(f64::INFINITY, |time| time.as_secs_f64());
+            ("queued", Some(*after), Some(reason), Some(give_up_after))
         }
         Settlement::Cancel { reason } => ("cancelled", None, Some(reason), None),
         Settlement::Dead { error } => ("dead", None, Some(error), None),
@@ -89,5 +90,5 @@ fn push_settlement(rows: &mut Settlements, claim: &Claim, settlement: &Settlemen
     rows.states.push(state);
     rows.due_in.push(due_in.map(|time| time.as_secs_f64()));
     rows.errors.push(error.cloned());
-    rows.give_up_after.push(give_up_after.map(|time| time.as_secs_f64()));
+    rows.give_up_after.push(give_up_after);
 }

@@ -229,7 +229,7 @@ impl Store {
             Unsent,
             r#"select id, kind, refused_at is not null as "refused!", response
                from berth.mails
-               where about = any ($1) and accepted_at is null and emptied_at is null
+               where about = any ($1) and accepted_at is null and withdrawn_at is null and emptied_at is null
                order by id
                limit 20"#,
             &about,

@@ -22,7 +22,7 @@ pub struct MailLine {
     pub id: String,
     /// Such as `welcome`.
     pub kind: String,
-    /// `sent`, `waiting` or `refused`.
+    /// `sent`, `waiting`, `refused` or `withdrawn`.
     pub state: String,
     /// Whose.
     pub customer_id: Option<String>,
@@ -36,7 +36,7 @@ pub struct MailLine {
     pub created_at: At,
     /// When the mail server took it.
     pub accepted_at: Option<At>,
-    /// What the mail server said.
+    /// What the mail server said, or why it was withdrawn.
     pub response: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub struct MailPage {
     pub id: String,
     /// Such as `welcome`.
     pub kind: String,
-    /// `sent`, `waiting` or `refused`.
+    /// `sent`, `waiting`, `refused` or `withdrawn`.
     pub state: String,
     /// Whose.
     pub customer_id: Option<String>,
@@ -67,6 +67,10 @@ pub struct MailPage {
     pub refused_at: Option<At>,
     /// What the mail server said.
     pub response: Option<String>,
+    /// When it was withdrawn: what it says was no longer true.
+    pub withdrawn_at: Option<At>,
+    /// Why.
+    pub withdrawn_because: Option<String>,
     /// When what it said was forgotten.
     pub emptied_at: Option<At>,
     /// The job that sends it.
@@ -108,7 +112,7 @@ impl Store {
             MailPage,
             r#"select berth.show_id('mail_', m.id) as "id!", m.kind,
                    case when m.accepted_at is not null then 'sent' when m.refused_at is not null then 'refused'
-                        else 'waiting' end as "state!",
+                        when m.withdrawn_at is not null then 'withdrawn' else 'waiting' end as "state!",
                    c.id::text as customer_id, coalesce(m.recipient, c.email) as email,
                    case
                        when exists (select from berth.orders o where o.id = m.about) then berth.show_id('ord_', m.about)
@@ -117,6 +121,7 @@ impl Store {
                    end as about,
                    m.attempts, m.created_at as "created_at: At", m.attempted_at as "attempted_at: At",
                    m.accepted_at as "accepted_at: At", m.refused_at as "refused_at: At", m.response,
+                   m.withdrawn_at as "withdrawn_at: At", m.withdrawn_because,
                    m.emptied_at as "emptied_at: At", berth.show_id('job_', j.id) as job, j.state as "job_state?"
                from berth.mails m
                left join berth.customers c on c.id = m.customer_id

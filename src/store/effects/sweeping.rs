@@ -114,13 +114,22 @@ async fn empty(db: &mut PgConnection, left: &Leftovers) -> Result<(), sqlx::Erro
     sqlx::query!(
         "update berth.mails
          set context = '{}', emptied_at = berth.now()
-         where id in (
-             select id
-             from berth.mails
-             where accepted_at < $1 and emptied_at is null
-             order by accepted_at
-             limit $2
-             for update skip locked
+         where id = any (
+             array(
+                 select id
+                 from berth.mails
+                 where accepted_at < $1 and emptied_at is null
+                 order by accepted_at
+                 limit $2
+                 for update skip locked
+             ) || array(
+                 select id
+                 from berth.mails
+                 where withdrawn_at < $1 and emptied_at is null
+                 order by withdrawn_at
+                 limit $2
+                 for update skip locked
+             )
          )",
         left.mails.to_sqlx(),
         left.most,

@@ -17,6 +17,7 @@ select 'mail ' || berth.show_id('mail_', m.id) || ' is unsent and no job will se
 from berth.mails m
 where m.accepted_at is null
   and m.refused_at is null
+  and m.withdrawn_at is null
   and not exists (
       select from berth.jobs j where j.once_key = 'mail:' || berth.show_id('mail_', m.id) and j.state in ('queued', 'running')
   )

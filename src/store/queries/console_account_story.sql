@@ -48,9 +48,14 @@ steps (at, place, sort, title, detail, subject, state, job, until) as (
     from berth.notices n
     where n.account_id = $1
     union all
-    select m.created_at + a.ahead, 7, 'mail', m.kind, m.response, berth.show_id('mail_', m.id),
-        case when m.accepted_at is not null then 'sent' when m.refused_at is not null then 'refused' else 'waiting' end,
-        null, coalesce(m.accepted_at, m.refused_at)
+    select m.created_at + a.ahead, 7, 'mail', m.kind, coalesce(m.withdrawn_because, m.response), berth.show_id('mail_', m.id),
+        case
+            when m.accepted_at is not null then 'sent'
+            when m.refused_at is not null then 'refused'
+            when m.withdrawn_at is not null then 'withdrawn'
+            else 'waiting'
+        end,
+        null, coalesce(m.accepted_at, m.refused_at, m.withdrawn_at)
     from a, berth.mails m
     where m.about = $1 and not exists (select from berth.notices n where n.account_id = $1 and n.mail_id = m.id)
     union all

@@ -23,7 +23,8 @@ select
     ) r) as "renewals_late!",
     (select count(*) from (
         select from berth.mails
-        where accepted_at is null and emptied_at is null and created_at < now() - interval '10 seconds'
+        where accepted_at is null and withdrawn_at is null and emptied_at is null
+          and created_at < now() - interval '10 seconds'
         limit $1
     ) m) as "unsent_mails!",
     (select count(*) from (

@@ -140,9 +140,14 @@ steps (at, place, sort, title, detail, subject, state, job, until) as (
     from o, berth.hosting_accounts a
     where a.order_id = o.id and a.intended_at is not null
     union all
-    select m.created_at + o.ahead, 9, 'mail', m.kind, m.response, m.shown,
-        case when m.accepted_at is not null then 'sent' when m.refused_at is not null then 'refused' else 'waiting' end,
-        null, coalesce(m.accepted_at, m.refused_at)
+    select m.created_at + o.ahead, 9, 'mail', m.kind, coalesce(m.withdrawn_because, m.response), m.shown,
+        case
+            when m.accepted_at is not null then 'sent'
+            when m.refused_at is not null then 'refused'
+            when m.withdrawn_at is not null then 'withdrawn'
+            else 'waiting'
+        end,
+        null, coalesce(m.accepted_at, m.refused_at, m.withdrawn_at)
     from o, mails m
     union all
     select r.requested_at, 10, 'money', 'refund of ' || r.amount || ' ' || r.currency, concat_ws(' · ', r.reason, r.failure),

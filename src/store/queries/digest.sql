@@ -22,5 +22,6 @@ select
         where at >= $1 and at < $2 and to_phase = 'terminated' and from_phase = 'terminating'
     ) as "removed!",
     (select count(*) from berth.mails where refused_at >= $1 and refused_at < $2) as "mails_refused!",
+    (select count(*) from berth.mails where withdrawn_at >= $1 and withdrawn_at < $2) as "mails_withdrawn!",
     (select count(*) from berth.stripe_events where found_at >= $1 and found_at < $2) as "events_found!",
     (select count(*) from berth.jobs where state = 'dead') as "dead_jobs!"

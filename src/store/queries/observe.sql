@@ -63,7 +63,7 @@ charging as materialized (
 unsent as materialized (
     select created_at
     from berth.mails
-    where accepted_at is null and refused_at is null and emptied_at is null
+    where accepted_at is null and refused_at is null and withdrawn_at is null and emptied_at is null
     limit 10000
 ),
 unsettled as materialized (

@@ -6,7 +6,7 @@ s as materialized (
         s.*,
         c.now,
         -- A snooze whose deadline has passed.
-        s.give_up_after is not null and coalesce(j.snooze_deadline <= c.now, false) as given_up,
+        coalesce(s.give_up_after < 'infinity' and j.snooze_deadline <= c.now, false) as given_up,
         case when s.state = 'queued' then j.coalesce_key end as waits_as
     from c, unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::float8[])
         s (id, claim_id, state, due_in, error, give_up_after)
@@ -34,6 +34,8 @@ set state = case
     -- A snooze is no attempt.
     attempt = case when s.give_up_after is not null then j.attempt - 1 else j.attempt end,
     snooze_deadline = case
+        -- It waits for its turn: that is no trouble, and ends none.
+        when s.give_up_after = 'infinity' then j.snooze_deadline
         when s.give_up_after is not null
             then coalesce(j.snooze_deadline, s.now + make_interval(secs => s.give_up_after))
     end,
