@@ -36,6 +36,14 @@ async fn charged_unheard(stack: &Stack, app: &App, of: &Renewer, order: OrderId,
     make_intent(stack, body).await
 }
 
+/// Two whose renewals are invoiced at the same time.
+async fn renewers(stack: &Stack, app: &App) -> [Renewer; 2] {
+    let bought = [stack.buyer(app, "pm_card_visa").await, stack.buyer(app, "pm_card_visa").await];
+    stack.pass_until_before(app, bought[0].1, 48).await;
+    let orders = [stack.issue(app, bought[0].1, "0").await, stack.issue(app, bought[1].1, "0").await];
+    [0, 1].map(|at| Renewer { user: bought[at].0, account: bought[at].1, order: orders[at] })
+}
+
 /// What was taken at Stripe for the renewer's period, less what went back, payment by payment.
 async fn taken(stack: &Stack, of: &Renewer) -> Vec<(i64, i64)> {
     let records = stack.sim_get("records").await;
@@ -87,7 +95,7 @@ async fn what_came_for_a_period_and_is_not_what_is_due_goes_back_and_what_is_due
 async fn what_went_back_pays_only_the_order_that_it_came_for() {
     let (stack, berth) = start().await;
     let app = app(&berth);
-    let (called_off, goodwill) = (stack.renewer(app, "pm_card_visa").await, stack.renewer(app, "pm_card_visa").await);
+    let [called_off, goodwill] = renewers(&stack, app).await;
     stack.say_nothing().await;
     for (renewer, order) in [(&called_off, OrderId::new()), (&goodwill, goodwill.order)] {
         let intent = charged_unheard(&stack, app, renewer, order, 499).await;
@@ -177,7 +185,7 @@ async fn who_has_more_payments_than_are_read_is_charged_unless_they_are_all_of_a
     const READ: usize = 1_000;
     let (stack, berth) = start().await;
     let app = app(&berth);
-    let (of_days, of_a_day) = (stack.renewer(app, "pm_card_visa").await, stack.renewer(app, "pm_card_visa").await);
+    let [of_days, of_a_day] = renewers(&stack, app).await;
     stack.say_nothing().await;
     let pay_often = async |renewer: &Renewer| {
         let customer = at_stripe(&stack, renewer).await;
