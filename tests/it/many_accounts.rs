@@ -179,6 +179,7 @@ async fn race(due: u64) {
     ] {
         assert_eq!(stack.count(sql).await, due, "{what}");
     }
+    stack.postgres.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,6 +113,7 @@ async fn storm(seed: u64) -> Vec<(String, i64)> {
     let standing = standing(&stack).await;
     stack.audit().await;
     berth.stop().await;
+    stack.postgres.end().await;
     println!("storm {seed}: {} posts of {} events", posts.len(), events.len());
     standing
 }

@@ -75,6 +75,7 @@ async fn a_month(library: &str, bought_on: &str, clocks: [i64; 3]) {
     for process in workers.iter_mut().chain([&mut serving]) {
         assert_eq!(process.terminate().await, Some(0));
     }
+    stack.postgres.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

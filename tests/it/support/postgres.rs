@@ -84,6 +84,13 @@ impl Postgres {
         self.url = backup;
     }
 
+    /// Drops the database now: a soak makes so many that those of all its rounds would fill the disk.
+    pub(crate) async fn end(&self) {
+        let mut db = PgConnection::connect(database_of(&self.url, "postgres").as_str()).await.unwrap();
+        execute(&mut db, format!("drop database {} with (force)", self.url.path().trim_start_matches('/'))).await;
+        db.close().await.unwrap();
+    }
+
     /// Where a server of the test's own keeps its files.
     pub(crate) fn directory(&self) -> std::path::PathBuf {
         self.own.as_ref().expect("it has a server of its own").directory().join("data")
