@@ -284,7 +284,7 @@ pub const FAMILIES: &[Family] = &[
         "berth_mails_waiting_oldest_seconds",
         Gauge,
         &[],
-        "How long the oldest of them waits; 0 when there is none.",
+        "How long the oldest of them waits, past its turn where it has one; 0 when there is none.",
     ),
     // Servers.
     family(

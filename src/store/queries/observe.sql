@@ -60,8 +60,9 @@ late as materialized (
 charging as materialized (
     select state, sent_at from berth.charges where state in ('sent', 'in_doubt') limit 10000
 ),
+-- Who waits for its turn is not late before that (both times are the machine's in production).
 unsent as materialized (
-    select created_at
+    select greatest(created_at, turn_at) as since
     from berth.mails
     where accepted_at is null and refused_at is null and withdrawn_at is null and emptied_at is null
     limit 10000
@@ -145,7 +146,7 @@ group by s.state
 union all
 select 'berth_mails_waiting', null, null, count(*) from unsent
 union all
-select 'berth_mails_waiting_oldest_seconds', null, null, coalesce(extract(epoch from max(c.machine - u.created_at)), 0)
+select 'berth_mails_waiting_oldest_seconds', null, null, greatest(coalesce(extract(epoch from max(c.machine - u.since)), 0), 0)
 from c
 left join unsent u on true
 union all
