@@ -39,7 +39,7 @@ const CARDS_AT_ONCE: usize = 8;
 
 pub(crate) async fn measure(due: u64) -> Result<Report> {
     let stack = Stack::start().await?;
-    let size = Size { accounts: due, due };
+    let size = Size { accounts: due, due, scattered: false };
     sweep::seed(&stack, size).await?;
     let database = size.database();
     let pool = PgPool::connect(&stack.postgres.url(&database)).await?;

@@ -141,7 +141,7 @@ async fn measure(name: Name, options: &Options) -> Result<Report> {
         Name::Idle => idle::measure(options.rounds.unwrap_or(10), seconds).await,
         Name::Steady => steady::measure(Duration::from_secs(60 * options.minutes.max(1))).await,
         Name::Sweep => {
-            let size = sweep::Size { accounts: options.accounts, due: options.due };
+            let size = sweep::Size { accounts: options.accounts, due: options.due, scattered: false };
             sweep::measure(options.rounds.unwrap_or(3), size, options.quick).await
         }
     }

@@ -28,11 +28,19 @@ const SAME_SIZE: f64 = 0.05;
 pub(crate) struct Size {
     pub(crate) accounts: u64,
     pub(crate) due: u64,
+    /// The due ones lie anywhere, instead of together with those that were bought within the same hours of a month: hardly two
+    /// of them share a page.
+    pub(crate) scattered: bool,
 }
 
 impl Size {
     pub(crate) fn database(self) -> String {
         format!("accounts_{}", self.accounts)
+    }
+
+    fn words(self) -> String {
+        let how = if self.scattered { ", scattered" } else { "" };
+        format!("{} accounts, {} of them due{how}", self.accounts, self.due)
     }
 }
 
@@ -48,15 +56,15 @@ pub(crate) async fn measure(rounds: usize, size: Size, quick: bool) -> Result<Re
         check(ours, reference, size)?;
     }
     stack.drop_database(&size.database()).await?;
-    let many = if quick {
-        None
-    } else {
-        let size = Size { accounts: size.accounts * MANY, ..size };
+    let mut many = Vec::new();
+    for scattered in [false, true].into_iter().filter(|_| !quick) {
+        let size = Size { accounts: size.accounts * MANY, scattered, ..size };
         seed(&stack, size).await?;
         let ours = round(&stack, size, Contender::Berth).await?;
-        Some((size, ours, round(&stack, size, Contender::Statements).await?))
-    };
-    Ok(report(size, &ours, &references, many))
+        many.push((size, ours, round(&stack, size, Contender::Statements).await?));
+        stack.drop_database(&size.database()).await?;
+    }
+    Ok(report(size, &ours, &references, &many))
 }
 
 #[derive(Clone, Copy)]
@@ -83,6 +91,9 @@ pub(crate) async fn seed(stack: &Stack, size: Size) -> Result<()> {
     let mut db = pool.acquire().await?;
     for (name, value) in [("accounts", size.accounts), ("due", size.due)] {
         db.execute(AssertSqlSafe(format!("set bench.{name} = {value}"))).await?;
+    }
+    if size.scattered {
+        db.execute("set bench.scattered = 'on'").await?;
     }
     db.execute(sqlx::raw_sql(include_str!("sweep/seed.sql"))).await?;
     db.execute("vacuum (analyze)").await?;
@@ -115,7 +126,7 @@ fn check(ours: &Outcome, reference: &Outcome, size: Size) -> Result<()> {
 /// is looked at next.
 const ROWS: u64 = 10;
 
-fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Size, Outcome, Outcome)>) -> Report {
+fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: &[(Size, Outcome, Outcome)]) -> Report {
     let mut report = Report::new("sweep");
     let mut table = vec![row([
         "",
@@ -132,7 +143,7 @@ fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Si
     ])];
     table.extend(ours.iter().enumerate().map(|(at, outcome)| cells("sweep", size, at, outcome)));
     table.extend(references.iter().enumerate().map(|(at, outcome)| cells("one statement each", size, at, outcome)));
-    if let Some((size, ours, reference)) = &many {
+    for (size, ours, reference) in many {
         table.push(cells("sweep", *size, 0, ours));
         table.push(cells("one statement each", *size, 0, reference));
     }
@@ -148,29 +159,29 @@ fn report(size: Size, ours: &[Outcome], references: &[Outcome], many: Option<(Si
     report.field("rows_per_second", (size.due * ROWS) as f64 / seconds);
     report.field("most_memory_mb", memory);
     report.note(format!(
-        "{} accounts, {} of them due: {seconds:.1} s, {ratio:.2} times the statements' {reference:.1} s (goal: {GOAL}): {}.",
-        size.accounts,
-        size.due,
+        "{}: {seconds:.1} s, {ratio:.2} times the statements' {reference:.1} s (goal: {GOAL}): {}.",
+        size.words(),
         verdict(ratio <= GOAL)
     ));
-    if let Some((size, outcome, many)) = many {
+    for (size, outcome, statements) in many {
         let times = outcome.seconds() / seconds;
-        report.field("seconds_of_many", outcome.seconds());
-        report.field("ratio_to_reference_of_many", outcome.seconds() / many.seconds());
-        report.field("times_of_many", times);
+        let name = if size.scattered { "scattered" } else { "many" };
+        report.field(&format!("seconds_of_{name}"), outcome.seconds());
+        report.field(&format!("ratio_to_reference_of_{name}"), outcome.seconds() / statements.seconds());
+        report.field(&format!("times_of_{name}"), times);
         report.note(format!(
-            "{} accounts, {} of them due: {:.1} s, {times:.2} times as long (goal: {GOAL_OF_MANY}): {}. The statements take \
-             {:.1} s, {:.2} times as long as before.",
-            size.accounts,
-            size.due,
+            "{}: {:.1} s, {times:.2} times as long (goal: {GOAL_OF_MANY}): {}. The statements take {:.1} s, {:.2} times as long as \
+             before.",
+            size.words(),
             outcome.seconds(),
             verdict(times <= GOAL_OF_MANY),
-            many.seconds(),
-            many.seconds() / reference,
+            statements.seconds(),
+            statements.seconds() / reference,
         ));
     }
     report.note(
-        "From `berth sweep accounts` until the job is done and Redis had the id of every job that follows, taken out of it as \
+        "Due at a time are those that were bought within the same hours of fifty months, one after the other; scattered, hardly two \
+         of them share a page of a table. From `berth sweep accounts` until the job is done and Redis had the id of every job that follows, taken out of it as \
          workers would. Invoicing writes order, item, invoice, mail, its job and histories; handing over writes the job \
          that charges. The statements write the same rows, each in one transaction, and give Redis nothing.",
     );
@@ -181,7 +192,7 @@ fn cells(name: &str, size: Size, at: usize, outcome: &Outcome) -> Vec<String> {
     let cpu = |time| format!("{:.1}", us_per_item(time, 1) / 1e6);
     vec![
         name.to_owned(),
-        size.accounts.to_string(),
+        if size.scattered { format!("{}, scattered", size.accounts) } else { size.accounts.to_string() },
         (at + 1).to_string(),
         format!("{:.2}", outcome.issued),
         format!("{:.2}", outcome.charged),

@@ -1,5 +1,6 @@
--- Live accounts with all that a renewal reads: `bench.accounts` of them, `bench.due` of which are to be invoiced now. The
--- due ones lie scattered among the others. It is noon of 10 June 2030 by the business clock.
+-- Live accounts with all that a renewal reads: `bench.accounts` of them, `bench.due` of which are to be invoiced now. They were
+-- bought over fifty months, and due are those of some hours of each month; or, with `bench.scattered`, one in so many wherever
+-- it lies. It is noon of 10 June 2030 by the business clock.
 set timezone = 'UTC';
 -- References are right by making; checking them would be most of the time.
 set session_replication_role = replica;
@@ -17,15 +18,28 @@ select
     n, number::text as number, s.is_due,
     bench.id(1, n) as customer, bench.id(2, n) as bought_by, bench.id(3, n) as item, bench.id(4, n) as account,
     s.expires_at, s.expires_at - interval '1 month' as bought_at
-from (select current_setting('bench.accounts')::bigint as accounts, current_setting('bench.due')::bigint as due) c,
+from (
+        select a.accounts, a.due, gcd(gcd(a.accounts, a.due), 50) as months,
+            current_setting('bench.scattered', true) is not distinct from 'on' as scattered
+        from (
+            select current_setting('bench.accounts')::bigint as accounts, current_setting('bench.due')::bigint as due
+        ) a
+    ) c,
     generate_series(1, c.accounts) n,
     lateral (select lpad(n::text, 8, '0') as number) t,
     lateral (
         select
-            n % (c.accounts / c.due) = 0 as is_due,
+            case
+                when c.scattered then n % (c.accounts / c.due) = 0
+                else (n - 1) % (c.accounts / c.months) < c.due / c.months
+            end as is_due
+    ) d,
+    lateral (
+        select
+            d.is_due,
             timestamptz '2030-06-10 12:00:00Z'
                 -- Due are those whose seventh day before their end has come; four days later, their third.
-                + case when n % (c.accounts / c.due) = 0 then interval '6 days 1 hour' else interval '12 days' end
+                + case when d.is_due then interval '6 days 1 hour' else interval '12 days' end
                 + interval '1 second' * (n % 80000) as expires_at
     ) s;
 

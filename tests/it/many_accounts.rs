@@ -91,6 +91,15 @@ fn most_memory(process: &Process) -> Option<u64> {
     Some(kilobytes.parse::<u64>().ok()? * 1024)
 }
 
+/// Waits until a query counts so many, as long as it counts more and more.
+async fn until_all(stack: &Stack, sql: &'static str, wanted: u64) {
+    let mut so_far = stack.count(sql).await;
+    while so_far < i64::try_from(wanted).unwrap() {
+        stack.until(&format!("more than {so_far} of {wanted}"), async || stack.count(sql).await > so_far).await;
+        so_far = stack.count(sql).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_three_days_have_left_is_caught_up_each_account_once_and_in_bounded_memory() {
     let due = u64::from(size("LEFT", 20_000));
@@ -101,14 +110,16 @@ async fn what_three_days_have_left_is_caught_up_each_account_once_and_in_bounded
 
     for _ in 0..2 {
         stack.insert_job("sweep_accounts", Queue::Sweeps, &json!({ "as_of": null }), None).await;
+        until_all(&stack, "select count(*) from berth.renewals", due).await;
         until_no_runs_are_left(&stack).await;
     }
+    let sent = "select count(*) from berth.mails where kind = 'renewal_invoice' and accepted_at is not null";
+    until_all(&stack, sent, due).await;
     stack.until_idle().await;
 
     let count = async |what: &'static str| u64::try_from(stack.count(what).await).unwrap();
     assert_eq!(count("select count(*) from berth.renewals").await, due);
     assert_eq!(count("select count(distinct account_id) from berth.renewals").await, due);
-    let sent = "select count(*) from berth.mails where kind = 'renewal_invoice' and accepted_at is not null";
     assert_eq!(count(sent).await, due);
     assert_eq!(count("select count(*) from berth.notices").await, 0, "who was invoiced today is not reminded today");
     assert_eq!(count("select count(*) from berth.jobs where state in ('queued', 'running', 'dead')").await, 0);

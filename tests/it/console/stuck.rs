@@ -36,19 +36,20 @@ pub(super) async fn sold_on_a_dead_server(stack: &Stack) -> (Running, Arc<Watche
     }
     let broken = "select count(*) from berth.servers where broken_since is not null";
     stack.until_count(broken, 1).await;
-    let parked = "select count(*) from berth.jobs where kind = 'provision_account' and last_error like '%is broken%'";
-    stack.until("somebody waits for it", async || stack.count(parked).await > 0).await;
-    let waiting: uuid::Uuid = sqlx::query_scalar(
-        "select a.order_id
-         from berth.hosting_accounts a
-         join berth.jobs j on j.serial = 'account:' || berth.show_id('acc_', a.id)
-         where j.last_error like '%is broken%'
-         limit 1",
-    )
-    .fetch_one(&stack.pool)
-    .await
-    .unwrap();
-    (berth, panel, OrderId(waiting))
+    // One that was placed there before that was known: who has no server yet waits for any of its pool.
+    let parked = "select a.order_id
+                  from berth.hosting_accounts a
+                  join berth.jobs j on j.serial = 'account:' || berth.show_id('acc_', a.id)
+                  where a.server is not null and j.last_error like '%is broken%'
+                  limit 1";
+    let mut waiting: Option<uuid::Uuid> = None;
+    stack
+        .until("somebody waits for it", async || {
+            waiting = sqlx::query_scalar(parked).fetch_optional(&stack.pool).await.unwrap();
+            waiting.is_some()
+        })
+        .await;
+    (berth, panel, OrderId(waiting.unwrap()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
